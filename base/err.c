@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/err.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static _Thread_local char message[KG_ERR_TEXT_MAX];
+
+static const struct {
+	kg_err code;
+	const char *name;
+} names[] = {
+	{KG_OK, "ok"},           {KG_EFAIL, "failed"},        {KG_ENOMEM, "no memory"},
+	{KG_EINVAL, "invalid"},  {KG_ENOTFOUND, "not found"}, {KG_EEXISTS, "exists"},
+	{KG_EBADSIG, "bad signature"}, {KG_EDENIED, "denied"}, {KG_ECONFLICT, "conflict"},
+	{KG_ETIMEOUT, "timeout"}, {KG_EFULL, "full"},         {KG_EIO, "i/o"},
+	{KG_ECORRUPT, "corrupt"},
+};
+
+kg_err kg_fail(kg_err code, const char *fmt, ...)
+{
+	va_list ap;
+
+	KG_ASSERT(code != KG_OK);
+	va_start(ap, fmt);
+	(void)vsnprintf(message, sizeof(message), fmt, ap);
+	va_end(ap);
+	return code;
+}
+
+static kg_err from_errno(int errnum)
+{
+	switch (errnum) {
+	case ENOSPC:
+	case EDQUOT:
+	case EFBIG:
+		return KG_EFULL;
+	case ENOMEM:
+		return KG_ENOMEM;
+	case ENOENT:
+		return KG_ENOTFOUND;
+	case EACCES:
+	case EPERM:
+		return KG_EDENIED;
+	case EEXIST:
+		return KG_EEXISTS;
+	default:
+		return KG_EIO;
+	}
+}
+
+kg_err kg_fail_errno(int errnum, const char *fmt, ...)
+{
+	va_list ap;
+	size_t used;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(message, sizeof(message), fmt, ap);
+	va_end(ap);
+	used = strlen(message);
+	(void)snprintf(message + used, sizeof(message) - used, ": %s", strerrordesc_np(errnum));
+	return from_errno(errnum);
+}
+
+kg_err kg_fail_context(kg_err code, const char *fmt, ...)
+{
+	char context[KG_ERR_TEXT_MAX];
+	char cause[KG_ERR_TEXT_MAX];
+	va_list ap;
+	size_t used;
+
+	KG_ASSERT(code != KG_OK);
+	memcpy(cause, message, sizeof(cause));
+	va_start(ap, fmt);
+	(void)vsnprintf(context, sizeof(context), fmt, ap);
+	va_end(ap);
+	used = strlen(context);
+	memcpy(message, context, used);
+	(void)snprintf(message + used, sizeof(message) - used, ": %s", cause);
+	return code;
+}
+
+const char *kg_err_text(void)
+{
+	return message;
+}
+
+const char *kg_err_name(kg_err code)
+{
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (names[i].code == code)
+			return names[i].name;
+	return "failed";
+}
+
+kg_err kg_err_from_name(const char *name)
+{
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i].name, name) == 0)
+			return names[i].code;
+	return KG_EFAIL;
+}
+
+void kg_assert_failed(const char *cond, const char *file, int line, const char *func)
+{
+	(void)fprintf(stderr, "kindergarten: assertion failed: %s at %s:%d (%s)\n", cond, file, line,
+		      func);
+	abort();
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * command – one entry of the command table: a name, its help, what runs it.
+ *
+ * One file per command, cmd_<name>.c, ending in its const kg_command, which cli/main.c lists. A
+ * command parses its own options with getopt_long (optind is reset before `run`), prints results on
+ * stdout and trouble as one line on stderr, and returns an exit code of base/err.h.
+ */
+#ifndef KG_CLI_COMMAND_H
+#define KG_CLI_COMMAND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/conf.h"
+#include "base/err.h"
+
+/* What every command is given. */
+typedef struct {
+	char *state_dir;    /* absolute; not yet created */
+	char *config_path;  /* --config, or <state>/kindergarten.conf; may not exist */
+	kg_conf *conf;      /* settings with their origin: default < file < environment < option */
+	bool colour;        /* stdout is a terminal and NO_COLOR is unset */
+} kg_cli;
+
+typedef struct {
+	const char *name;
+	const char *usage; /* the options and arguments, without the name */
+	const char *about; /* one line */
+	const char *help;  /* more lines, or NULL */
+	int (*run)(kg_cli *cli, int argc, char **argv);
+	bool hidden; /* absent from `help` (roles) */
+} kg_command;
+
+/* Prints "kindergarten: <what>: <message of this thread>" and returns KG_EXIT_TROUBLE. */
+int kg_cli_trouble(const char *what);
+
+/* Prints "kindergarten: <command>: <why>" and the usage line; returns KG_EXIT_USAGE. */
+int kg_cli_usage(const kg_command *command, const char *fmt, ...) KG_PRINTF(2, 3);
+
+/* Strict number parsing of option values; KG_EINVAL with a message that names `what`. */
+KG_NODISCARD kg_err kg_cli_u64(uint64_t *out, const char *what, const char *text, uint64_t min,
+			       uint64_t max);
+KG_NODISCARD kg_err kg_cli_double(double *out, const char *what, const char *text, double min,
+				  double max);
+
+/* Reads all of stdin as text (without one final newline), at most size_max bytes; free() it. */
+KG_NODISCARD kg_err kg_cli_stdin(char **out, size_t size_max);
+
+#endif

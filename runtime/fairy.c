@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/fairy.h"
+
+#include <math.h>
+#include <string.h>
+
+#define SCALE_MIN 1e-6 /* the paper's clamp */
+
+/* Real and imaginary part of each code. */
+static const int8_t code_re[4] = {1, -1, 0, 0};
+static const int8_t code_im[4] = {0, 0, 1, -1};
+
+uint32_t kg_fairy_plane_count(uint32_t stages)
+{
+	return (stages + 1) / 2;
+}
+
+size_t kg_fairy_plane_size(uint32_t rows, uint32_t cols)
+{
+	return (size_t)(rows / 2) * (cols / 2);
+}
+
+uint8_t kg_fairy_phase(float re, float im)
+{
+	float d = re - im;
+	float s = re + im;
+
+	/* Angle in [-45, 45): d > 0, s >= 0; [45, 135): d <= 0, s > 0; [-135, -45): d >= 0, s < 0. */
+	if ((d > 0 && s >= 0) || (re == 0 && im == 0))
+		return KG_CODE_PLUS_1;
+	if (d <= 0 && s > 0)
+		return KG_CODE_PLUS_I;
+	if (d >= 0 && s < 0)
+		return KG_CODE_MINUS_I;
+	return KG_CODE_MINUS_1;
+}
+
+/* Splits r into U and W, in place of their layout: U at out[0..2nm), W at out[2nm..4nm), each as
+ * a plane of real parts then a plane of imaginary parts. */
+static void split(float *out, const float *r, size_t n, size_t m)
+{
+	size_t nm = n * m;
+	size_t cols = 2 * m;
+
+	for (size_t i = 0; i < n; i++) {
+		const float *top = r + i * cols;
+		const float *low = r + (i + n) * cols;
+
+		for (size_t j = 0; j < m; j++) {
+			float r11 = top[j];
+			float r12 = top[j + m];
+			float r21 = low[j];
+			float r22 = low[j + m];
+			float *at = out + i * m + j;
+
+			at[0] = (r11 + r22) * 0.5f;
+			at[nm] = (r21 - r12) * 0.5f;
+			at[2 * nm] = (r11 - r22) * 0.5f;
+			at[3 * nm] = (r12 + r21) * 0.5f;
+		}
+	}
+}
+
+/* Codes one stage of one complex n x m matrix into bits `shift` of code[], subtracts what is
+ * coded, returns the scale. */
+static float stage(uint8_t *code, unsigned shift, float *re, float *im, size_t n, size_t m)
+{
+	double total = 0.0;
+	float scale;
+
+	for (size_t i = 0; i < n; i++) {
+		double row = 0.0; /* one partial sum per row: the written order of additions */
+
+		for (size_t k = i * m; k < (i + 1) * m; k++) {
+			uint8_t c = kg_fairy_phase(re[k], im[k]);
+
+			code[k] |= (uint8_t)(c << shift);
+			row += c >= KG_CODE_PLUS_I ? fabsf(im[k]) : fabsf(re[k]);
+		}
+		total += row;
+	}
+	total /= (double)(n * m);
+	scale = (float)(total < SCALE_MIN ? SCALE_MIN : total);
+	for (size_t k = 0; k < n * m; k++) {
+		uint8_t c = code[k] >> shift & 3;
+
+		re[k] -= scale * (float)code_re[c];
+		im[k] -= scale * (float)code_im[c];
+	}
+	return scale;
+}
+
+/* Four float scales become integers times one unit. 62 leaves room for four roundings up. */
+static void integer_weights(kg_fairy_plane *plane, const float s[4])
+{
+	double total = (double)s[0] + (double)s[1] + (double)s[2] + (double)s[3];
+	double unit = total / 62.0;
+	uint8_t k[4];
+
+	for (int i = 0; i < 4; i++) {
+		k[i] = (uint8_t)((double)s[i] / unit + 0.5);
+		if (s[i] > 0 && k[i] == 0)
+			k[i] = 1;
+	}
+	plane->u0 = k[0];
+	plane->u1 = k[1];
+	plane->w0 = k[2];
+	plane->w1 = k[3];
+	plane->unit = (float)unit;
+	KG_ASSERT(k[0] + k[1] + k[2] + k[3] <= KG_FAIRY_WEIGHT_SUM_MAX);
+}
+
+kg_err kg_fairy_quantize(kg_fairy *out, const float *r, uint32_t rows, uint32_t cols,
+			 uint32_t stages, float *residual)
+{
+	size_t n = rows / 2;
+	size_t m = cols / 2;
+	size_t nm = n * m;
+
+	if (rows == 0 || cols == 0 || rows % 2 != 0 || cols % 2 != 0)
+		return kg_fail(KG_EINVAL, "fairy: a %ux%u matrix cannot be paired: sizes must be even",
+			       rows, cols);
+	if (stages < 1 || stages > KG_FAIRY_STAGES_MAX)
+		return kg_fail(KG_EINVAL, "fairy: %u stages: 1..3 are defined", stages);
+	for (size_t k = 0; k < (size_t)rows * cols; k++)
+		if (!isfinite(r[k]))
+			return kg_fail(KG_EINVAL, "fairy: weight %zu is not finite", k);
+	split(residual, r, n, m);
+	out->rows = rows;
+	out->cols = cols;
+	out->stages = (uint8_t)stages;
+	for (uint32_t p = 0; p < kg_fairy_plane_count(stages); p++) {
+		kg_fairy_plane *plane = &out->plane[p];
+		float s[4] = {0};
+
+		memset(plane->code, 0, nm);
+		for (uint32_t t = 2 * p; t < stages && t < 2 * p + 2; t++) {
+			unsigned second = t & 1;
+
+			s[second] = stage(plane->code, 2 * second, residual, residual + nm, n, m);
+			s[2 + second] = stage(plane->code, 4 + 2 * second, residual + 2 * nm,
+					      residual + 3 * nm, n, m);
+		}
+		integer_weights(plane, s);
+	}
+	return KG_OK;
+}
+
+/* Adds unit * (the four integers of each block) of one plane into r. */
+static void add_plane(float *r, const kg_fairy_plane *plane, size_t n, size_t m)
+{
+	int16_t ur[16];
+	int16_t ui[16];
+	int16_t wr[16];
+	int16_t wi[16];
+	size_t cols = 2 * m;
+
+	for (unsigned x = 0; x < 16; x++) {
+		ur[x] = (int16_t)(plane->u0 * code_re[x & 3] + plane->u1 * code_re[x >> 2]);
+		ui[x] = (int16_t)(plane->u0 * code_im[x & 3] + plane->u1 * code_im[x >> 2]);
+		wr[x] = (int16_t)(plane->w0 * code_re[x & 3] + plane->w1 * code_re[x >> 2]);
+		wi[x] = (int16_t)(plane->w0 * code_im[x & 3] + plane->w1 * code_im[x >> 2]);
+	}
+	for (size_t i = 0; i < n; i++) {
+		float *top = r + i * cols;
+		float *low = r + (i + n) * cols;
+
+		for (size_t j = 0; j < m; j++) {
+			uint8_t u = plane->code[i * m + j] & 15;
+			uint8_t w = plane->code[i * m + j] >> 4;
+
+			top[j] += plane->unit * (float)(ur[u] + wr[w]);
+			top[j + m] += plane->unit * (float)(wi[w] - ui[u]);
+			low[j] += plane->unit * (float)(ui[u] + wi[w]);
+			low[j + m] += plane->unit * (float)(ur[u] - wr[w]);
+		}
+	}
+}
+
+void kg_fairy_dequantize(float *r, const kg_fairy *q)
+{
+	memset(r, 0, (size_t)q->rows * q->cols * sizeof(*r));
+	for (uint32_t p = 0; p < kg_fairy_plane_count(q->stages); p++)
+		add_plane(r, &q->plane[p], q->rows / 2, q->cols / 2);
+}
+
+size_t kg_pairing_size(uint32_t rows, uint32_t cols)
+{
+	return ((size_t)rows + cols) * (sizeof(uint32_t) + sizeof(int8_t));
+}
+
+static uint64_t fnv1a(const char *name)
+{
+	uint64_t h = 0xcbf29ce484222325ULL;
+
+	for (; *name != '\0'; name++)
+		h = (h ^ (uint8_t)*name) * 0x100000001b3ULL;
+	return h;
+}
+
+static void signs(kg_rng *rng, int8_t *sign, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		sign[i] = (kg_rng_u64(rng) & 1) != 0 ? -1 : 1;
+}
+
+void kg_pairing_init(kg_pairing *pairing, void *storage, uint32_t rows, uint32_t cols,
+		     const uint8_t *seed, const char *name)
+{
+	kg_rng rng;
+
+	pairing->rows = rows;
+	pairing->cols = cols;
+	pairing->row = storage;
+	pairing->col = pairing->row + rows;
+	pairing->row_sign = (int8_t *)(pairing->col + cols);
+	pairing->col_sign = pairing->row_sign + rows;
+	if (seed == NULL) {
+		for (uint32_t i = 0; i < rows; i++)
+			pairing->row[i] = i;
+		for (uint32_t j = 0; j < cols; j++)
+			pairing->col[j] = j;
+		memset(pairing->row_sign, 1, (size_t)rows + cols);
+		return;
+	}
+	kg_rng_init(&rng, seed, fnv1a(name));
+	kg_rng_permutation(&rng, pairing->row, rows);
+	kg_rng_permutation(&rng, pairing->col, cols);
+	signs(&rng, pairing->row_sign, rows);
+	signs(&rng, pairing->col_sign, cols);
+}
+
+void kg_pairing_apply(const kg_pairing *pairing, float *paired, const float *r)
+{
+	for (uint32_t i = 0; i < pairing->rows; i++) {
+		const float *from = r + (size_t)pairing->row[i] * pairing->cols;
+		float *to = paired + (size_t)i * pairing->cols;
+
+		for (uint32_t j = 0; j < pairing->cols; j++)
+			to[j] = (float)(pairing->row_sign[i] * pairing->col_sign[j]) *
+				from[pairing->col[j]];
+	}
+}
+
+void kg_pairing_undo(const kg_pairing *pairing, float *r, const float *paired)
+{
+	for (uint32_t i = 0; i < pairing->rows; i++) {
+		float *to = r + (size_t)pairing->row[i] * pairing->cols;
+		const float *from = paired + (size_t)i * pairing->cols;
+
+		for (uint32_t j = 0; j < pairing->cols; j++)
+			to[pairing->col[j]] =
+				(float)(pairing->row_sign[i] * pairing->col_sign[j]) * from[j];
+	}
+}
