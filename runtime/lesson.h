@@ -21,13 +21,13 @@
 #include "base/err.h"
 #include "base/rng.h"
 
-enum { KG_LESSON_PROMPT_MAX = 176, KG_LESSON_ANSWER_MAX = 32 }; /* bytes, terminator included */
+enum { KG_LESSON_PROMPT_MAX = 176, KG_LESSON_ANSWER_MAX = 48 }; /* bytes, terminator included */
 
 typedef enum { KG_LESSON_TRAIN, KG_LESSON_TEST } kg_lesson_split;
 typedef enum { KG_WORDING_TRAINED, KG_WORDING_UNSEEN } kg_lesson_wording;
 
 typedef struct {
-	const char *name; /* "count", "add", … as in `lessons --task` */
+	const char *name;  /* "count", "add", … as in `lessons --task` */
 	const char *about; /* one line: what is asked, what is held out */
 	uint32_t wordings; /* all, the unseen ones last */
 	uint32_t wordings_unseen;
@@ -37,6 +37,7 @@ typedef struct {
 typedef struct {
 	uint32_t task;
 	uint32_t wording;
+	uint64_t instance; /* the hash that decides the split; equal for the same instance */
 	char prompt[KG_LESSON_PROMPT_MAX]; /* ASCII, NUL-terminated */
 	char answer[KG_LESSON_ANSWER_MAX]; /* begins with ' ', no newline, NUL-terminated */
 } kg_lesson;

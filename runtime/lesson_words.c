@@ -65,12 +65,12 @@ WORDLIST(kg_lesson_months, months);
 WORDLIST(kg_lesson_letters, letters);
 
 const kg_wordpair kg_lesson_opposites[] = {
-	{"big", "small"},   {"hot", "cold"},   {"fast", "slow"},  {"old", "new"},
-	{"wet", "dry"},     {"hard", "soft"},  {"full", "empty"}, {"light", "dark"},
-	{"clean", "dirty"}, {"good", "bad"},   {"long", "short"}, {"open", "closed"},
-	{"early", "late"},  {"loud", "quiet"}, {"high", "low"},   {"thick", "thin"},
-	{"strong", "weak"}, {"happy", "sad"},  {"rich", "poor"},  {"wide", "narrow"},
-	{"near", "far"},    {"sweet", "sour"}, {"lost", "found"}, {"smooth", "rough"},
+	{"big", "small"},    {"hot", "cold"},   {"fast", "slow"},  {"old", "new"},
+	{"wet", "dry"},      {"hard", "soft"},  {"full", "empty"}, {"light", "dark"},
+	{"clean", "dirty"},  {"good", "bad"},   {"long", "short"}, {"open", "closed"},
+	{"deep", "shallow"}, {"loud", "quiet"}, {"high", "low"},   {"thick", "thin"},
+	{"strong", "weak"},  {"happy", "sad"},  {"tidy", "messy"}, {"wide", "narrow"},
+	{"near", "far"},     {"sweet", "sour"}, {"lost", "found"}, {"smooth", "rough"},
 };
 const uint32_t kg_lesson_opposite_count = COUNT_OF(kg_lesson_opposites);
 
