@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * model – a Llama-family model as a .fairy file (docs/model-format.md) or as floats in memory.
+ *
+ * An opened file stays mapped read-only and shared; tensors point into it, so that agents of one
+ * machine share the pages. Everything in the file is checked at open: sizes against the config,
+ * scales, packing; afterwards every tensor can be used without a check. A kg_model does not change
+ * once built; threads may share it.
+ *
+ * Matrices are rows x cols = outputs x inputs, row-major. RoPE turns the pairs (2i, 2i+1) of a
+ * head.
+ */
+#ifndef KG_RUNTIME_MODEL_H
+#define KG_RUNTIME_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/rng.h"
+#include "runtime/fairy.h"
+#include "runtime/format.h"
+#include "runtime/tokenizer.h"
+
+enum {
+	KG_MODEL_DIM_MAX = 16384,
+	KG_MODEL_HIDDEN_MAX = 65536,
+	KG_MODEL_LAYERS_MAX = 512,
+	KG_MODEL_HEADS_MAX = 1024,
+	KG_MODEL_CONTEXT_MAX = 1 << 20,
+	KG_MODEL_VOCABULARY_MAX = KG_TOKENIZER_COUNT_MAX,
+	KG_MODEL_NAME_MAX = 128,   /* bytes of a model name */
+	KG_MODEL_PROMPT_MAX = 256, /* bytes of each prompt part */
+	KG_DIGEST_SIZE_MODEL = 32, /* bytes of a base digest */
+};
+
+typedef struct {
+	uint32_t dim;    /* of the residual stream: heads * head_dim */
+	uint32_t hidden; /* of the feed-forward part */
+	uint32_t layers;
+	uint32_t heads;
+	uint32_t kv_heads; /* divides heads */
+	uint32_t head_dim; /* even */
+	uint32_t vocabulary;
+	uint32_t context; /* positions the model was trained for */
+	float rope_theta;
+	float norm_eps;
+	bool tied; /* the head is the embedding */
+} kg_model_config;
+
+/* KG_EINVAL naming the field that is outside its bounds or does not fit the others. */
+KG_NODISCARD kg_err kg_model_config_check(const kg_model_config *config);
+
+/* How a question is put to the model; NULL where the file has none. */
+typedef struct {
+	const char *prefix; /* before the question: "Q: " */
+	const char *suffix; /* after it: " A:" */
+	const char *stop;   /* text that ends the answer: "\n" */
+} kg_model_prompt;
+
+/* The tensors of a model. The first nine exist once per layer, the others once (layer 0). */
+typedef enum {
+	KG_TENSOR_ATTN_NORM,   /* 1 x dim */
+	KG_TENSOR_ATTN_Q,      /* heads * head_dim x dim */
+	KG_TENSOR_ATTN_K,      /* kv_heads * head_dim x dim */
+	KG_TENSOR_ATTN_V,      /* kv_heads * head_dim x dim */
+	KG_TENSOR_ATTN_OUTPUT, /* dim x heads * head_dim */
+	KG_TENSOR_FFN_NORM,    /* 1 x dim */
+	KG_TENSOR_FFN_GATE,    /* hidden x dim */
+	KG_TENSOR_FFN_UP,      /* hidden x dim */
+	KG_TENSOR_FFN_DOWN,    /* dim x hidden */
+	KG_TENSOR_EMBEDDING,   /* vocabulary x dim */
+	KG_TENSOR_OUTPUT_NORM, /* 1 x dim */
+	KG_TENSOR_HEAD,        /* vocabulary x dim; the embedding's tensor when tied */
+	KG_TENSOR_ROLE_COUNT,
+} kg_tensor_role;
+
+enum { KG_TENSOR_LAYER_ROLES = 9, KG_TENSOR_NAME_MAX = 64 };
+
+typedef struct {
+	char name[KG_TENSOR_NAME_MAX]; /* as in GGUF: "blk.0.attn_q.weight"; names the pairing too
+					*/
+	kg_tensor_role role;
+	uint32_t layer;
+	kg_format format;
+	uint32_t rows;
+	uint32_t cols;
+	const void *data;    /* f32: float, f16: uint16_t, int8: int8_t; NULL for fairy */
+	const float *scales; /* int8: one per row, finite, >= 0 */
+	kg_fairy fairy;      /* fairy formats: the matrix as paired; codes are read-only */
+} kg_tensor;
+
+/* Whether a role is quantized as a linear matrix, a table (embedding, head) or stays a norm. */
+bool kg_tensor_role_is_linear(kg_tensor_role role);
+bool kg_tensor_role_is_norm(kg_tensor_role role);
+
+/* The format that `strategy` gives a role. */
+kg_format kg_tensor_role_format(kg_tensor_role role, kg_strategy strategy);
+
+/* Rows and columns of a role under a checked config. */
+void kg_tensor_role_shape(kg_tensor_role role, const kg_model_config *config, uint32_t *rows,
+			  uint32_t *cols);
+
+/* GGUF name of a tensor. */
+void kg_tensor_role_name(kg_tensor_role role, uint32_t layer, char out[KG_TENSOR_NAME_MAX]);
+
+typedef struct kg_model kg_model;
+
+/* Maps a .fairy file and checks all of it. KG_ENOTFOUND, KG_EIO, KG_ECORRUPT naming the thing. */
+KG_NODISCARD kg_err kg_model_open(kg_model **out, const char *path);
+
+/* The same over bytes that outlive the model; `data` is aligned to 64. */
+KG_NODISCARD kg_err kg_model_open_memory(kg_model **out, const uint8_t *data, size_t size);
+
+/* A model of f32 tensors, all zero, to be filled through kg_model_floats before it is shared.
+ * Consumes *tokenizer. `prompt` may be NULL; names and parts are copied. */
+KG_NODISCARD kg_err kg_model_new(kg_model **out, const kg_model_config *config, const char *name,
+				 kg_tokenizer **tokenizer, const kg_model_prompt *prompt);
+
+/* The writable floats of a tensor of a model from kg_model_new; rows * cols of them. */
+float *kg_model_floats(kg_model *model, kg_tensor_role role, uint32_t layer);
+
+void kg_model_free(kg_model *model);
+
+const kg_model_config *kg_model_get_config(const kg_model *model);
+const char *kg_model_name(const kg_model *model);
+const kg_tokenizer *kg_model_tokenizer(const kg_model *model);
+const kg_model_prompt *kg_model_get_prompt(const kg_model *model);
+kg_strategy kg_model_strategy(const kg_model *model);
+
+/* KG_SEED_SIZE bytes, or NULL: the plain pairing. Fairy tensors of this file are paired by it. */
+const uint8_t *kg_model_seed(const kg_model *model);
+
+/* KG_DIGEST_SIZE_MODEL bytes, or NULL: not quantized from a base. */
+const uint8_t *kg_model_base_digest(const kg_model *model);
+
+/* role < KG_TENSOR_ROLE_COUNT; layer < layers for layer roles, else 0. */
+const kg_tensor *kg_model_tensor(const kg_model *model, kg_tensor_role role, uint32_t layer);
+
+/* The file's tensors in file order, each once (no head when tied). */
+uint32_t kg_model_tensor_count(const kg_model *model);
+const kg_tensor *kg_model_tensor_at(const kg_model *model, uint32_t index);
+
+/* Number of weights, embedding and head included. */
+uint64_t kg_model_parameters(const kg_model *model);
+
+/* Bytes of the tensors as stored, scales included. */
+uint64_t kg_model_tensor_bytes(const kg_model *model);
+
+/* The file as it is, to be digested; NULL and 0 for a model from kg_model_new. */
+const uint8_t *kg_model_bytes(const kg_model *model, size_t *size);
+
+/* rows * cols floats of any tensor; a fairy tensor comes back unpaired under the model's seed.
+ * KG_ENOMEM only. */
+KG_NODISCARD kg_err kg_model_tensor_floats(const kg_model *model, const kg_tensor *tensor,
+					   float *out);
+
+/* What a model is to be written as. */
+typedef struct {
+	kg_strategy strategy;
+	const uint8_t *seed;        /* KG_SEED_SIZE, or NULL: the plain pairing */
+	const uint8_t *base_digest; /* KG_DIGEST_SIZE_MODEL, or NULL */
+} kg_model_form;
+
+/* Writes a .fairy file atomically (temporary file, fsync, rename). Only a model in f32 or f16 can
+ * be written in another form: KG_EINVAL otherwise; also for int4 and int2, which files do not
+ * hold, and for values that are not finite. */
+KG_NODISCARD kg_err kg_model_save(const kg_model *model, const char *path,
+				  const kg_model_form *form);
+
+/* The same bytes into a buf. */
+KG_NODISCARD kg_err kg_model_encode(const kg_model *model, kg_buf *out, const kg_model_form *form);
+
+#endif
