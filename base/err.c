@@ -12,10 +12,18 @@ static const struct {
 	kg_err code;
 	const char *name;
 } names[] = {
-	{KG_OK, "ok"},           {KG_EFAIL, "failed"},        {KG_ENOMEM, "no memory"},
-	{KG_EINVAL, "invalid"},  {KG_ENOTFOUND, "not found"}, {KG_EEXISTS, "exists"},
-	{KG_EBADSIG, "bad signature"}, {KG_EDENIED, "denied"}, {KG_ECONFLICT, "conflict"},
-	{KG_ETIMEOUT, "timeout"}, {KG_EFULL, "full"},         {KG_EIO, "i/o"},
+	{KG_OK, "ok"},
+	{KG_EFAIL, "failed"},
+	{KG_ENOMEM, "no memory"},
+	{KG_EINVAL, "invalid"},
+	{KG_ENOTFOUND, "not found"},
+	{KG_EEXISTS, "exists"},
+	{KG_EBADSIG, "bad signature"},
+	{KG_EDENIED, "denied"},
+	{KG_ECONFLICT, "conflict"},
+	{KG_ETIMEOUT, "timeout"},
+	{KG_EFULL, "full"},
+	{KG_EIO, "i/o"},
 	{KG_ECORRUPT, "corrupt"},
 };
 
@@ -105,7 +113,7 @@ kg_err kg_err_from_name(const char *name)
 
 void kg_assert_failed(const char *cond, const char *file, int line, const char *func)
 {
-	(void)fprintf(stderr, "kindergarten: assertion failed: %s at %s:%d (%s)\n", cond, file, line,
-		      func);
+	(void)fprintf(stderr, "kindergarten: assertion failed: %s at %s:%d (%s)\n", cond, file,
+		      line, func);
 	abort();
 }

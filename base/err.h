@@ -13,21 +13,21 @@
 
 typedef enum {
 	KG_OK = 0,
-	KG_EFAIL = -1,      /* trouble with no more precise name */
-	KG_ENOMEM = -2,     /* no memory */
-	KG_EINVAL = -3,     /* the caller's argument is outside what the contract allows */
-	KG_ENOTFOUND = -4,  /* what was asked for does not exist */
-	KG_EEXISTS = -5,    /* what was to be created is already there */
-	KG_EBADSIG = -6,    /* a signature or authentication tag does not match */
-	KG_EDENIED = -7,    /* not allowed for this key, peer or user */
-	KG_ECONFLICT = -8,  /* does not continue what is there (parent, sequence, lock held) */
-	KG_ETIMEOUT = -9,   /* the deadline passed */
-	KG_EFULL = -10,     /* a stated maximum is reached, or the disk is full */
-	KG_EIO = -11,       /* the operating system or a peer failed */
-	KG_ECORRUPT = -12,  /* bytes from outside are not what they claim to be */
+	KG_EFAIL = -1,     /* trouble with no more precise name */
+	KG_ENOMEM = -2,    /* no memory */
+	KG_EINVAL = -3,    /* the caller's argument is outside what the contract allows */
+	KG_ENOTFOUND = -4, /* what was asked for does not exist */
+	KG_EEXISTS = -5,   /* what was to be created is already there */
+	KG_EBADSIG = -6,   /* a signature or authentication tag does not match */
+	KG_EDENIED = -7,   /* not allowed for this key, peer or user */
+	KG_ECONFLICT = -8, /* does not continue what is there (parent, sequence, lock held) */
+	KG_ETIMEOUT = -9,  /* the deadline passed */
+	KG_EFULL = -10,    /* a stated maximum is reached, or the disk is full */
+	KG_EIO = -11,      /* the operating system or a peer failed */
+	KG_ECORRUPT = -12, /* bytes from outside are not what they claim to be */
 } kg_err;
 
-#define KG_NODISCARD __attribute__((warn_unused_result))
+#define KG_NODISCARD         __attribute__((warn_unused_result))
 #define KG_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /* Room for one message, terminator included; longer ones are cut. */

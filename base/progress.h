@@ -11,9 +11,9 @@
 
 typedef struct {
 	char what[48];
-	uint64_t total;      /* 0 = unknown */
+	uint64_t total; /* 0 = unknown */
 	int64_t started_ns;
-	int64_t shown_ns;    /* when the last line or bar was drawn */
+	int64_t shown_ns; /* when the last line or bar was drawn */
 	bool terminal;
 	bool shown;
 } kg_progress;

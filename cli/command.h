@@ -17,10 +17,10 @@
 
 /* What every command is given. */
 typedef struct {
-	char *state_dir;    /* absolute; not yet created */
-	char *config_path;  /* --config, or <state>/kindergarten.conf; may not exist */
-	kg_conf *conf;      /* settings with their origin: default < file < environment < option */
-	bool colour;        /* stdout is a terminal and NO_COLOR is unset */
+	char *state_dir;   /* absolute; not yet created */
+	char *config_path; /* --config, or <state>/kindergarten.conf; may not exist */
+	kg_conf *conf;     /* settings with their origin: default < file < environment < option */
+	bool colour;       /* stdout is a terminal and NO_COLOR is unset */
 } kg_cli;
 
 typedef struct {

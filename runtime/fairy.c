@@ -25,7 +25,8 @@ uint8_t kg_fairy_phase(float re, float im)
 	float d = re - im;
 	float s = re + im;
 
-	/* Angle in [-45, 45): d > 0, s >= 0; [45, 135): d <= 0, s > 0; [-135, -45): d >= 0, s < 0. */
+	/* Angle in [-45, 45): d > 0, s >= 0; [45, 135): d <= 0, s > 0; [-135, -45): d >= 0, s < 0.
+	 */
 	if ((d > 0 && s >= 0) || (re == 0 && im == 0))
 		return KG_CODE_PLUS_1;
 	if (d <= 0 && s > 0)
@@ -118,8 +119,9 @@ kg_err kg_fairy_quantize(kg_fairy *out, const float *r, uint32_t rows, uint32_t 
 	size_t nm = n * m;
 
 	if (rows == 0 || cols == 0 || rows % 2 != 0 || cols % 2 != 0)
-		return kg_fail(KG_EINVAL, "fairy: a %ux%u matrix cannot be paired: sizes must be even",
-			       rows, cols);
+		return kg_fail(KG_EINVAL,
+			       "fairy: a %ux%u matrix cannot be paired: sizes must be even", rows,
+			       cols);
 	if (stages < 1 || stages > KG_FAIRY_STAGES_MAX)
 		return kg_fail(KG_EINVAL, "fairy: %u stages: 1..3 are defined", stages);
 	for (size_t k = 0; k < (size_t)rows * cols; k++)

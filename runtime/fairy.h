@@ -93,9 +93,10 @@ typedef struct {
 size_t kg_pairing_size(uint32_t rows, uint32_t cols);
 
 /*
- * The pairing of tensor `name` under `seed`; NULL seed = the plain pairing (identity). Stream number
- * is FNV-1a 64 of the name; drawn in order: row permutation, column permutation, row signs, column
- * signs (low bit of one 64-bit number each). `storage` is 8-byte aligned and outlives the pairing.
+ * The pairing of tensor `name` under `seed`; NULL seed = the plain pairing (identity). Stream
+ * number is FNV-1a 64 of the name; drawn in order: row permutation, column permutation, row signs,
+ * column signs (low bit of one 64-bit number each). `storage` is 8-byte aligned and outlives the
+ * pairing.
  */
 void kg_pairing_init(kg_pairing *pairing, void *storage, uint32_t rows, uint32_t cols,
 		     const uint8_t *seed, const char *name);

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/fs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+kg_err kg_path(char path[KG_PATH_SIZE], const char *fmt, ...)
+{
+	va_list ap;
+	int length;
+
+	va_start(ap, fmt);
+	length = vsnprintf(path, KG_PATH_SIZE, fmt, ap);
+	va_end(ap);
+	if (length < 0 || length >= KG_PATH_SIZE)
+		return kg_fail(KG_EFULL, "path longer than %d bytes", KG_PATH_SIZE - 1);
+	return KG_OK;
+}
+
+kg_err kg_fs_mkdirs(const char *path, mode_t mode)
+{
+	char part[KG_PATH_SIZE];
+	kg_err err = kg_path(part, "%s", path);
+
+	if (err != KG_OK)
+		return err;
+	for (char *slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(part, 0755) != 0 && errno != EEXIST)
+			return kg_fail_errno(errno, "mkdir %s", part);
+		*slash = '/';
+	}
+	if (mkdir(part, mode) != 0 && errno != EEXIST)
+		return kg_fail_errno(errno, "mkdir %s", part);
+	return KG_OK;
+}
+
+bool kg_fs_exists(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0;
+}
+
+kg_err kg_fs_read(kg_buf *out, const char *path)
+{
+	kg_err err = KG_OK;
+	ssize_t got = 1;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return kg_fail_errno(errno, "%s", path);
+	while (err == KG_OK && got != 0) {
+		size_t left = out->size_max - out->size;
+		size_t want = left < 65536 ? left : 65536;
+		uint8_t one;
+		/* At the limit one more byte is asked for, to tell "just fits" from "too long". */
+		uint8_t *at = want == 0 ? &one : kg_buf_reserve(out, want);
+
+		if (at == NULL) {
+			err = kg_buf_ok(out);
+			break;
+		}
+		got = read(fd, at, want == 0 ? 1 : want);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			err = kg_fail_errno(errno, "%s", path);
+		else if (want == 0 && got > 0)
+			err = kg_fail(KG_EFULL, "%s: more than %zu bytes", path, out->size_max);
+		else if (want > 0)
+			kg_buf_added(out, (size_t)got);
+	}
+	(void)close(fd);
+	return err;
+}
+
+kg_err kg_fs_write_all(int fd, const void *data, size_t size)
+{
+	const uint8_t *at = data;
+
+	while (size > 0) {
+		ssize_t put = write(fd, at, size);
+
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put < 0)
+			return kg_fail_errno(errno, "write");
+		at += put;
+		size -= (size_t)put;
+	}
+	return KG_OK;
+}
+
+static kg_err sync_directory_of(const char *path)
+{
+	char dir[KG_PATH_SIZE];
+	char *slash;
+	int fd;
+	kg_err err = kg_path(dir, "%s", path);
+
+	if (err != KG_OK)
+		return err;
+	slash = strrchr(dir, '/');
+	if (slash == NULL)
+		(void)strcpy(dir, ".");
+	else
+		slash[slash == dir ? 1 : 0] = '\0';
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return kg_fail_errno(errno, "%s", dir);
+	if (fsync(fd) != 0)
+		err = kg_fail_errno(errno, "fsync %s", dir);
+	(void)close(fd);
+	return err;
+}
+
+/* Writes a synced temporary file beside `path`; its name goes to `temp`. */
+static kg_err write_temp(char temp[KG_PATH_SIZE], const char *path, const void *data, size_t size,
+			 mode_t mode)
+{
+	int fd;
+	kg_err err = kg_path(temp, "%s.XXXXXX", path);
+
+	if (err != KG_OK)
+		return err;
+	fd = mkostemp(temp, O_CLOEXEC);
+	if (fd < 0)
+		return kg_fail_errno(errno, "%s", temp);
+	err = kg_fs_write_all(fd, data, size);
+	if (err == KG_OK && (fchmod(fd, mode) != 0 || fsync(fd) != 0))
+		err = kg_fail_errno(errno, "write");
+	if (close(fd) != 0 && err == KG_OK)
+		err = kg_fail_errno(errno, "close");
+	if (err != KG_OK) {
+		(void)unlink(temp);
+		return kg_fail_context(err, "%s", path);
+	}
+	return KG_OK;
+}
+
+kg_err kg_fs_write(const char *path, const void *data, size_t size, mode_t mode)
+{
+	char temp[KG_PATH_SIZE];
+	kg_err err = write_temp(temp, path, data, size, mode);
+
+	if (err != KG_OK)
+		return err;
+	if (rename(temp, path) != 0) {
+		err = kg_fail_errno(errno, "%s", path);
+		(void)unlink(temp);
+		return err;
+	}
+	return sync_directory_of(path);
+}
+
+kg_err kg_fs_create(const char *path, const void *data, size_t size, mode_t mode)
+{
+	char temp[KG_PATH_SIZE];
+	kg_err err;
+
+	if (kg_fs_exists(path))
+		return kg_fail(KG_EEXISTS, "%s is already there", path);
+	err = write_temp(temp, path, data, size, mode);
+	if (err != KG_OK)
+		return err;
+	/* link, unlike rename, refuses to replace. */
+	if (link(temp, path) != 0)
+		err = errno == EEXIST ? kg_fail(KG_EEXISTS, "%s is already there", path)
+				      : kg_fail_errno(errno, "%s", path);
+	(void)unlink(temp);
+	return err == KG_OK ? sync_directory_of(path) : err;
+}
+
+kg_err kg_fs_lock(int *fd, const char *path)
+{
+	char pid[32];
+	int length;
+	int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (lock < 0)
+		return kg_fail_errno(errno, "%s", path);
+	if (flock(lock, LOCK_EX | LOCK_NB) != 0) {
+		int why = errno;
+		ssize_t got = read(lock, pid, sizeof(pid) - 1);
+
+		pid[got > 0 ? got : 0] = '\0';
+		pid[strcspn(pid, "\n")] = '\0';
+		(void)close(lock);
+		if (why != EWOULDBLOCK)
+			return kg_fail_errno(why, "%s", path);
+		return kg_fail(KG_ECONFLICT, "%s is held by process %s", path,
+			       pid[0] != '\0' ? pid : "?");
+	}
+	length = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
+	if (ftruncate(lock, 0) != 0 || pwrite(lock, pid, (size_t)length, 0) != length) {
+		kg_err err = kg_fail_errno(errno, "%s", path);
+
+		(void)close(lock);
+		return err;
+	}
+	*fd = lock;
+	return KG_OK;
+}
+
+kg_err kg_map_open(kg_map *map, const char *path)
+{
+	struct stat st;
+	void *at = NULL;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return kg_fail_errno(errno, "%s", path);
+	if (fstat(fd, &st) != 0) {
+		kg_err err = kg_fail_errno(errno, "%s", path);
+
+		(void)close(fd);
+		return err;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		(void)close(fd);
+		return kg_fail(KG_EINVAL, "%s: not a regular file", path);
+	}
+	if (st.st_size > 0)
+		at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	(void)close(fd);
+	if (at == MAP_FAILED)
+		return kg_fail_errno(errno, "map %s", path);
+	map->data = at;
+	map->size = (size_t)st.st_size;
+	return KG_OK;
+}
+
+void kg_map_close(kg_map *map)
+{
+	if (map->data != NULL)
+		(void)munmap((void *)(uintptr_t)map->data, map->size);
+	*map = (kg_map){0};
+}
