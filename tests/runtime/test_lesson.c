@@ -134,7 +134,7 @@ static void solve_count(solution *s, const tokens *t)
 
 static void solve_two_numbers(solution *s, const tokens *t, bool add)
 {
-	long n[TOKENS_MAX];
+	long n[TOKENS_MAX] = {0};
 	long low;
 	long high;
 
@@ -215,7 +215,7 @@ static void solve_sequence(solution *s, const tokens *t)
 
 static void solve_steps(solution *s, const tokens *t)
 {
-	long n[TOKENS_MAX];
+	long n[TOKENS_MAX] = {0};
 	uint32_t count = numbers_of(t, n);
 	long step = n[1] - n[0];
 
@@ -340,7 +340,7 @@ static void solve_row(solution *s, const tokens *t)
 
 static void solve_after(solution *s, const tokens *t)
 {
-	long n[TOKENS_MAX];
+	long n[TOKENS_MAX] = {0};
 	uint32_t count = numbers_of(t, n);
 	bool before = has(t, "before");
 
