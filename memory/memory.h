@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * memory – the collective memory of one swarm on disk: journal, git store, index, behind one door.
+ *
+ * There is one writer at a time, who holds <state>/run/memory.lock; readers open store and index
+ * themselves. What a caller submits is judged (admit.h), written to the journal, and is durable
+ * once kg_memory_commit has returned: only then may it be acknowledged. Commit also carries it into
+ * git and the index; when that fails (a full disk), the journal keeps it and the next commit tries
+ * again.
+ *
+ * Who may write is itself in the memory: the swarm key certifies keys by lineage entries on its own
+ * chain ("Member: <hex> <name>"). The swarm key is the only thing that must be known beforehand.
+ */
+#ifndef KG_MEMORY_MEMORY_H
+#define KG_MEMORY_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "identity/key.h"
+#include "memory/entry.h"
+#include "memory/index.h"
+
+typedef struct kg_memory kg_memory;
+
+/* The answer to an admitted entry. */
+typedef struct {
+	kg_entry_id id;
+	kg_commit commit;
+	kg_pubkey agent;
+	uint64_t sequence;
+	int64_t time_ms;
+	uint16_t time_counter;
+	bool known; /* it was stored before: the same entry submitted again */
+} kg_receipt;
+
+typedef struct {
+	int64_t ahead_ms_max; /* how far an entry's time may be ahead of the keeper's clock; 5000 */
+} kg_memory_options;
+
+/* What opening had to do. */
+typedef struct {
+	uint64_t entries;    /* in all chains */
+	uint64_t recovered;  /* entries that were in the journal only */
+	uint64_t torn_bytes; /* of an unfinished record at the journal's end, dropped */
+	bool index_rebuilt;
+} kg_memory_report;
+
+/* Takes the lock (KG_ECONFLICT when another process writes), creates what is missing, recovers the
+ * journal. `options` and `report` may be NULL. KG_EDENIED when the store belongs to another swarm.
+ */
+KG_NODISCARD kg_err kg_memory_open(kg_memory **out, const char *state_dir, const kg_pubkey *swarm,
+				   const kg_memory_options *options, kg_memory_report *report);
+
+/* Without a commit before it, what was not committed is lost, and was never acknowledged. */
+void kg_memory_free(kg_memory *memory);
+
+/* Judges one commit object and takes it in; durable after the next commit. Codes of kg_admit, and
+ * KG_EFULL or KG_EIO when the journal cannot take it. */
+KG_NODISCARD kg_err kg_memory_submit(kg_memory *memory, kg_receipt *receipt, const void *object,
+				     size_t size, int64_t now_ms);
+
+/* Makes everything submitted durable (fdatasync). KG_OK: it may be acknowledged. On failure what
+ * was submitted since the last commit is forgotten. */
+KG_NODISCARD kg_err kg_memory_commit(kg_memory *memory);
+
+/* Carries what is durable into git and the index; a failure loses nothing. */
+KG_NODISCARD kg_err kg_memory_flush(kg_memory *memory);
+
+/* The tip of a chain, all zero when it has none. KG_EDENIED for a key that is no member. */
+KG_NODISCARD kg_err kg_memory_head(kg_memory *memory, kg_chain_head *head, const kg_pubkey *agent);
+
+/* All tips but the swarm's own, by agent, ascending; free() it. */
+KG_NODISCARD kg_err kg_memory_heads(kg_memory *memory, kg_entry_head **heads, size_t *count);
+
+bool kg_memory_is_member(const kg_memory *memory, const kg_pubkey *agent);
+
+/* See index.h. Only what is flushed is found. */
+KG_NODISCARD kg_err kg_memory_recall(kg_memory *memory, kg_index_rows *rows,
+				     const kg_index_filter *filter);
+
+/* Throws the index away and builds it from git. */
+KG_NODISCARD kg_err kg_memory_reindex(kg_memory *memory, uint64_t *entries);
+
+/* Entries for the swarm key to sign, placed at the end of its chain. A checkpoint of all heads;
+ * a lineage entry that certifies members. */
+KG_NODISCARD kg_err kg_checkpoint_make(kg_entry *out, const kg_key *swarm_key,
+				       const kg_chain_head *previous, const kg_entry_head *heads,
+				       size_t count, int64_t now_ms);
+KG_NODISCARD kg_err kg_membership_make(kg_entry *out, const kg_key *swarm_key,
+				       const kg_chain_head *previous,
+				       const kg_entry_member *members, size_t count,
+				       int64_t now_ms);
+
+#endif
