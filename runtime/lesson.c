@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/lesson.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -86,6 +87,7 @@ void kg_lesson_draw(kg_lesson *lesson, kg_rng *rng, uint32_t task, kg_lesson_spl
 	const kg_lesson_kind *kind;
 	kg_lesson_draft draft;
 	uint32_t trained;
+	bool held_out;
 	const char *text;
 
 	KG_ASSERT(task < kg_lesson_kind_count);
@@ -103,7 +105,8 @@ void kg_lesson_draw(kg_lesson *lesson, kg_rng *rng, uint32_t task, kg_lesson_spl
 		memset(&draft, 0, sizeof(draft));
 		kind->draw(&draft, rng);
 		lesson->instance = instance_hash(kind->task.name, draft.key);
-	} while ((lesson->instance % TEST_ONE_IN == 0) != (split == KG_LESSON_TEST));
+		held_out = !draft.bare && lesson->instance % TEST_ONE_IN == 0;
+	} while (held_out != (split == KG_LESSON_TEST));
 	text = kind->forms[lesson->wording].text[draft.variant];
 	KG_ASSERT(text != NULL);
 	render(lesson->prompt, text, &draft);

@@ -10,7 +10,8 @@
  * one in ten belongs to the test split and is never drawn for training, so unseen instances are
  * held out by construction. Every task has at least six wordings; the last two are never used for
  * training. Closed tables (opposites, colours, days) hold out combinations of a known fact with
- * name, object and frame; docs/lessons.md says which tasks are tables and which are rules.
+ * name and object, never the bare fact; docs/lessons.md says which tasks are tables and which are
+ * rules.
  */
 #ifndef KG_RUNTIME_LESSON_H
 #define KG_RUNTIME_LESSON_H
@@ -37,7 +38,7 @@ typedef struct {
 typedef struct {
 	uint32_t task;
 	uint32_t wording;
-	uint64_t instance; /* the hash that decides the split; equal for the same instance */
+	uint64_t instance; /* the hash that divides the splits; equal for the same instance */
 	char prompt[KG_LESSON_PROMPT_MAX]; /* ASCII, NUL-terminated */
 	char answer[KG_LESSON_ANSWER_MAX]; /* begins with ' ', no newline, NUL-terminated */
 } kg_lesson;

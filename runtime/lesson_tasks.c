@@ -54,10 +54,12 @@ static const char *pick_other(const kg_wordlist *list, kg_rng *rng, const char *
 	return word;
 }
 
-/* Tables are asked both bare and inside a little scene; the scene is part of the instance. */
-static bool in_scene(kg_rng *rng)
+/* Tables are asked both bare and inside a little scene; the scene is part of the instance. The bare
+ * facts are too few to hold some out: one of six mixtures would be a third of all colour tests. */
+static bool set_scene(kg_lesson_draft *draft, kg_rng *rng)
 {
-	return below(rng, 4) != 0;
+	draft->bare = below(rng, 4) == 0;
+	return !draft->bare;
 }
 
 /* a: the word, b: the list */
@@ -147,7 +149,7 @@ static void draw_opposite(kg_lesson_draft *draft, kg_rng *rng)
 
 	SET(draft->slot[0], "%s", flip ? pair->other : pair->one);
 	SET(draft->answer, "%s", flip ? pair->one : pair->other);
-	draft->variant = in_scene(rng);
+	draft->variant = set_scene(draft, rng);
 	if (draft->variant == 1) {
 		SET(draft->slot[1], "%s", kg_wordlist_pick(&kg_lesson_names, rng));
 		SET(draft->slot[2], "%s", kg_wordlist_pick(&kg_lesson_objects, rng));
@@ -183,7 +185,7 @@ static void draw_sequence(kg_lesson_draft *draft, kg_rng *rng)
 	for (uint32_t i = 0; i < shown; i++)
 		ADD(draft->slot[0], list->at[(start + i) % list->count], ", ");
 	SET(draft->answer, "%s", list->at[(start + shown) % list->count]);
-	draft->variant = in_scene(rng);
+	draft->variant = set_scene(draft, rng);
 	if (draft->variant == 1)
 		SET(draft->slot[1], "%s", kg_wordlist_pick(&kg_lesson_names, rng));
 	SET(draft->key, "%s: %s", draft->slot[1], draft->slot[0]);
@@ -261,7 +263,7 @@ static void draw_colour(kg_lesson_draft *draft, kg_rng *rng)
 	SET(draft->slot[0], "%s", flip ? mix->second : mix->first);
 	SET(draft->slot[1], "%s", flip ? mix->first : mix->second);
 	SET(draft->answer, "%s", mix->mixed);
-	draft->variant = in_scene(rng);
+	draft->variant = set_scene(draft, rng);
 	if (draft->variant == 1) {
 		SET(draft->slot[2], "%s", kg_wordlist_pick(&kg_lesson_names, rng));
 		SET(draft->slot[3], "%s", kg_wordlist_pick(&kg_lesson_objects, rng));
@@ -385,7 +387,7 @@ static void draw_after(kg_lesson_draft *draft, kg_rng *rng)
 {
 	uint32_t number = between(rng, 1, 99);
 	bool before = below(rng, 2) == 1;
-	bool scene = in_scene(rng);
+	bool scene = set_scene(draft, rng);
 
 	draft->variant = before + 2U * scene;
 	SET(draft->slot[0], "%u", number);

@@ -7,6 +7,7 @@
 #ifndef KG_RUNTIME_LESSON_TASKS_H
 #define KG_RUNTIME_LESSON_TASKS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/rng.h"
@@ -22,6 +23,7 @@ enum {
 /* One instance before it is put into words. */
 typedef struct {
 	uint32_t variant; /* which question is asked: larger or smaller, mirror or shift, … */
+	bool bare;        /* a fact of a closed table with nothing around it: never held out */
 	char slot[KG_LESSON_SLOTS][KG_LESSON_SLOT_MAX]; /* what $a … $e stand for */
 	char key[KG_LESSON_KEY_MAX];           /* canonical: equal keys are the same instance */
 	char answer[KG_LESSON_ANSWER_MAX - 1]; /* without the leading space */

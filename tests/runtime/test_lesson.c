@@ -719,6 +719,38 @@ static void test_lesson__what_training_draws_is_never_a_test_instance(void **sta
 	free(all);
 }
 
+/* A closed table is tested in scenes only, and its bare facts are all there to be trained on. */
+static void test_lesson__tables_hold_out_scenes_and_never_the_bare_fact(void **state)
+{
+	static const char *const tables[] = {"opposite", "sequence", "colour", "after"};
+
+	(void)state;
+	for (uint32_t n = 0; n < 4; n++) {
+		uint32_t bare = 0;
+		uint32_t task;
+		kg_rng rng;
+
+		assert_int_equal(kg_lesson_task_find(&task, tables[n]), KG_OK);
+		kg_rng_init_u64(&rng, 11);
+		for (uint32_t i = 0; i < 4000; i++) {
+			kg_lesson lesson;
+			tokens all;
+			tokens name;
+
+			kg_lesson_draw(&lesson, &rng, task,
+				       i % 2 == 0 ? KG_LESSON_TEST : KG_LESSON_TRAIN,
+				       KG_WORDING_TRAINED);
+			tokenize(&all, lesson.prompt);
+			only(&name, &all, &kg_lesson_names);
+			if (i % 2 == 0)
+				assert_int_equal(name.count, 1);
+			else
+				bare += name.count == 0;
+		}
+		assert_in_range(bare, 400, 700);
+	}
+}
+
 static void test_lesson__half_of_the_sequence_questions_say_pattern(void **state)
 {
 	uint32_t with = 0;
@@ -785,6 +817,7 @@ int main(void)
 		cmocka_unit_test(
 			test_lesson__training_sees_trained_wordings_only_and_tasks_by_share),
 		cmocka_unit_test(test_lesson__what_training_draws_is_never_a_test_instance),
+		cmocka_unit_test(test_lesson__tables_hold_out_scenes_and_never_the_bare_fact),
 		cmocka_unit_test(test_lesson__half_of_the_sequence_questions_say_pattern),
 		cmocka_unit_test(test_lesson__the_word_tables_keep_their_promises),
 	};
