@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/command.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+
+int kg_cli_trouble(const char *what)
+{
+	(void)fflush(stdout);
+	(void)fprintf(stderr, "kindergarten: %s: %s\n", what, kg_err_text());
+	return KG_EXIT_TROUBLE;
+}
+
+int kg_cli_usage(const kg_command *command, const char *fmt, ...)
+{
+	va_list ap;
+
+	(void)fflush(stdout);
+	(void)fprintf(stderr, "kindergarten: %s: ", command->name);
+	va_start(ap, fmt);
+	(void)vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	(void)fprintf(stderr, "\nusage: kindergarten %s %s\n", command->name, command->usage);
+	return KG_EXIT_USAGE;
+}
+
+kg_err kg_cli_u64(uint64_t *out, const char *what, const char *text, uint64_t min, uint64_t max)
+{
+	char *end;
+	unsigned long long v;
+
+	errno = 0;
+	v = strtoull(text, &end, 10);
+	if (!isdigit((unsigned char)text[0]) || *end != '\0' || errno != 0)
+		return kg_fail(KG_EINVAL, "%s '%s' is not a whole number", what, text);
+	if (v < min || v > max)
+		return kg_fail(KG_EINVAL, "%s %s is outside %llu..%llu", what, text,
+			       (unsigned long long)min, (unsigned long long)max);
+	*out = v;
+	return KG_OK;
+}
+
+kg_err kg_cli_double(double *out, const char *what, const char *text, double min, double max)
+{
+	char *end;
+	double v;
+
+	errno = 0;
+	v = strtod(text, &end);
+	if (end == text || *end != '\0' || errno != 0 || isspace((unsigned char)text[0]))
+		return kg_fail(KG_EINVAL, "%s '%s' is not a number", what, text);
+	if (!(v >= min && v <= max))
+		return kg_fail(KG_EINVAL, "%s %s is outside %g..%g", what, text, min, max);
+	*out = v;
+	return KG_OK;
+}
+
+kg_err kg_cli_stdin(char **out, size_t size_max)
+{
+	kg_buf text;
+	kg_err err = KG_OK;
+	size_t got;
+
+	kg_buf_init(&text, size_max);
+	do {
+		char part[4096];
+
+		got = fread(part, 1, sizeof(part), stdin);
+		kg_buf_put(&text, part, got);
+	} while (got > 0);
+	if (ferror(stdin))
+		err = kg_fail(KG_EIO, "standard input cannot be read");
+	else if (kg_buf_ok(&text) != KG_OK)
+		err = kg_fail(KG_EFULL, "standard input is longer than %zu bytes", size_max);
+	else if (text.size > 0 && memchr(text.data, '\0', text.size) != NULL)
+		err = kg_fail(KG_EINVAL, "standard input contains a NUL byte");
+	if (err == KG_OK && text.size > 0 && text.data[text.size - 1] == '\n')
+		text.data[--text.size] = '\0';
+	if (err == KG_OK) {
+		*out = text.data == NULL ? strdup("") : (char *)kg_buf_take(&text, NULL);
+		if (*out == NULL)
+			err = kg_fail(KG_ENOMEM, "no memory");
+	}
+	kg_buf_release(&text);
+	return err;
+}
