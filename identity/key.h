@@ -36,8 +36,8 @@ void kg_pubkey_format(char text[KG_PUBKEY_TEXT_SIZE], const kg_pubkey *pubkey);
 
 bool kg_pubkey_equal(const kg_pubkey *a, const kg_pubkey *b);
 
-/* KG_OK when `signature` over `data` is this key's; KG_EDENIED for a key that kg_pubkey_check
- * refuses, KG_EBADSIG otherwise. */
+/* KG_OK when `signature` over `data` is this key's; otherwise KG_EBADSIG, or KG_EDENIED when the
+ * key is one that kg_pubkey_check refuses. Never KG_OK for a key of low order. */
 KG_NODISCARD kg_err kg_pubkey_verify(const kg_pubkey *pubkey,
 				     const uint8_t signature[KG_SIGNATURE_SIZE], const void *data,
 				     size_t size);
