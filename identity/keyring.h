@@ -61,7 +61,7 @@ KG_NODISCARD kg_err kg_keyring_open(kg_swarm **out, const char *state_dir, const
 /* The public half alone; written again from the secret one by kg_keyring_open when lost. */
 KG_NODISCARD kg_err kg_keyring_read_public(kg_keyring_public *out, const char *state_dir);
 
-/* The two forms as bytes, for kg_keyring_open and for tests. */
+/* The two forms as bytes, for kg_keyring_open and for tests. `entropy` has room for 32 bytes. */
 KG_NODISCARD kg_err kg_keyring_encode(uint8_t file[KG_KEYRING_FILE_MAX], size_t *file_size,
 				      const uint8_t *entropy, size_t size, const char *passphrase);
 KG_NODISCARD kg_err kg_keyring_decode(uint8_t *entropy, size_t *size, const uint8_t *file,

@@ -128,7 +128,7 @@ kg_err kg_mnemonic_decode(uint8_t entropy[KG_MNEMONIC_ENTROPY_MAX], size_t *size
 {
 	uint8_t bits[BITS_SIZE] = {0};
 	char *plain = NULL;
-	size_t count;
+	size_t count = 0;
 	size_t bytes;
 	kg_err err;
 
