@@ -59,34 +59,43 @@ static kg_err from_errno(int errnum)
 	}
 }
 
+/* Appends what fits. */
+static void append(char *to, const char *text)
+{
+	size_t used = strlen(to);
+	size_t length = strlen(text);
+
+	if (length > KG_ERR_TEXT_MAX - 1 - used)
+		length = KG_ERR_TEXT_MAX - 1 - used;
+	memcpy(to + used, text, length);
+	to[used + length] = '\0';
+}
+
 kg_err kg_fail_errno(int errnum, const char *fmt, ...)
 {
+	const char *why = strerrordesc_np(errnum);
 	va_list ap;
-	size_t used;
 
 	va_start(ap, fmt);
 	(void)vsnprintf(message, sizeof(message), fmt, ap);
 	va_end(ap);
-	used = strlen(message);
-	(void)snprintf(message + used, sizeof(message) - used, ": %s", strerrordesc_np(errnum));
+	append(message, ": ");
+	append(message, why != NULL ? why : "unknown error");
 	return from_errno(errnum);
 }
 
 kg_err kg_fail_context(kg_err code, const char *fmt, ...)
 {
-	char context[KG_ERR_TEXT_MAX];
 	char cause[KG_ERR_TEXT_MAX];
 	va_list ap;
-	size_t used;
 
 	KG_ASSERT(code != KG_OK);
 	memcpy(cause, message, sizeof(cause));
 	va_start(ap, fmt);
-	(void)vsnprintf(context, sizeof(context), fmt, ap);
+	(void)vsnprintf(message, sizeof(message), fmt, ap);
 	va_end(ap);
-	used = strlen(context);
-	memcpy(message, context, used);
-	(void)snprintf(message + used, sizeof(message) - used, ": %s", cause);
+	append(message, ": ");
+	append(message, cause);
 	return code;
 }
 

@@ -1,0 +1,60 @@
+#!/bin/sh
+# The include law: a room sees only the rooms that stand above it in ARCHITECTURE.md.
+#   layers.sh [ROOT]
+set -eu
+root=${1:-.}
+cd "$root"
+
+# room: rooms it may include, besides itself. A trailing file name allows that one header only.
+law='
+base|
+identity|base
+bus|base identity
+memory|base identity
+runtime|base
+agent|base identity memory/entry.h runtime
+orchestrator|base identity bus
+cli|base identity bus memory runtime agent orchestrator
+'
+# What a room's *_main.c may see besides: the shell around the room carries its messages.
+main_law='
+memory|bus
+agent|bus
+orchestrator|memory/entry.h
+'
+
+findings=$(
+	printf '%s' "$law" | while IFS='|' read -r room allowed; do
+		[ -n "$room" ] && [ -d "$room" ] || continue
+		find "$room" -name '*.[ch]' | sort | while read -r file; do
+			also=
+			case "$file" in
+			*_main.c) also=$(printf '%s' "$main_law" | sed -n "s/^$room|//p") ;;
+			esac
+			grep -n '^#include "' "$file" | while IFS= read -r line; do
+				header=$(printf '%s' "$line" | sed 's/.*"\(.*\)".*/\1/')
+				number=${line%%:*}
+				ok=
+				for may in "$room" $allowed $also; do
+					case "$may" in
+					*.h) [ "$header" = "$may" ] && ok=yes ;;
+					*) [ "${header%%/*}" = "$may" ] && ok=yes ;;
+					esac
+				done
+				[ -n "$ok" ] || echo "$file:$number: $room may not include $header"
+				case "$header" in
+				*_impl.h)
+					[ "${header%/*}" = "${file%/*}" ] ||
+						echo "$file:$number: $header is private to its folder"
+					;;
+				esac
+			done
+		done
+	done
+	# Libraries belong to their rooms.
+	grep -rn --include='*.[ch]' -E '#include <(git2|sodium|zmq|sqlite3|cblas)' base identity bus memory runtime agent orchestrator cli |
+		grep -v -E '^(identity/.*sodium|bus/.*zmq|bus/.*sodium|memory/.*(git2|sqlite3)|runtime/train/.*cblas)' || true
+)
+[ -z "$findings" ] && exit 0
+printf '%s\n' "$findings"
+exit 1

@@ -1,0 +1,34 @@
+#!/bin/sh
+# Files stay under 1,000 lines, open with their licence line, are formatted; scripts are clean.
+set -eu
+cd "${1:-.}"
+status=0
+files=$(find base identity bus memory runtime agent orchestrator cli tests -name '*.[ch]' | sort)
+for file in $files; do
+	lines=$(wc -l <"$file")
+	case "$file" in
+	*wordlist*) ;;
+	*) [ "$lines" -le 1000 ] || {
+		echo "$file: $lines lines"
+		status=1
+	} ;;
+	esac
+	head -n 1 "$file" | grep -q 'SPDX-License-Identifier: MIT' || {
+		echo "$file: no licence line"
+		status=1
+	}
+done
+if command -v clang-format >/dev/null; then
+	# shellcheck disable=SC2086 # the list is words
+	clang-format --dry-run -Werror $files || status=1
+else
+	echo "SKIP: clang-format is not installed"
+fi
+if command -v shellcheck >/dev/null; then
+	scripts=$(grep -lE '^#!/bin/(ba)?sh' script/* .ci/run $(find tests -name '*.sh') 2>/dev/null)
+	# shellcheck disable=SC2086 # the list is words
+	shellcheck $scripts || status=1
+else
+	echo "SKIP: shellcheck is not installed"
+fi
+exit $status
