@@ -136,7 +136,7 @@ typedef struct {
 	bool has_sampler; /* the text was generated: then genome, prompt and answer too */
 	kg_entry_sampler sampler;
 	kg_entry_bytes prompt; /* exact bytes that the model was given */
-	kg_entry_bytes answer; /* exact bytes that it generated; text is readable(answer) */
+	kg_entry_bytes answer; /* exact bytes that it generated; see kg_entry_set_generated */
 	kg_entry_head *heads;  /* checkpoint, revocation: by agent, ascending */
 	size_t head_count;
 	kg_entry_member *members; /* lineage by the swarm key: by agent, ascending */
@@ -174,7 +174,8 @@ void kg_entry_set_level(kg_entry *entry, double level);
 void kg_entry_set_parts(kg_entry *entry, const kg_entry_parts *parts);
 
 /* Makes the entry a generated one: prompt and answer are kept byte for byte, the text becomes the
- * readable form of the answer. Genome set first. */
+ * readable form of the prompt's last line, which is the question, and the answer behind it. Genome
+ * set first. */
 KG_NODISCARD kg_err kg_entry_set_generated(kg_entry *entry, const kg_entry_sampler *sampler,
 					   const void *prompt, size_t prompt_size,
 					   const void *answer, size_t answer_size);
