@@ -2,12 +2,13 @@
 /*
  * tokenizer – text to token ids and back: SentencePiece-style BPE by scores.
  *
- * Text is split into UTF-8 characters (a stray continuation byte is a character of its own); each
- * is looked up; one that is not in the vocabulary becomes its bytes' tokens, or the unknown token
- * where the vocabulary has no byte tokens. Then, again and again, the adjacent pair whose joined
- * piece has the highest score is merged, the leftmost first among equals. This is what llama2.c
- * does, with one restriction: control, unknown and byte tokens never come from the spelling of a
- * text. Any bytes can be encoded, NUL included, and any ids below the count decoded.
+ * Text is split into characters (a byte and the UTF-8 continuation bytes after it, four at most);
+ * each is looked up; one that is not in the vocabulary becomes its bytes' tokens, or the unknown
+ * token where the vocabulary has no byte tokens. Then, again and again, the adjacent pair whose
+ * joined piece has the highest score is merged, the leftmost first among equals; a piece that is
+ * there twice means its lowest id. This is what llama2.c does, with one restriction: control,
+ * unknown, unused and byte tokens never come from the spelling of a text. Any bytes can be encoded,
+ * NUL included, and any ids below the count decoded.
  *
  * A kg_tokenizer does not change after kg_tokenizer_finish; threads may share it.
  */
@@ -24,7 +25,7 @@
 enum {
 	KG_TOKENIZER_COUNT_MAX = 1 << 20,
 	KG_TOKENIZER_PIECE_MAX = 1024,       /* bytes of one piece */
-	KG_TOKENIZER_TEXT_MAX = 64 << 20,    /* bytes of one text to encode */
+	KG_TOKENIZER_TEXT_MAX = 16 << 20,    /* bytes of one text to encode */
 	KG_TOKENIZER_BYTE_MODEL_COUNT = 259, /* <unk> <s> </s> and 256 bytes */
 };
 
@@ -40,11 +41,15 @@ typedef enum {
 
 typedef struct kg_tokenizer kg_tokenizer;
 
+/* The byte that a piece spelled "<0xNN>" stands for, -1 for any other spelling. */
+int kg_tokenizer_byte_of(const char *piece, size_t size);
+
 /* Building: a tokenizer of `count` ids, each put once, then finish. */
 KG_NODISCARD kg_err kg_tokenizer_new(kg_tokenizer **out, uint32_t count);
 void kg_tokenizer_free(kg_tokenizer *tokenizer);
 
-/* Copies a piece; spaces are plain spaces. KG_EINVAL for an id out of range or put twice, a piece
+/* Copies a piece; U+2581, SentencePiece's mark, becomes the space it stands for in normal and user
+ * tokens. KG_EINVAL for an id out of range or put twice, a piece
  * too long, a score that is not finite, a byte token not spelled "<0xNN>". */
 KG_NODISCARD kg_err kg_tokenizer_put(kg_tokenizer *tokenizer, uint32_t id, const void *piece,
 				     size_t size, float score, kg_token_kind kind);

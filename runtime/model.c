@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/model.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/half.h"
+#include "runtime/model_impl.h"
+
+/* kg_model_new holds floats: 8 GiB of them. */
+static const uint64_t parameters_max = UINT64_C(1) << 31;
+
+const char *const kg_model__prompt_keys[KG_MODEL_PROMPT_PARTS] = {
+	"kindergarten.prompt_prefix",
+	"kindergarten.prompt_suffix",
+	"kindergarten.stop",
+};
+
+static kg_err bounded(const char *what, uint32_t value, uint32_t max)
+{
+	if (value < 1 || value > max)
+		return kg_fail(KG_EINVAL, "model: %s is %u; 1..%u is allowed", what, value, max);
+	return KG_OK;
+}
+
+kg_err kg_model_config_check(const kg_model_config *c)
+{
+	const struct {
+		const char *what;
+		uint32_t value;
+		uint32_t max;
+	} fields[] = {
+		{"dim", c->dim, KG_MODEL_DIM_MAX},
+		{"hidden", c->hidden, KG_MODEL_HIDDEN_MAX},
+		{"layers", c->layers, KG_MODEL_LAYERS_MAX},
+		{"heads", c->heads, KG_MODEL_HEADS_MAX},
+		{"kv_heads", c->kv_heads, KG_MODEL_HEADS_MAX},
+		{"head_dim", c->head_dim, KG_MODEL_DIM_MAX},
+		{"vocabulary", c->vocabulary, KG_MODEL_VOCABULARY_MAX},
+		{"context", c->context, KG_MODEL_CONTEXT_MAX},
+	};
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		kg_err err = bounded(fields[i].what, fields[i].value, fields[i].max);
+
+		if (err != KG_OK)
+			return err;
+	}
+	if (c->heads * c->head_dim != c->dim)
+		return kg_fail(KG_EINVAL, "model: %u heads of %u do not make a dim of %u", c->heads,
+			       c->head_dim, c->dim);
+	if (c->head_dim % 2 != 0)
+		return kg_fail(KG_EINVAL, "model: head_dim %u is odd: positions turn pairs",
+			       c->head_dim);
+	if (c->heads % c->kv_heads != 0)
+		return kg_fail(KG_EINVAL, "model: %u heads cannot share %u kv_heads", c->heads,
+			       c->kv_heads);
+	if (!isfinite(c->rope_theta) || c->rope_theta < 1.0f)
+		return kg_fail(KG_EINVAL, "model: rope_theta %g is not a number from 1 up",
+			       (double)c->rope_theta);
+	if (!isfinite(c->norm_eps) || c->norm_eps < 0.0f || c->norm_eps > 1.0f)
+		return kg_fail(KG_EINVAL, "model: norm_eps %g is not in 0..1", (double)c->norm_eps);
+	return KG_OK;
+}
+
+bool kg_tensor_role_is_norm(kg_tensor_role role)
+{
+	return role == KG_TENSOR_ATTN_NORM || role == KG_TENSOR_FFN_NORM ||
+	       role == KG_TENSOR_OUTPUT_NORM;
+}
+
+bool kg_tensor_role_is_linear(kg_tensor_role role)
+{
+	return role < KG_TENSOR_LAYER_ROLES && !kg_tensor_role_is_norm(role);
+}
+
+kg_format kg_tensor_role_format(kg_tensor_role role, kg_strategy strategy)
+{
+	if (kg_tensor_role_is_norm(role))
+		return KG_FORMAT_F32;
+	return kg_tensor_role_is_linear(role) ? strategy.linear : strategy.table;
+}
+
+void kg_tensor_role_shape(kg_tensor_role role, const kg_model_config *config, uint32_t *rows,
+			  uint32_t *cols)
+{
+	*cols = role == KG_TENSOR_FFN_DOWN ? config->hidden : config->dim;
+	switch (role) {
+	case KG_TENSOR_ATTN_K:
+	case KG_TENSOR_ATTN_V:
+		*rows = config->kv_heads * config->head_dim;
+		break;
+	case KG_TENSOR_FFN_GATE:
+	case KG_TENSOR_FFN_UP:
+		*rows = config->hidden;
+		break;
+	case KG_TENSOR_EMBEDDING:
+	case KG_TENSOR_HEAD:
+		*rows = config->vocabulary;
+		break;
+	default:
+		*rows = kg_tensor_role_is_norm(role) ? 1 : config->dim;
+	}
+}
+
+void kg_tensor_role_name(kg_tensor_role role, uint32_t layer, char out[KG_TENSOR_NAME_MAX])
+{
+	static const char *const names[KG_TENSOR_ROLE_COUNT] = {
+		[KG_TENSOR_ATTN_NORM] = "attn_norm",     [KG_TENSOR_ATTN_Q] = "attn_q",
+		[KG_TENSOR_ATTN_K] = "attn_k",           [KG_TENSOR_ATTN_V] = "attn_v",
+		[KG_TENSOR_ATTN_OUTPUT] = "attn_output", [KG_TENSOR_FFN_NORM] = "ffn_norm",
+		[KG_TENSOR_FFN_GATE] = "ffn_gate",       [KG_TENSOR_FFN_UP] = "ffn_up",
+		[KG_TENSOR_FFN_DOWN] = "ffn_down",       [KG_TENSOR_EMBEDDING] = "token_embd",
+		[KG_TENSOR_OUTPUT_NORM] = "output_norm", [KG_TENSOR_HEAD] = "output",
+	};
+
+	KG_ASSERT(role < KG_TENSOR_ROLE_COUNT);
+	if (role < KG_TENSOR_LAYER_ROLES)
+		snprintf(out, KG_TENSOR_NAME_MAX, "blk.%u.%s.weight", layer, names[role]);
+	else
+		snprintf(out, KG_TENSOR_NAME_MAX, "%s.weight", names[role]);
+}
+
+static void name_tensor(kg_model *model, kg_tensor_role role, uint32_t layer)
+{
+	kg_tensor *t = &model->tensors[model->tensors_count++];
+
+	t->role = role;
+	t->layer = layer;
+	t->format = kg_tensor_role_format(role, model->strategy);
+	kg_tensor_role_name(role, layer, t->name);
+	kg_tensor_role_shape(role, &model->config, &t->rows, &t->cols);
+}
+
+kg_err kg_model__shell(kg_model **out, const kg_model_config *config, kg_strategy strategy)
+{
+	uint32_t tensors = config->layers * KG_TENSOR_LAYER_ROLES + 3;
+	kg_model *m = calloc(1, sizeof(*m));
+
+	if (m != NULL)
+		m->tensors = calloc(tensors, sizeof(*m->tensors));
+	if (m == NULL || m->tensors == NULL) {
+		free(m);
+		return kg_fail(KG_ENOMEM, "model: no memory for %u tensors", tensors);
+	}
+	m->config = *config;
+	m->strategy = strategy;
+	name_tensor(m, KG_TENSOR_EMBEDDING, 0);
+	for (uint32_t layer = 0; layer < config->layers; layer++)
+		for (int role = 0; role < KG_TENSOR_LAYER_ROLES; role++)
+			name_tensor(m, (kg_tensor_role)role, layer);
+	name_tensor(m, KG_TENSOR_OUTPUT_NORM, 0);
+	if (!config->tied)
+		name_tensor(m, KG_TENSOR_HEAD, 0);
+	*out = m;
+	return KG_OK;
+}
+
+bool kg_model__name_fits(const char *text, size_t size, size_t size_max)
+{
+	if (size > size_max)
+		return false;
+	for (size_t i = 0; i < size; i++)
+		if ((uint8_t)text[i] < 0x20 || text[i] == 0x7f)
+			return false;
+	return true;
+}
+
+void kg_model__set_prompt(kg_model *model, int part, const char *text, size_t size)
+{
+	char *to = model->prompt_text[part];
+	const char **slots[KG_MODEL_PROMPT_PARTS] = {&model->prompt.prefix, &model->prompt.suffix,
+						     &model->prompt.stop};
+
+	KG_ASSERT(size <= KG_MODEL_PROMPT_MAX);
+	memcpy(to, text, size);
+	to[size] = '\0';
+	*slots[part] = to;
+}
+
+static kg_err copy_prompt(kg_model *m, const kg_model_prompt *prompt)
+{
+	const char *parts[KG_MODEL_PROMPT_PARTS] = {prompt->prefix, prompt->suffix, prompt->stop};
+
+	for (int i = 0; i < KG_MODEL_PROMPT_PARTS; i++) {
+		if (parts[i] == NULL)
+			continue;
+		if (strlen(parts[i]) > KG_MODEL_PROMPT_MAX)
+			return kg_fail(KG_EINVAL, "model: %s is longer than %d bytes",
+				       kg_model__prompt_keys[i], KG_MODEL_PROMPT_MAX);
+		kg_model__set_prompt(m, i, parts[i], strlen(parts[i]));
+	}
+	return KG_OK;
+}
+
+/* One block of zeros for all tensors. */
+static kg_err give_floats(kg_model *m)
+{
+	uint64_t total = kg_model_parameters(m);
+	float *at;
+
+	if (total > parameters_max)
+		return kg_fail(KG_EINVAL, "model: %llu weights; the limit is %llu",
+			       (unsigned long long)total, (unsigned long long)parameters_max);
+	m->floats = calloc(total, sizeof(*m->floats));
+	if (m->floats == NULL)
+		return kg_fail(KG_ENOMEM, "model: no memory for %llu weights",
+			       (unsigned long long)total);
+	at = m->floats;
+	for (uint32_t i = 0; i < m->tensors_count; i++) {
+		m->tensors[i].data = at;
+		at += (size_t)m->tensors[i].rows * m->tensors[i].cols;
+	}
+	m->tensor_bytes = total * sizeof(float);
+	return KG_OK;
+}
+
+kg_err kg_model_new(kg_model **out, const kg_model_config *config, const char *name,
+		    kg_tokenizer **tokenizer, const kg_model_prompt *prompt)
+{
+	kg_tokenizer *taken = *tokenizer;
+	kg_model *m = NULL;
+	kg_err err = kg_model_config_check(config);
+
+	*tokenizer = NULL;
+	if (err == KG_OK && kg_tokenizer_count(taken) != config->vocabulary)
+		err = kg_fail(KG_EINVAL, "model: the tokenizer has %u tokens, the model %u",
+			      kg_tokenizer_count(taken), config->vocabulary);
+	if (err == KG_OK && !kg_model__name_fits(name, strlen(name), KG_MODEL_NAME_MAX))
+		err = kg_fail(KG_EINVAL,
+			      "model: a name is at most %d bytes without control "
+			      "characters",
+			      KG_MODEL_NAME_MAX);
+	if (err == KG_OK)
+		err = kg_model__shell(&m, config, kg_strategy_of(KG_FORMAT_F32));
+	if (err == KG_OK && prompt != NULL)
+		err = copy_prompt(m, prompt);
+	if (err == KG_OK)
+		err = give_floats(m);
+	if (err != KG_OK) {
+		kg_tokenizer_free(taken);
+		kg_model_free(m);
+		return err;
+	}
+	memcpy(m->name, name, strlen(name) + 1);
+	m->tokenizer = taken;
+	*out = m;
+	return KG_OK;
+}
+
+void kg_model_free(kg_model *model)
+{
+	if (model == NULL)
+		return;
+	kg_tokenizer_free(model->tokenizer);
+	free(model->tensors);
+	free(model->floats);
+	free(model->expanded);
+	if (model->map.data != NULL)
+		kg_map_close(&model->map);
+	free(model);
+}
+
+const kg_tensor *kg_model_tensor(const kg_model *model, kg_tensor_role role, uint32_t layer)
+{
+	uint32_t after_layers = 1 + model->config.layers * KG_TENSOR_LAYER_ROLES;
+	uint32_t index = 0;
+
+	KG_ASSERT(role < KG_TENSOR_ROLE_COUNT);
+	if (role < KG_TENSOR_LAYER_ROLES) {
+		KG_ASSERT(layer < model->config.layers);
+		index = 1 + layer * KG_TENSOR_LAYER_ROLES + role;
+	} else if (role == KG_TENSOR_OUTPUT_NORM) {
+		index = after_layers;
+	} else if (role == KG_TENSOR_HEAD && !model->config.tied) {
+		index = after_layers + 1;
+	}
+	return &model->tensors[index];
+}
+
+float *kg_model_floats(kg_model *model, kg_tensor_role role, uint32_t layer)
+{
+	const float *at = kg_model_tensor(model, role, layer)->data;
+
+	KG_ASSERT(model->floats != NULL);
+	return model->floats + (at - model->floats);
+}
+
+const kg_model_config *kg_model_get_config(const kg_model *model)
+{
+	return &model->config;
+}
+
+const char *kg_model_name(const kg_model *model)
+{
+	return model->name;
+}
+
+const kg_tokenizer *kg_model_tokenizer(const kg_model *model)
+{
+	return model->tokenizer;
+}
+
+const kg_model_prompt *kg_model_get_prompt(const kg_model *model)
+{
+	return &model->prompt;
+}
+
+kg_strategy kg_model_strategy(const kg_model *model)
+{
+	return model->strategy;
+}
+
+const uint8_t *kg_model_seed(const kg_model *model)
+{
+	return model->seeded ? model->seed : NULL;
+}
+
+const uint8_t *kg_model_base_digest(const kg_model *model)
+{
+	return model->has_base ? model->base_digest : NULL;
+}
+
+uint32_t kg_model_tensor_count(const kg_model *model)
+{
+	return model->tensors_count;
+}
+
+const kg_tensor *kg_model_tensor_at(const kg_model *model, uint32_t index)
+{
+	KG_ASSERT(index < model->tensors_count);
+	return &model->tensors[index];
+}
+
+uint64_t kg_model_parameters(const kg_model *model)
+{
+	uint64_t total = 0;
+
+	for (uint32_t i = 0; i < model->tensors_count; i++)
+		total += (uint64_t)model->tensors[i].rows * model->tensors[i].cols;
+	return total;
+}
+
+uint64_t kg_model_tensor_bytes(const kg_model *model)
+{
+	return model->tensor_bytes;
+}
+
+const uint8_t *kg_model_bytes(const kg_model *model, size_t *size)
+{
+	*size = model->bytes_size;
+	return model->bytes;
+}
+
+static void int8_floats(const kg_tensor *t, float *out)
+{
+	const int8_t *data = t->data;
+
+	for (size_t i = 0; i < t->rows; i++)
+		for (size_t j = 0; j < t->cols; j++)
+			out[i * t->cols + j] = t->scales[i] * (float)data[i * t->cols + j];
+}
+
+static kg_err fairy_floats(const kg_model *model, const kg_tensor *t, float *out)
+{
+	float *paired = malloc((size_t)t->rows * t->cols * sizeof(*paired));
+	void *storage = malloc(kg_pairing_size(t->rows, t->cols));
+	kg_pairing pairing;
+
+	if (paired == NULL || storage == NULL) {
+		free(paired);
+		free(storage);
+		return kg_fail(KG_ENOMEM, "model: no memory for tensor %s", t->name);
+	}
+	kg_fairy_dequantize(paired, &t->fairy);
+	kg_pairing_init(&pairing, storage, t->rows, t->cols, kg_model_seed(model), t->name);
+	kg_pairing_undo(&pairing, out, paired);
+	free(paired);
+	free(storage);
+	return KG_OK;
+}
+
+kg_err kg_model_tensor_floats(const kg_model *model, const kg_tensor *tensor, float *out)
+{
+	size_t n = (size_t)tensor->rows * tensor->cols;
+
+	switch (tensor->format) {
+	case KG_FORMAT_F32:
+		memcpy(out, tensor->data, n * sizeof(*out));
+		return KG_OK;
+	case KG_FORMAT_F16:
+		kg_half_to_floats(out, tensor->data, n);
+		return KG_OK;
+	case KG_FORMAT_INT8:
+		int8_floats(tensor, out);
+		return KG_OK;
+	default:
+		return fairy_floats(model, tensor, out);
+	}
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* model_impl – what model.c, model_load.c and model_save.c share. */
+#ifndef KG_RUNTIME_MODEL_IMPL_H
+#define KG_RUNTIME_MODEL_IMPL_H
+
+#include "base/fs.h"
+#include "runtime/model.h"
+
+enum { KG_MODEL_PROMPT_PARTS = 3, KG_FAIRY_SCALES = 5 };
+
+struct kg_model {
+	kg_model_config config;
+	char name[KG_MODEL_NAME_MAX + 1];
+	kg_model_prompt prompt;
+	char prompt_text[KG_MODEL_PROMPT_PARTS][KG_MODEL_PROMPT_MAX + 1];
+	kg_tokenizer *tokenizer;
+	kg_strategy strategy;
+	bool seeded;
+	bool has_base;
+	uint8_t seed[KG_SEED_SIZE];
+	uint8_t base_digest[KG_DIGEST_SIZE_MODEL];
+	kg_tensor *tensors; /* embedding, nine per layer, output norm, head unless tied */
+	uint32_t tensors_count;
+	uint64_t tensor_bytes;
+	const uint8_t *bytes; /* the file, when there is one */
+	size_t bytes_size;
+	kg_map map;        /* of the file that this model opened itself */
+	float *floats;     /* of a model from kg_model_new */
+	uint8_t *expanded; /* codes of one-stage planes, which files pack tighter */
+};
+
+/* A model with its tensors named, shaped and given the strategy's formats; no data yet. */
+KG_NODISCARD kg_err kg_model__shell(kg_model **out, const kg_model_config *config,
+				    kg_strategy strategy);
+
+/* A text fit for a name: at most `size_max` bytes, no control characters. */
+bool kg_model__name_fits(const char *text, size_t size, size_t size_max);
+
+/* Parts in the order prefix, suffix, stop; the key of each in a file. */
+extern const char *const kg_model__prompt_keys[KG_MODEL_PROMPT_PARTS];
+void kg_model__set_prompt(kg_model *model, int part, const char *text, size_t size);
+
+#endif
