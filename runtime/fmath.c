@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/fmath.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/err.h"
+
+/* Adding and subtracting 1.5 * 2^23 (2^52) rounds to the nearest integer, ties to even, for
+ * |x| < 2^22 (2^51): rintf without libm, and it vectorises. */
+#define ROUND_F 12582912.0f
+#define ROUND_D 6755399441055744.0
+
+enum { LANES = 16 };
+
+static inline float float_of(uint32_t bits)
+{
+	float x;
+
+	memcpy(&x, &bits, sizeof(x));
+	return x;
+}
+
+static inline uint32_t bits_of(float x)
+{
+	uint32_t bits;
+
+	memcpy(&bits, &x, sizeof(bits));
+	return bits;
+}
+
+static inline double double_of(uint64_t bits)
+{
+	double x;
+
+	memcpy(&x, &bits, sizeof(x));
+	return x;
+}
+
+static inline uint64_t bits_of_double(double x)
+{
+	uint64_t bits;
+
+	memcpy(&bits, &x, sizeof(bits));
+	return bits;
+}
+
+/* x = k ln 2 + r, |r| <= ln 2 / 2; e^r by its Taylor polynomial (degree 7: 1e-8 of truncation),
+ * ln 2 in two parts so that k * hi is exact (Cody & Waite 1980). */
+static inline float exp_inline(float x)
+{
+	float t;
+	float k;
+	float r;
+	float p;
+
+	x = x < -87.0f ? -87.0f : x;
+	x = x > 88.0f ? 88.0f : x;
+	t = x * 1.44269504f + ROUND_F;
+	k = t - ROUND_F;
+	r = (x - k * 0.693359375f) - k * -2.12194440e-4f;
+	p = 1.9841270e-4f;
+	p = p * r + 1.3888889e-3f;
+	p = p * r + 8.3333333e-3f;
+	p = p * r + 4.1666667e-2f;
+	p = p * r + 1.6666667e-1f;
+	p = p * r + 0.5f;
+	p = (p * r) * r + r + 1.0f;
+	/* The low bits of t hold k; shifted to the exponent they multiply by 2^k. */
+	return p * float_of((bits_of(t) << 23) + 0x3f800000u);
+}
+
+float kg_fmath_expf(float x)
+{
+	return exp_inline(x);
+}
+
+double kg_fmath_exp(double x)
+{
+	static const double inverse_factorial[] = {
+		1.0 / 6227020800.0, 1.0 / 479001600.0, 1.0 / 39916800.0, 1.0 / 3628800.0,
+		1.0 / 362880.0,     1.0 / 40320.0,     1.0 / 5040.0,     1.0 / 720.0,
+		1.0 / 120.0,        1.0 / 24.0,        1.0 / 6.0,        0.5,
+	};
+	double t;
+	double k;
+	double r;
+	double p = 0.0;
+
+	x = x < -700.0 ? -700.0 : x;
+	x = x > 700.0 ? 700.0 : x;
+	t = x * 1.4426950408889634 + ROUND_D;
+	k = t - ROUND_D;
+	r = (x - k * 6.93147180369123816490e-01) - k * 1.90821492927058770002e-10;
+	for (size_t i = 0; i < sizeof(inverse_factorial) / sizeof(*inverse_factorial); i++)
+		p = p * r + inverse_factorial[i];
+	p = (p * r) * r + r + 1.0;
+	return p * double_of((bits_of_double(t) << 52) + 0x3ff0000000000000ULL);
+}
+
+/* x = 2^k m, m in [1/sqrt 2, sqrt 2); log m = 2 artanh(s), s = (m-1)/(m+1), |s| < 0.1716: eleven
+ * odd terms leave 1e-18. */
+double kg_fmath_log(double x)
+{
+	uint64_t bits = bits_of_double(x);
+	uint64_t top = bits + (0x3ff0000000000000ULL - 0x3fe6a09e667f3bcdULL);
+	int64_t k = (int64_t)(top >> 52) - 1023;
+	double m = double_of(bits - ((uint64_t)k << 52));
+	double s = (m - 1.0) / (m + 1.0);
+	double z = s * s;
+	double p = 0.0;
+
+	for (int odd = 21; odd >= 3; odd -= 2)
+		p = p * z + 2.0 / (double)odd;
+	p = (p * z) * s;
+	return (double)k * 6.93147180369123816490e-01 +
+	       (2.0 * s + (p + (double)k * 1.90821492927058770002e-10));
+}
+
+/* x = k pi/2 + r, |r| <= pi/4, pi/2 in three parts of which the first two have 33 bits: k * part
+ * is exact for k < 2^20 (the constants of fdlibm's e_rem_pio2.c, as numbers). */
+void kg_fmath_sincos(double x, double *sine, double *cosine)
+{
+	double t = x * 6.36619772367581382433e-01 + ROUND_D;
+	double k = t - ROUND_D;
+	unsigned quadrant = (unsigned)bits_of_double(t) & 3;
+	double r = ((x - k * 1.57079632673412561417e+00) - k * 6.07710050630396597660e-11) -
+		   k * 2.02226624879595063154e-21;
+	double z = r * r;
+	double s = 0.0;
+	double c = 0.0;
+
+	for (int n = 17; n >= 3; n -= 2)
+		s = -(s + 1.0) * z / (double)(n * (n - 1));
+	for (int n = 18; n >= 2; n -= 2)
+		c = -(c + 1.0) * z / (double)(n * (n - 1));
+	s = r + r * s;
+	c = 1.0 + c;
+	*sine = (quadrant & 1) != 0 ? c : s;
+	*cosine = (quadrant & 1) != 0 ? s : c;
+	if (quadrant >= 2)
+		*sine = -*sine;
+	if (quadrant == 1 || quadrant == 2)
+		*cosine = -*cosine;
+}
+
+static inline float silu_inline(float x)
+{
+	return x / (1.0f + exp_inline(-x));
+}
+
+float kg_fmath_siluf(float x)
+{
+	return silu_inline(x);
+}
+
+void kg_fmath_swiglu(float *gate, const float *up, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		gate[i] = silu_inline(gate[i]) * up[i];
+}
+
+float kg_fmath_sum(const float *x, size_t n)
+{
+	float lane[LANES] = {0};
+	size_t whole = n - n % LANES;
+
+	for (size_t i = 0; i < whole; i += LANES)
+		for (size_t l = 0; l < LANES; l++)
+			lane[l] += x[i + l];
+	for (size_t l = 0; l < n - whole; l++)
+		lane[l] += x[whole + l];
+	for (size_t half = LANES / 2; half > 0; half /= 2)
+		for (size_t l = 0; l < half; l++)
+			lane[l] += lane[l + half];
+	return lane[0];
+}
+
+static float max_of(const float *x, size_t n)
+{
+	float max = x[0];
+
+	for (size_t i = 1; i < n; i++)
+		max = x[i] > max ? x[i] : max;
+	return max;
+}
+
+void kg_fmath_softmax(float *x, size_t n)
+{
+	float max = max_of(x, n);
+	float scale;
+
+	for (size_t i = 0; i < n; i++)
+		x[i] = exp_inline(x[i] - max);
+	scale = 1.0f / kg_fmath_sum(x, n);
+	for (size_t i = 0; i < n; i++)
+		x[i] *= scale;
+}
+
+double kg_fmath_log_softmax(const float *logits, size_t n, size_t at)
+{
+	double max = (double)max_of(logits, n);
+	double sum = 0.0;
+
+	KG_ASSERT(at < n);
+	for (size_t i = 0; i < n; i++)
+		sum += kg_fmath_exp((double)logits[i] - max);
+	return ((double)logits[at] - max) - kg_fmath_log(sum);
+}
+
+float kg_fmath_quantize(int8_t *q, const float *x, size_t n)
+{
+	float max = 1e-5f;
+	float g;
+
+	for (size_t i = 0; i < n; i++) {
+		float a = fabsf(x[i]);
+
+		max = a > max ? a : max;
+	}
+	g = 127.0f / max;
+	for (size_t i = 0; i < n; i++) {
+		float v = x[i] * g;
+
+		v = v < -127.0f ? -127.0f : v;
+		v = v > 127.0f ? 127.0f : v;
+		/* The low byte of the rounded sum is the integer, in two's complement. */
+		q[i] = (int8_t)(uint8_t)bits_of(v + ROUND_F);
+	}
+	return 1.0f / g;
+}

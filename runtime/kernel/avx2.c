@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/* AVX2 and F16C; this file alone is compiled for them. A line is two halves of eight rows. */
+#include <cpuid.h>
+#include <immintrin.h>
+#include <string.h>
+
+#include "runtime/kernel/tables.h"
+
+enum { LANES = 16, PARTS = 4 };
+
+static bool usable(void)
+{
+	unsigned a;
+	unsigned b;
+	unsigned c;
+	unsigned d;
+
+	return __builtin_cpu_supports("avx2") && __get_cpuid(1, &a, &b, &c, &d) != 0 &&
+	       (c & bit_F16C) != 0;
+}
+
+static inline __m256i load(const void *at)
+{
+	return _mm256_loadu_si256((const __m256i *)at);
+}
+
+static inline void store(void *at, __m256i v)
+{
+	_mm256_storeu_si256((__m256i *)at, v);
+}
+
+/* Four activations, broadcast to all rows. */
+static inline __m256i four(const int8_t *x)
+{
+	int32_t bytes;
+
+	memcpy(&bytes, x, sizeof(bytes));
+	return _mm256_set1_epi32(bytes);
+}
+
+/* Pairs of unsigned times signed bytes fit int16 here: 128 * 127 * 2 < 2^15. */
+static inline __m256i dot(__m256i u, __m256i s)
+{
+	return _mm256_madd_epi16(_mm256_maddubs_epi16(u, s), _mm256_set1_epi16(1));
+}
+
+static void tile_i8(int32_t *y, const int8_t *line, const int8_t *x, uint32_t tiles, uint32_t quads)
+{
+	for (uint32_t tile = 0; tile < tiles; tile++, y += KG_TILE_ROWS) {
+		__m256i low = _mm256_setzero_si256();
+		__m256i high = _mm256_setzero_si256();
+
+		for (uint32_t quad = 0; quad < quads; quad++, line += KG_LINE_SIZE) {
+			__m256i w0 = load(line);
+			__m256i w1 = load(line + 32);
+			__m256i v = four(x + (size_t)quad * KG_TILE_COLS);
+
+			/* |w| times x with the sign of w: maddubs wants one side unsigned. */
+			low = _mm256_add_epi32(low,
+					       dot(_mm256_abs_epi8(w0), _mm256_sign_epi8(v, w0)));
+			high = _mm256_add_epi32(high,
+						dot(_mm256_abs_epi8(w1), _mm256_sign_epi8(v, w1)));
+		}
+		store(y, low);
+		store(y + 8, high);
+	}
+}
+
+static int32_t sum_i8(const int8_t *x, uint32_t n)
+{
+	int32_t sum = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		sum += x[i];
+	return sum;
+}
+
+static void plane(int32_t *y_r, int32_t *y_i, const kg_kernel_plane *p, const int8_t *x_r,
+		  const int8_t *x_i)
+{
+	const __m256i nibble = _mm256_set1_epi8(15);
+	const uint8_t *line = p->line;
+	uint32_t cols = p->quads * KG_TILE_COLS;
+	__m256i start =
+		_mm256_set1_epi32(-(int32_t)p->offset * (sum_i8(x_r, cols) + sum_i8(x_i, cols)));
+	__m256i table[4];
+
+	for (int i = 0; i < 4; i++)
+		table[i] = _mm256_broadcastsi128_si256(
+			_mm_load_si128((const __m128i *)(const void *)p->table[i]));
+	for (uint32_t tile = 0; tile < p->tiles; tile++) {
+		__m256i a[2] = {start, start};
+		__m256i d[2] = {start, start};
+
+		for (uint32_t quad = 0; quad < p->quads; quad++, line += KG_LINE_SIZE) {
+			__m256i re = four(x_r + (size_t)quad * KG_TILE_COLS);
+			__m256i im = four(x_i + (size_t)quad * KG_TILE_COLS);
+
+			for (int k = 0; k < 2; k++) {
+				__m256i w = load(line + 32 * k);
+				__m256i q = _mm256_and_si256(w, nibble);
+				__m256i h = _mm256_and_si256(
+					_mm256_xor_si256(w, _mm256_srli_epi16(w, 4)), nibble);
+
+				a[k] = _mm256_add_epi32(a[k],
+							dot(_mm256_shuffle_epi8(table[0], h), re));
+				a[k] = _mm256_add_epi32(a[k],
+							dot(_mm256_shuffle_epi8(table[1], q), im));
+				d[k] = _mm256_add_epi32(d[k],
+							dot(_mm256_shuffle_epi8(table[2], q), re));
+				d[k] = _mm256_add_epi32(d[k],
+							dot(_mm256_shuffle_epi8(table[3], h), im));
+			}
+		}
+		for (int k = 0; k < 2; k++, y_r += 8, y_i += 8) {
+			/* The sums are even, so the arithmetic shift is the exact half. */
+			store(y_r, _mm256_srai_epi32(_mm256_add_epi32(a[k], d[k]), 1));
+			store(y_i, _mm256_srai_epi32(_mm256_sub_epi32(d[k], a[k]), 1));
+		}
+	}
+}
+
+static inline __m256 floats(const int8_t *v)
+{
+	return _mm256_cvtepi32_ps(
+		_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)v)));
+}
+
+static void mix_i8(float *y, const int8_t *v, const float *p, uint32_t count, uint32_t width)
+{
+	uint32_t whole = count - count % PARTS;
+
+	for (uint32_t at = 0; at < width; at += 8) {
+		__m256 part[PARTS];
+		const int8_t *row = v + at;
+
+		for (int k = 0; k < PARTS; k++)
+			part[k] = _mm256_setzero_ps();
+		for (uint32_t t = 0; t < whole; t += PARTS)
+			for (uint32_t k = 0; k < PARTS; k++, row += width)
+				part[k] = _mm256_add_ps(
+					part[k],
+					_mm256_mul_ps(_mm256_set1_ps(p[t + k]), floats(row)));
+		for (uint32_t k = 0; k < count - whole; k++, row += width)
+			part[k] = _mm256_add_ps(
+				part[k], _mm256_mul_ps(_mm256_set1_ps(p[whole + k]), floats(row)));
+		_mm256_storeu_ps(y + at, _mm256_add_ps(_mm256_add_ps(part[0], part[1]),
+						       _mm256_add_ps(part[2], part[3])));
+	}
+}
+
+/* Lanes 0..7 in low, 8..15 in high; the tail is added lane by lane, as nothing else is. */
+static float finish(__m256 low, __m256 high, const float *a, const float *b, size_t n)
+{
+	float lane[LANES];
+
+	_mm256_storeu_ps(lane, low);
+	_mm256_storeu_ps(lane + 8, high);
+	for (size_t l = 0; l < n; l++)
+		lane[l] += a[l] * b[l];
+	for (int half = LANES / 2; half > 0; half /= 2)
+		for (int l = 0; l < half; l++)
+			lane[l] += lane[l + half];
+	return lane[0];
+}
+
+static float dot_f32(const float *a, const float *b, size_t n)
+{
+	size_t whole = n - n % LANES;
+	__m256 low = _mm256_setzero_ps();
+	__m256 high = _mm256_setzero_ps();
+
+	for (size_t i = 0; i < whole; i += LANES) {
+		low = _mm256_add_ps(low,
+				    _mm256_mul_ps(_mm256_loadu_ps(a + i), _mm256_loadu_ps(b + i)));
+		high = _mm256_add_ps(high, _mm256_mul_ps(_mm256_loadu_ps(a + i + 8),
+							 _mm256_loadu_ps(b + i + 8)));
+	}
+	return finish(low, high, a + whole, b + whole, n - whole);
+}
+
+static inline __m256 halves(const uint16_t *a)
+{
+	return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)a));
+}
+
+static float dot_f16(const uint16_t *a, const float *b, size_t n)
+{
+	size_t whole = n - n % LANES;
+	__m256 low = _mm256_setzero_ps();
+	__m256 high = _mm256_setzero_ps();
+	uint16_t rest[LANES] = {0};
+	float tail[LANES];
+
+	for (size_t i = 0; i < whole; i += LANES) {
+		low = _mm256_add_ps(low, _mm256_mul_ps(halves(a + i), _mm256_loadu_ps(b + i)));
+		high = _mm256_add_ps(high,
+				     _mm256_mul_ps(halves(a + i + 8), _mm256_loadu_ps(b + i + 8)));
+	}
+	memcpy(rest, a + whole, (n - whole) * sizeof(*a));
+	_mm256_storeu_ps(tail, halves(rest));
+	_mm256_storeu_ps(tail + 8, halves(rest + 8));
+	return finish(low, high, tail, b + whole, n - whole);
+}
+
+const kg_kernel kg_kernel_avx2 = {
+	.name = "avx2",
+	.usable = usable,
+	.tile_i8 = tile_i8,
+	.plane = plane,
+	.mix_i8 = mix_i8,
+	.dot_f32 = dot_f32,
+	.dot_f16 = dot_f16,
+};

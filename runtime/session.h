@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * session – one run through a model: its cache of keys and values, and the step from a token to the
+ * logits of the next.
+ *
+ * A step is the Llama block: RMSNorm, attention with interleaved RoPE over shared key heads,
+ * RMSNorm, SwiGLU, two residual additions. Under narrow strategies the input of every matrix is
+ * int8 with one scale per vector, and keys, values and queries are int8 with one scale per head
+ * and token; under f32 and f16 all of it is float. docs/math.md gives the order of every sum: the
+ * same tokens give the same logits in every bit with every kernel.
+ *
+ * All memory is taken at new; a step allocates nothing. Pages of the cache are touched as positions
+ * are used. Uses the kernel that is current at new. One thread at a time.
+ */
+#ifndef KG_RUNTIME_SESSION_H
+#define KG_RUNTIME_SESSION_H
+
+#include "runtime/weights.h"
+
+typedef struct kg_session kg_session;
+
+/* `context` positions, at most the model's; 0 means the model's. Borrows the weights. KG_EINVAL,
+ * KG_ENOMEM. */
+KG_NODISCARD kg_err kg_session_new(kg_session **out, const kg_weights *weights, uint32_t context);
+void kg_session_free(kg_session *session);
+
+/* Takes `token` in at the current position. `logits`, vocabulary floats for the token after it, or
+ * NULL where nobody will look (saves the head). KG_EINVAL for a token outside the vocabulary,
+ * KG_EFULL when the context is full; the session is unchanged then. */
+KG_NODISCARD kg_err kg_session_step(kg_session *session, uint32_t token, float *logits);
+
+/* Back to `position` <= the current one: what came later is forgotten. */
+void kg_session_rewind(kg_session *session, uint32_t position);
+
+/* Tokens taken in so far; most that fit. */
+uint32_t kg_session_position(const kg_session *session);
+uint32_t kg_session_context(const kg_session *session);
+
+const kg_weights *kg_session_weights(const kg_session *session);
+uint32_t kg_session_vocabulary(const kg_session *session);
+
+/* Bytes of cache and buffers when every position has been used. */
+size_t kg_session_bytes(const kg_session *session);
+
+#endif
