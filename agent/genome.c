@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+#include "agent/genome.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char genome_magic[8] = {'K', 'G', 'G', 'E', 'N', 'O', 'M', '1'};
+
+static const char genome_tag[] = "kindergarten genome v1";
+static const char base_tag[] = "kindergarten base model v1";
+static const char weights_tag[] = "kindergarten weights v1";
+
+size_t kg_genome_encode(const kg_genome *genome, uint8_t out[KG_GENOME_SIZE_MAX])
+{
+	const char *name = kg_strategy_name(genome->strategy);
+	size_t length = strlen(name);
+	KG_ASSERT(length >= 1 && length <= KG_GENOME_STRATEGY_MAX);
+
+	uint8_t *at = out;
+	memcpy(at, genome_magic, sizeof(genome_magic));
+	at += sizeof(genome_magic);
+	memcpy(at, genome->base_digest, KG_HASH_SIZE);
+	at += KG_HASH_SIZE;
+	memcpy(at, genome->seed, KG_SEED_SIZE);
+	at += KG_SEED_SIZE;
+	*at++ = (uint8_t)length;
+	memcpy(at, name, length);
+	return (size_t)(at - out) + length;
+}
+
+kg_err kg_genome_decode(kg_genome *out, const uint8_t *data, size_t size)
+{
+	if (size < KG_GENOME_SIZE_MIN || size > KG_GENOME_SIZE_MAX ||
+	    memcmp(data, genome_magic, sizeof(genome_magic)) != 0) {
+		return kg_fail(KG_ECORRUPT, "%zu bytes are no genome", size);
+	}
+	kg_genome genome;
+	const uint8_t *at = data + sizeof(genome_magic);
+	memcpy(genome.base_digest, at, KG_HASH_SIZE);
+	at += KG_HASH_SIZE;
+	memcpy(genome.seed, at, KG_SEED_SIZE);
+	at += KG_SEED_SIZE;
+
+	size_t length = *at++;
+	if (length != size - (size_t)(at - data)) {
+		return kg_fail(KG_ECORRUPT, "genome: strategy is not as long as it says");
+	}
+	char name[KG_GENOME_STRATEGY_MAX + 1];
+	memcpy(name, at, length);
+	name[length] = '\0';
+	if (strlen(name) != length || kg_strategy_parse(&genome.strategy, name) != KG_OK ||
+	    strcmp(kg_strategy_name(genome.strategy), name) != 0) {
+		return kg_fail(KG_ECORRUPT, "genome: unknown strategy");
+	}
+	*out = genome;
+	return KG_OK;
+}
+
+void kg_genome_id(const kg_genome *genome, uint8_t out[KG_HASH_SIZE])
+{
+	uint8_t bytes[KG_GENOME_SIZE_MAX];
+	size_t size = kg_genome_encode(genome, bytes);
+	kg_hash(out, genome_tag, bytes, size);
+}
+
+kg_err kg_genome_seed(uint8_t seed[KG_SEED_SIZE], const char *label, const char *name)
+{
+	_Static_assert((int)KG_SEED_SIZE == (int)KG_HASH_SIZE, "a label's hash is a seed");
+	char whole[KG_LABEL_MAX + 1];
+	int length = snprintf(whole, sizeof(whole), "%s/%s", label, name);
+	if (label[0] == '\0' || name[0] == '\0' || length < 0 || length > KG_LABEL_MAX) {
+		return kg_fail(KG_EINVAL, "seed label and agent name are empty or too long");
+	}
+	return kg_seed_from_label(seed, whole);
+}
+
+kg_err kg_base_digest(uint8_t out[KG_HASH_SIZE], const kg_model *model)
+{
+	size_t size = 0;
+	const uint8_t *data = kg_model_bytes(model, &size);
+	if (!data) {
+		return kg_fail(KG_EINVAL, "a model in memory only has no base digest");
+	}
+	kg_hash(out, base_tag, data, size);
+	return KG_OK;
+}
+
+static void digest_update(void *stream, const void *data, size_t size)
+{
+	kg_hash_update(stream, data, size);
+}
+
+kg_err kg_weights_digest(uint8_t out[KG_HASH_SIZE], const kg_weights *weights)
+{
+	kg_hash_stream stream;
+	kg_hash_init(&stream, weights_tag);
+	kg_err err = kg_weights_visit(weights, digest_update, &stream);
+	if (err == KG_OK) {
+		kg_hash_final(&stream, out);
+	}
+	return err;
+}
+
+kg_err kg_genome_weights(kg_weights **out, const kg_genome *genome, const kg_model *model)
+{
+	uint8_t digest[KG_HASH_SIZE];
+	kg_err err = kg_base_digest(digest, model);
+	if (err != KG_OK) {
+		return err;
+	}
+	if (memcmp(digest, genome->base_digest, KG_HASH_SIZE) != 0) {
+		return kg_fail(KG_ECONFLICT, "model \"%s\" is not the base of this genome",
+			       kg_model_name(model));
+	}
+	return kg_weights_new(out, model, &genome->strategy, genome->seed);
+}

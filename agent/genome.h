@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * genome – what makes an agent's weights: base model, strategy, seed.
+ *
+ * Under 200 bytes, and enough to rebuild the weights bit for bit. Canonical bytes:
+ *
+ *    0  8  "KGGENOM1"
+ *    8 32  base digest: kg_hash("kindergarten base model v1", the bytes of the model file)
+ *   40 32  seed
+ *   72  1  length n of the strategy's name, 1..KG_GENOME_STRATEGY_MAX
+ *   73  n  the strategy's name as kg_strategy_name spells it
+ *
+ * The id of a genome is kg_hash("kindergarten genome v1", canonical bytes). The name and not the
+ * number of the strategy is hashed, so that new formats never change the id of an old genome.
+ */
+#ifndef KG_AGENT_GENOME_H
+#define KG_AGENT_GENOME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/rng.h"
+#include "identity/hash.h"
+#include "runtime/format.h"
+#include "runtime/model.h"
+#include "runtime/weights.h"
+
+enum {
+	KG_GENOME_STRATEGY_MAX = 16,
+	KG_GENOME_SIZE_MIN = 8 + KG_HASH_SIZE + KG_SEED_SIZE + 2,
+	KG_GENOME_SIZE_MAX = 8 + KG_HASH_SIZE + KG_SEED_SIZE + 1 + KG_GENOME_STRATEGY_MAX,
+};
+
+typedef struct {
+	uint8_t base_digest[KG_HASH_SIZE];
+	kg_strategy strategy;
+	uint8_t seed[KG_SEED_SIZE];
+} kg_genome;
+
+/* Writes the canonical bytes, returns their number. */
+size_t kg_genome_encode(const kg_genome *genome, uint8_t out[KG_GENOME_SIZE_MAX]);
+
+/* The inverse. KG_ECORRUPT for bytes that kg_genome_encode would not write. */
+KG_NODISCARD kg_err kg_genome_decode(kg_genome *out, const uint8_t *data, size_t size);
+
+/* The id: the digest of the canonical bytes. */
+void kg_genome_id(const kg_genome *genome, uint8_t out[KG_HASH_SIZE]);
+
+/* The seed of agent `name` in a swarm started under `label`: kg_seed_from_label("<label>/<name>").
+ * KG_EINVAL when that is no label. */
+KG_NODISCARD kg_err kg_genome_seed(uint8_t seed[KG_SEED_SIZE], const char *label, const char *name);
+
+/* The digest of a model file's bytes. KG_EINVAL for a model that is not from a file. */
+KG_NODISCARD kg_err kg_base_digest(uint8_t out[KG_HASH_SIZE], const kg_model *model);
+
+/* The digest of weights as they are used: kg_hash("kindergarten weights v1", every byte that
+ * kg_weights_visit shows, in its order). Equal on every machine and kernel. */
+KG_NODISCARD kg_err kg_weights_digest(uint8_t out[KG_HASH_SIZE], const kg_weights *weights);
+
+/* The weights this genome makes of `model`. KG_ECONFLICT when `model` is not its base. */
+KG_NODISCARD kg_err kg_genome_weights(kg_weights **out, const kg_genome *genome,
+				      const kg_model *model);
+
+#endif
