@@ -84,14 +84,4 @@ KG_NODISCARD kg_err kg_memory_recall(kg_memory *memory, kg_index_rows *rows,
 /* Throws the index away and builds it from git. */
 KG_NODISCARD kg_err kg_memory_reindex(kg_memory *memory, uint64_t *entries);
 
-/* Entries for the swarm key to sign, placed at the end of its chain. A checkpoint of all heads;
- * a lineage entry that certifies members. */
-KG_NODISCARD kg_err kg_checkpoint_make(kg_entry *out, const kg_key *swarm_key,
-				       const kg_chain_head *previous, const kg_entry_head *heads,
-				       size_t count, int64_t now_ms);
-KG_NODISCARD kg_err kg_membership_make(kg_entry *out, const kg_key *swarm_key,
-				       const kg_chain_head *previous,
-				       const kg_entry_member *members, size_t count,
-				       int64_t now_ms);
-
 #endif

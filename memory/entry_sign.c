@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "identity/sshsig.h"
+#include "memory/entry.h"
+
+/* Lines of the armour after the first; each is indented by one space in a commit. */
+enum { FOLDS = 5, SIGNATURE_SIZE = 7 + KG_SSHSIG_ARMOUR_LENGTH + FOLDS + 1 };
+
+static const char signature_key[] = "gpgsig ";
+
+static void put_signature(kg_buf *out, const char *armour)
+{
+	kg_buf_puts(out, signature_key);
+	for (const char *at = armour; *at != '\0'; at++) {
+		kg_buf_put_u8(out, (uint8_t)*at);
+		if (*at == '\n')
+			kg_buf_put_u8(out, ' ');
+	}
+	kg_buf_put_u8(out, '\n');
+}
+
+static kg_err unfold(char armour[KG_SSHSIG_ARMOUR_SIZE], const char *folded)
+{
+	size_t length = 0;
+
+	for (size_t i = sizeof(signature_key) - 1; i < SIGNATURE_SIZE - 1; i++) {
+		if (length == KG_SSHSIG_ARMOUR_LENGTH)
+			return kg_fail(KG_ECORRUPT, "signature is not folded as git folds it");
+		armour[length++] = folded[i];
+		if (folded[i] == '\n' && folded[++i] != ' ')
+			return kg_fail(KG_ECORRUPT, "signature is not folded as git folds it");
+	}
+	armour[length] = '\0';
+	if (length != KG_SSHSIG_ARMOUR_LENGTH || folded[SIGNATURE_SIZE - 1] != '\n')
+		return kg_fail(KG_ECORRUPT, "signature is not folded as git folds it");
+	return KG_OK;
+}
+
+kg_err kg_entry_sign(kg_buf *object, kg_entry_proof *proof, const kg_entry *entry,
+		     const kg_key *key, const kg_commit *parent)
+{
+	char armour[KG_SSHSIG_ARMOUR_SIZE];
+	size_t start = object->size;
+	const uint8_t *message;
+	kg_entry_proof made = {0};
+	kg_buf payload;
+	kg_err err;
+
+	if (!kg_pubkey_equal(&entry->agent, kg_key_public(key)))
+		return kg_fail(KG_EINVAL, "the entry names another key than the one that signs");
+	kg_buf_init(&payload, KG_ENTRY_OBJECT_MAX - SIGNATURE_SIZE);
+	err = kg_entry_encode(&payload, entry, parent);
+	if (err != KG_OK)
+		goto done;
+	kg_sshsig_sign(armour, key, payload.data, payload.size);
+	message = memmem(payload.data, payload.size, "\n\n", 2);
+	KG_ASSERT(message != NULL);
+	message++; /* the header ends with a newline, then comes the signature */
+	kg_buf_put(object, payload.data, (size_t)(message - payload.data));
+	put_signature(object, armour);
+	kg_buf_put(object, message, payload.size - (size_t)(message - payload.data));
+	err = kg_buf_ok(object);
+	if (err != KG_OK || proof == NULL)
+		goto done;
+	kg_hash(made.id.bytes, "kindergarten entry id v1", payload.data, payload.size);
+	kg_commit_id(&made.commit, object->data + start, object->size - start);
+	made.has_parent = parent != NULL;
+	if (parent != NULL)
+		made.parent = *parent;
+	*proof = made;
+done:
+	kg_buf_release(&payload);
+	return err;
+}
+
+kg_err kg_entry_open(kg_entry *entry, kg_entry_proof *proof, const void *object, size_t size)
+{
+	const char *bytes = object;
+	char armour[KG_SSHSIG_ARMOUR_SIZE];
+	const char *signature;
+	kg_entry_proof found;
+	kg_pubkey signer;
+	kg_entry e;
+	kg_buf payload;
+	kg_err err;
+
+	signature =
+		size > 0 && size <= KG_ENTRY_OBJECT_MAX ? memmem(object, size, "\n\n", 2) : NULL;
+	if (signature == NULL || signature + 1 - bytes < SIGNATURE_SIZE)
+		return kg_fail(KG_ECORRUPT, "not an entry: no header of a signed commit");
+	signature += 1 - SIGNATURE_SIZE;
+	if (memcmp(signature, signature_key, sizeof(signature_key) - 1) != 0 ||
+	    (signature > bytes && signature[-1] != '\n'))
+		return kg_fail(KG_ECORRUPT, "not an entry: no signature of the usual form");
+	err = unfold(armour, signature);
+	if (err != KG_OK)
+		return err;
+	kg_buf_init(&payload, KG_ENTRY_OBJECT_MAX);
+	kg_buf_put(&payload, object, (size_t)(signature - bytes));
+	kg_buf_put(&payload, signature + SIGNATURE_SIZE,
+		   size - SIGNATURE_SIZE - (size_t)(signature - bytes));
+	err = kg_buf_ok(&payload);
+	if (err == KG_OK)
+		err = kg_sshsig_verify(&signer, armour, KG_SSHSIG_ARMOUR_LENGTH, payload.data,
+				       payload.size, true);
+	if (err == KG_OK)
+		err = kg_entry_decode(&e, &found, payload.data, payload.size);
+	if (err == KG_OK && !kg_pubkey_equal(&signer, &e.agent)) {
+		kg_entry_release(&e);
+		err = kg_fail(KG_EBADSIG, "signed by another key than the one it names");
+	}
+	kg_buf_release(&payload);
+	if (err != KG_OK)
+		return err;
+	kg_commit_id(&found.commit, object, size);
+	*entry = e;
+	*proof = found;
+	return KG_OK;
+}
