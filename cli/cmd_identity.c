@@ -110,7 +110,7 @@ static kg_err created_print(const kg_cli *cli, const options *o, const char *wor
 	} else if (words != NULL) {
 		printf("%s\n", words);
 	}
-	if (fflush(stdout) != 0)
+	if (fflush(stdout) != 0 || ferror(stdout) != 0)
 		return kg_fail(KG_EIO, "the identity is made, but standard output failed");
 	if (words != NULL)
 		(void)fprintf(stderr,
