@@ -20,6 +20,7 @@ typedef struct {
 	char *state_dir;   /* absolute; not yet created */
 	char *config_path; /* --config, or <state>/kindergarten.conf; may not exist */
 	kg_conf *conf;     /* settings with their origin: default < file < environment < option */
+	char *const *argv; /* the whole process's, as given; ends with NULL */
 	bool colour;       /* stdout is a terminal and NO_COLOR is unset */
 } kg_cli;
 
@@ -29,7 +30,8 @@ typedef struct {
 	const char *about; /* one line */
 	const char *help;  /* more lines, or NULL */
 	int (*run)(kg_cli *cli, int argc, char **argv);
-	bool hidden; /* absent from `help` (roles) */
+	bool hidden;     /* absent from `help` (roles) */
+	bool own_config; /* --config after the name is the command's own option */
 } kg_command;
 
 /* Prints "kindergarten: <what>: <message of this thread>" and returns KG_EXIT_TROUBLE. */

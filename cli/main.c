@@ -53,7 +53,7 @@ static int parse_globals(global_options *g, int argc, char **argv)
 }
 
 /* --state and --config may also stand after the command's name: they are taken out of argv. */
-static int take_late_globals(global_options *g, int argc, char **argv)
+static int take_late_globals(global_options *g, const kg_command *command, int argc, char **argv)
 {
 	static const struct {
 		const char *name;
@@ -74,7 +74,8 @@ static int take_late_globals(global_options *g, int argc, char **argv)
 			size_t length = strlen(late[k].name);
 			const char **to = (const char **)((char *)g + late[k].at);
 
-			if (strncmp(argv[i], late[k].name, length) != 0)
+			if (strncmp(argv[i], late[k].name, length) != 0 ||
+			    (command->own_config && k == 1))
 				continue;
 			if (argv[i][length] == '=') {
 				*to = argv[i] + length + 1;
@@ -163,9 +164,10 @@ static kg_err open_cli(kg_cli *cli, const global_options *g)
 	return err;
 }
 
-static int run(const kg_command *command, const global_options *g, int argc, char **argv)
+static int run(const kg_command *command, const global_options *g, int argc, char **argv,
+	       char *const *whole)
 {
-	kg_cli cli = {0};
+	kg_cli cli = {.argv = whole};
 	int code;
 
 	if (open_cli(&cli, g) == KG_OK) {
@@ -189,6 +191,8 @@ int main(int argc, char **argv)
 	global_options g = {0};
 	const kg_command *command;
 	int first = parse_globals(&g, argc, argv);
+	char **whole;
+	int code;
 
 	if (first < 0)
 		return -first;
@@ -205,6 +209,14 @@ int main(int argc, char **argv)
 				      : "no such command; see `kindergarten help`");
 		return KG_EXIT_USAGE;
 	}
-	argc = take_late_globals(&g, argc - first, argv + first);
-	return run(command, &g, argc, argv + first);
+	whole = calloc((size_t)argc + 1, sizeof(*whole));
+	if (whole == NULL) {
+		(void)kg_fail(KG_ENOMEM, "no memory");
+		return kg_cli_trouble("start");
+	}
+	memcpy(whole, argv, (size_t)argc * sizeof(*whole));
+	argc = take_late_globals(&g, command, argc - first, argv + first);
+	code = run(command, &g, argc, argv + first, whole);
+	free(whole);
+	return code;
 }
