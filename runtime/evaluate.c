@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/evaluate.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/fmath.h"
+#include "runtime/sampler.h"
+
+#define LN2 0.6931471805599453
+
+double kg_text_score_nll(const kg_text_score *score)
+{
+	return score->tokens == 0 ? 0.0 : score->nll / (double)score->tokens;
+}
+
+double kg_text_score_perplexity(const kg_text_score *score)
+{
+	return kg_fmath_exp(kg_text_score_nll(score));
+}
+
+double kg_text_score_bits_per_byte(const kg_text_score *score)
+{
+	return score->bytes == 0 ? 0.0 : score->nll / (LN2 * (double)score->bytes);
+}
+
+static uint32_t window_of(const kg_session *session)
+{
+	uint32_t context = kg_session_context(session);
+
+	return context < KG_EVALUATE_WINDOW ? context : KG_EVALUATE_WINDOW;
+}
+
+uint64_t kg_evaluate_windows(const kg_session *session, size_t count)
+{
+	return count == 0 ? 0 : (count - 1) / window_of(session);
+}
+
+/* Two rows of logits. */
+typedef struct {
+	float *mine;
+	float *theirs;
+} logits_pair;
+
+static kg_err score_window(kg_text_score *score, kg_session *session, kg_session *reference,
+			   const uint32_t *token, const logits_pair *logits)
+{
+	const kg_tokenizer *tokenizer =
+		kg_model_tokenizer(kg_weights_model(kg_session_weights(session)));
+	uint32_t n = kg_session_vocabulary(session);
+	uint32_t window = window_of(session);
+
+	kg_session_rewind(session, 0);
+	if (reference != NULL)
+		kg_session_rewind(reference, 0);
+	for (uint32_t i = 0; i < window; i++) {
+		size_t size;
+		kg_err err = kg_session_step(session, token[i], logits->mine);
+
+		if (err != KG_OK)
+			return err;
+		if (token[i + 1] >= n)
+			return kg_fail(KG_EINVAL, "token %u: the vocabulary has %u", token[i + 1],
+				       n);
+		score->nll -= kg_fmath_log_softmax(logits->mine, n, token[i + 1]);
+		(void)kg_tokenizer_decode_one(tokenizer, token[i], token[i + 1], &size);
+		score->bytes += size;
+		score->tokens++;
+		if (reference == NULL)
+			continue;
+		err = kg_session_step(reference, token[i], logits->theirs);
+		if (err != KG_OK)
+			return err;
+		score->agreed +=
+			kg_sampler_greedy(logits->mine, n) == kg_sampler_greedy(logits->theirs, n);
+	}
+	score->windows++;
+	return KG_OK;
+}
+
+kg_err kg_evaluate_text(kg_text_score *out, kg_session *session, kg_session *reference,
+			const uint32_t *stream, size_t count, uint64_t windows,
+			kg_evaluate_progress *progress, void *context)
+{
+	uint64_t all = kg_evaluate_windows(session, count);
+	uint32_t n = kg_session_vocabulary(session);
+	kg_text_score score = {.compared = reference != NULL};
+	logits_pair logits;
+	kg_err err = KG_OK;
+
+	if (all == 0)
+		return kg_fail(KG_EINVAL, "the text has %zu tokens; one window needs %u", count,
+			       window_of(session) + 1);
+	if (reference != NULL && (kg_session_vocabulary(reference) != n ||
+				  kg_session_context(reference) < window_of(session)))
+		return kg_fail(KG_EINVAL, "the reference is another model");
+	if (windows == 0 || windows > all)
+		windows = all;
+	logits.mine = calloc(2 * (size_t)n, sizeof(float));
+	if (logits.mine == NULL)
+		return kg_fail(KG_ENOMEM, "no memory for %u logits", n);
+	logits.theirs = logits.mine + n;
+	for (uint64_t w = 0; w < windows && err == KG_OK; w++) {
+		err = score_window(&score, session, reference, stream + w * window_of(session),
+				   &logits);
+		if (err == KG_OK && progress != NULL && !progress(context, w + 1, windows))
+			err = kg_fail(KG_ETIMEOUT, "evaluation stopped");
+	}
+	free(logits.mine);
+	if (err == KG_OK)
+		*out = score;
+	return err;
+}
+
+/* Decodes greedily and compares piece by piece with `wanted`; stops at the first difference. */
+static kg_err follows(bool *right, kg_session *session, const uint32_t *ids, size_t count,
+		      const char *wanted, float *logits)
+{
+	const kg_tokenizer *tokenizer =
+		kg_model_tokenizer(kg_weights_model(kg_session_weights(session)));
+	uint32_t n = kg_session_vocabulary(session);
+	uint32_t previous = ids[count - 1];
+	size_t length = strlen(wanted);
+	size_t done = 0;
+
+	*right = false;
+	kg_session_rewind(session, 0);
+	for (size_t i = 0; i < count; i++) {
+		kg_err err = kg_session_step(session, ids[i], i + 1 == count ? logits : NULL);
+
+		if (err != KG_OK)
+			return err;
+	}
+	/* Every piece adds at least a byte or ends the answer, so this ends. */
+	while (true) {
+		uint32_t token = kg_sampler_greedy(logits, n);
+		size_t size;
+		const char *piece = kg_tokenizer_decode_one(tokenizer, previous, token, &size);
+		kg_err err;
+
+		if (size == 0 || size > length - done || memcmp(piece, wanted + done, size) != 0)
+			return KG_OK;
+		done += size;
+		if (done == length) {
+			*right = true;
+			return KG_OK;
+		}
+		previous = token;
+		err = kg_session_step(session, token, logits);
+		if (err != KG_OK)
+			return err;
+	}
+}
+
+kg_err kg_evaluate_answer(bool *right, kg_session *session, const char *prompt, const char *answer)
+{
+	const kg_tokenizer *tokenizer =
+		kg_model_tokenizer(kg_weights_model(kg_session_weights(session)));
+	size_t length = strlen(answer);
+	char *wanted = malloc(length + 2);
+	float *logits = calloc(kg_session_vocabulary(session), sizeof(*logits));
+	uint32_t *ids = NULL;
+	size_t count;
+	kg_err err;
+
+	if (wanted == NULL || logits == NULL) {
+		err = kg_fail(KG_ENOMEM, "no memory for an answer");
+		goto done;
+	}
+	memcpy(wanted, answer, length);
+	memcpy(wanted + length, "\n", 2);
+	err = kg_tokenizer_encode(tokenizer, prompt, strlen(prompt), true, &ids, &count);
+	if (err == KG_OK)
+		err = follows(right, session, ids, count, wanted, logits);
+done:
+	free(wanted);
+	free(logits);
+	free(ids);
+	return err;
+}
+
+/* One generator per task and kind of wording, so that nothing else moves its lessons. */
+static void init_stream(kg_rng *rng, uint64_t seed, uint32_t task, kg_lesson_wording wording)
+{
+	uint8_t bytes[KG_SEED_SIZE] = "lessons";
+
+	memcpy(bytes + KG_SEED_SIZE - sizeof(seed), &seed, sizeof(seed));
+	kg_rng_init(rng, bytes, 2 * (uint64_t)task + (wording == KG_WORDING_UNSEEN ? 1 : 0));
+}
+
+typedef struct {
+	kg_evaluate_progress *report;
+	void *context;
+	uint64_t done;
+	uint64_t total;
+} counter;
+
+static kg_err ask_task(kg_lesson_score *score, kg_session *session,
+		       const kg_lessons_request *request, uint32_t task, kg_lesson_wording wording,
+		       counter *progress)
+{
+	kg_rng rng;
+
+	init_stream(&rng, request->seed, task, wording);
+	for (uint32_t i = 0; i < request->count; i++) {
+		kg_lesson lesson;
+		bool right;
+		kg_err err;
+
+		kg_lesson_draw(&lesson, &rng, task, KG_LESSON_TEST, wording);
+		err = kg_evaluate_answer(&right, session, lesson.prompt, lesson.answer);
+		if (err != KG_OK)
+			return err;
+		score->count++;
+		score->right += right;
+		progress->done++;
+		if (progress->report != NULL &&
+		    !progress->report(progress->context, progress->done, progress->total))
+			return kg_fail(KG_ETIMEOUT, "evaluation stopped");
+	}
+	return KG_OK;
+}
+
+kg_err kg_evaluate_lessons(kg_lessons_score *out, kg_session *session,
+			   const kg_lessons_request *request, kg_evaluate_progress *progress,
+			   void *context)
+{
+	kg_lessons_score score = {.tasks = kg_lesson_task_count()};
+	counter count = {.report = progress, .context = context};
+	kg_err err = KG_OK;
+
+	KG_ASSERT(score.tasks <= KG_EVALUATE_TASKS_MAX);
+	count.total = (uint64_t)score.tasks * request->count *
+		      ((request->trained ? 1 : 0) + (request->unseen ? 1 : 0));
+	for (uint32_t t = 0; t < score.tasks && err == KG_OK; t++) {
+		if (request->trained)
+			err = ask_task(&score.trained[t], session, request, t, KG_WORDING_TRAINED,
+				       &count);
+		if (request->unseen && err == KG_OK)
+			err = ask_task(&score.unseen[t], session, request, t, KG_WORDING_UNSEEN,
+				       &count);
+	}
+	if (err == KG_OK)
+		*out = score;
+	return err;
+}
+
+double kg_lesson_score_mean(const kg_lesson_score *scores, uint32_t tasks)
+{
+	double sum = 0.0;
+	uint32_t asked = 0;
+
+	for (uint32_t t = 0; t < tasks; t++) {
+		if (scores[t].count == 0)
+			continue;
+		sum += (double)scores[t].right / (double)scores[t].count;
+		asked++;
+	}
+	return asked == 0 ? 0.0 : sum / (double)asked;
+}
