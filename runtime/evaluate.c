@@ -230,8 +230,10 @@ kg_err kg_evaluate_lessons(kg_lessons_score *out, kg_session *session,
 	kg_err err = KG_OK;
 
 	KG_ASSERT(score.tasks <= KG_EVALUATE_TASKS_MAX);
-	count.total = (uint64_t)score.tasks * request->count *
-		      ((request->trained ? 1 : 0) + (request->unseen ? 1 : 0));
+	if (request->trained)
+		count.total += (uint64_t)score.tasks * request->count;
+	if (request->unseen)
+		count.total += (uint64_t)score.tasks * request->count;
 	for (uint32_t t = 0; t < score.tasks && err == KG_OK; t++) {
 		if (request->trained)
 			err = ask_task(&score.trained[t], session, request, t, KG_WORDING_TRAINED,
