@@ -75,9 +75,10 @@ typedef enum {
 	KG_TENSOR_OUTPUT_NORM, /* 1 x dim */
 	KG_TENSOR_HEAD,        /* vocabulary x dim; the embedding's tensor when tied */
 	KG_TENSOR_ROLE_COUNT,
+	KG_TENSOR_LAYER_ROLES = KG_TENSOR_EMBEDDING, /* how many there are per layer */
 } kg_tensor_role;
 
-enum { KG_TENSOR_LAYER_ROLES = 9, KG_TENSOR_NAME_MAX = 64 };
+enum { KG_TENSOR_NAME_MAX = 64 };
 
 typedef struct {
 	char name[KG_TENSOR_NAME_MAX]; /* as in GGUF: "blk.0.attn_q.weight"; names the pairing too

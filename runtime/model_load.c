@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/model.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hex.h"
+#include "runtime/gguf.h"
+#include "runtime/model_impl.h"
+#include "runtime/tokenizer_gguf.h"
+
+enum { FORMAT_VERSION = 1, DATA_ALIGNMENT = 64 };
+
+static kg_err corrupt(const kg_tensor *t, const char *what)
+{
+	return kg_fail(KG_ECORRUPT, "model file: tensor %s %s", t->name, what);
+}
+
+/* A text value, copied and terminated; KG_ECORRUPT also when it is missing. */
+static kg_err get_text(const kg_gguf *g, const char *key, char *out, size_t size_max)
+{
+	const char *text;
+	size_t size;
+	kg_err err = kg_gguf_get_string(g, key, &text, &size);
+
+	if (err != KG_OK)
+		return err;
+	if (!kg_model__name_fits(text, size, size_max))
+		return kg_fail(KG_ECORRUPT,
+			       "model file: %s is longer than %zu bytes or has control characters",
+			       key, size_max);
+	memcpy(out, text, size);
+	out[size] = '\0';
+	return KG_OK;
+}
+
+static kg_err get_version(const kg_gguf *g)
+{
+	char text[16];
+	uint32_t version;
+	kg_err err = get_text(g, "general.architecture", text, sizeof(text) - 1);
+
+	if (err != KG_OK)
+		return err;
+	if (strcmp(text, "llama") != 0)
+		return kg_fail(KG_ECORRUPT, "model file: architecture \"%s\"; llama is known here",
+			       text);
+	if (!kg_gguf_has(g, "kindergarten.format_version"))
+		return kg_fail(KG_ECORRUPT, "model file: a GGUF file, but not a .fairy file: "
+					    "kindergarten.format_version is missing");
+	err = kg_gguf_get_u32(g, "kindergarten.format_version", &version);
+	if (err == KG_OK && version != FORMAT_VERSION)
+		return kg_fail(KG_ECORRUPT, "model file: format version %u; %d is known here",
+			       version, FORMAT_VERSION);
+	return err;
+}
+
+static kg_err get_config(const kg_gguf *g, kg_model_config *c)
+{
+	const struct {
+		const char *key;
+		uint32_t *out;
+	} numbers[] = {
+		{"llama.embedding_length", &c->dim},
+		{"llama.feed_forward_length", &c->hidden},
+		{"llama.block_count", &c->layers},
+		{"llama.attention.head_count", &c->heads},
+		{"llama.attention.head_count_kv", &c->kv_heads},
+		{"llama.rope.dimension_count", &c->head_dim},
+		{"llama.vocab_size", &c->vocabulary},
+		{"llama.context_length", &c->context},
+	};
+	kg_err err = KG_OK;
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]) && err == KG_OK; i++)
+		err = kg_gguf_get_u32(g, numbers[i].key, numbers[i].out);
+	if (err == KG_OK)
+		err = kg_gguf_get_float(g, "llama.rope.freq_base", &c->rope_theta);
+	if (err == KG_OK)
+		err = kg_gguf_get_float(g, "llama.attention.layer_norm_rms_epsilon", &c->norm_eps);
+	if (err != KG_OK)
+		return err;
+	c->tied = kg_gguf_tensor_get(g, "output.weight") == NULL;
+	err = kg_model_config_check(c);
+	return err == KG_OK ? KG_OK : kg_fail_context(KG_ECORRUPT, "model file");
+}
+
+static kg_err get_strategy(const kg_gguf *g, kg_strategy *strategy)
+{
+	char text[16];
+	kg_err err = get_text(g, "kindergarten.strategy", text, sizeof(text) - 1);
+
+	if (err != KG_OK)
+		return err;
+	err = kg_strategy_parse(strategy, text);
+	if (err != KG_OK)
+		return kg_fail_context(KG_ECORRUPT, "model file: kindergarten.strategy");
+	if (strcmp(text, kg_strategy_name(*strategy)) != 0 || strategy->linear == KG_FORMAT_INT4 ||
+	    strategy->linear == KG_FORMAT_INT2)
+		return kg_fail(KG_ECORRUPT, "model file: \"%s\" is not the strategy of a file",
+			       text);
+	return KG_OK;
+}
+
+/* 32 bytes in hex, if the key is there. */
+static kg_err get_hex(const kg_gguf *g, const char *key, bool *there, uint8_t out[32])
+{
+	char text[65];
+	kg_err err;
+
+	*there = kg_gguf_has(g, key);
+	if (!*there)
+		return KG_OK;
+	err = get_text(g, key, text, sizeof(text) - 1);
+	if (err != KG_OK)
+		return err;
+	if (kg_hex_decode(out, 32, text) != KG_OK)
+		return kg_fail(KG_ECORRUPT, "model file: %s is not 64 hex digits", key);
+	return KG_OK;
+}
+
+static kg_err get_prompt(const kg_gguf *g, kg_model *m)
+{
+	for (int i = 0; i < KG_MODEL_PROMPT_PARTS; i++) {
+		const char *key = kg_model__prompt_keys[i];
+		const char *text;
+		size_t size;
+		kg_err err;
+
+		if (!kg_gguf_has(g, key))
+			continue;
+		err = kg_gguf_get_string(g, key, &text, &size);
+		if (err != KG_OK)
+			return err;
+		if (size > KG_MODEL_PROMPT_MAX || memchr(text, '\0', size) != NULL)
+			return kg_fail(KG_ECORRUPT,
+				       "model file: %s is longer than %d bytes or has a NUL", key,
+				       KG_MODEL_PROMPT_MAX);
+		kg_model__set_prompt(m, i, text, size);
+	}
+	return KG_OK;
+}
+
+/* Finds the stored tensor `name` and requires its type and exact dimensions. */
+static kg_err stored(kg_model *m, const kg_gguf *g, const kg_tensor *t, const char *suffix,
+		     kg_ggml_type type, uint64_t inner, uint64_t outer, const uint8_t **data)
+{
+	char name[KG_TENSOR_NAME_MAX + 16];
+	const kg_gguf_tensor *found;
+	size_t length = strlen(t->name);
+
+	memcpy(name, t->name, length);
+	memcpy(name + length, suffix, strlen(suffix) + 1);
+	found = kg_gguf_tensor_get(g, name);
+	if (found == NULL)
+		return kg_fail(KG_ECORRUPT, "model file: tensor %s is missing", name);
+	if (found->type != type)
+		return kg_fail(KG_ECORRUPT, "model file: tensor %s is of type %d, expected %d",
+			       name, (int)found->type, (int)type);
+	if (found->dims[0] != inner || found->dims[1] != outer || found->dims[2] != 1 ||
+	    found->dims[3] != 1)
+		return kg_fail(KG_ECORRUPT,
+			       "model file: tensor %s is %llu x %llu, the config says %llu x %llu",
+			       name, (unsigned long long)found->dims[1],
+			       (unsigned long long)found->dims[0], (unsigned long long)outer,
+			       (unsigned long long)inner);
+	m->tensor_bytes += found->size;
+	*data = found->data;
+	return KG_OK;
+}
+
+/* The largest exponent means infinity or NaN; no early exit, so that this vectorizes. */
+static bool floats_finite(const void *data, size_t n)
+{
+	const uint32_t *bits = data;
+	uint32_t bad = 0;
+
+	for (size_t i = 0; i < n; i++)
+		bad |= (bits[i] & 0x7f800000) == 0x7f800000;
+	return bad == 0;
+}
+
+static bool halves_finite(const void *data, size_t n)
+{
+	const uint16_t *bits = data;
+	unsigned bad = 0;
+
+	for (size_t i = 0; i < n; i++)
+		bad |= (bits[i] & 0x7c00) == 0x7c00;
+	return bad == 0;
+}
+
+static kg_err load_wide(kg_model *m, const kg_gguf *g, kg_tensor *t)
+{
+	bool wide = t->format == KG_FORMAT_F32;
+	size_t n = (size_t)t->rows * t->cols;
+	const uint8_t *data;
+	kg_err err = stored(m, g, t, "", wide ? KG_GGML_F32 : KG_GGML_F16, t->cols, t->rows, &data);
+
+	if (err != KG_OK)
+		return err;
+	if (wide ? !floats_finite(data, n) : !halves_finite(data, n))
+		return corrupt(t, "has weights that are not finite");
+	t->data = data;
+	return KG_OK;
+}
+
+static kg_err load_int8(kg_model *m, const kg_gguf *g, kg_tensor *t)
+{
+	size_t n = (size_t)t->rows * t->cols;
+	const uint8_t *scales;
+	const uint8_t *data;
+	unsigned bad = 0;
+	kg_err err = stored(m, g, t, "", KG_GGML_I8, t->cols, t->rows, &data);
+
+	if (err == KG_OK)
+		err = stored(m, g, t, ".scales", KG_GGML_F32, t->rows, 1, &scales);
+	if (err != KG_OK)
+		return err;
+	for (size_t i = 0; i < n; i++)
+		bad |= data[i] == 0x80;
+	if (bad != 0)
+		return corrupt(t, "holds -128, outside the grid -127..127");
+	t->data = data;
+	t->scales = (const float *)(const void *)scales;
+	for (uint32_t i = 0; i < t->rows; i++)
+		if (!isfinite(t->scales[i]) || t->scales[i] < 0.0f)
+			return corrupt(t, "has a scale that is negative or not finite");
+	return KG_OK;
+}
+
+/* Weights u0 u1 w0 w1 and the unit of one plane; a one-stage plane has u1 = w1 = 0. */
+static kg_err load_scales(const kg_tensor *t, const float s[KG_FAIRY_SCALES], bool one_stage,
+			  kg_fairy_plane *plane)
+{
+	uint8_t *weights[] = {&plane->u0, &plane->u1, &plane->w0, &plane->w1};
+	int sum = 0;
+
+	for (int i = 0; i < 4; i++) {
+		if (!(s[i] >= 0.0f && s[i] <= (float)KG_FAIRY_WEIGHT_SUM_MAX) ||
+		    s[i] != truncf(s[i]))
+			return corrupt(t, "has a stage weight that is not a small whole number");
+		*weights[i] = (uint8_t)s[i];
+		sum += *weights[i];
+	}
+	if (sum < 1 || sum > KG_FAIRY_WEIGHT_SUM_MAX)
+		return corrupt(t, "has stage weights whose sum is out of range");
+	if (one_stage && (plane->u1 != 0 || plane->w1 != 0))
+		return corrupt(t, "has a weight for a stage that it does not have");
+	if (!isfinite(s[4]) || s[4] <= 0.0f)
+		return corrupt(t, "has a unit that is not a positive number");
+	plane->unit = s[4];
+	return KG_OK;
+}
+
+/* Two positions per byte, low nibble first, become one per byte in the places of two stages. */
+static kg_err expand(const kg_tensor *t, uint8_t *code, const uint8_t *packed, size_t n)
+{
+	for (size_t k = 0; k < n; k++) {
+		uint8_t nibble = packed[k / 2] >> 4 * (k & 1) & 15;
+
+		code[k] = (uint8_t)((nibble & 3) | (nibble & 12) << 2);
+	}
+	if (n % 2 != 0 && packed[n / 2] >> 4 != 0)
+		return corrupt(t, "has bits behind its last weight");
+	return KG_OK;
+}
+
+static kg_err load_fairy(kg_model *m, const kg_gguf *g, kg_tensor *t, uint8_t **room)
+{
+	static const char *const suffixes[KG_FAIRY_PLANES_MAX] = {"", ".plane1"};
+	uint32_t stages = kg_format_stages(t->format);
+	uint32_t planes = kg_fairy_plane_count(stages);
+	size_t n = kg_fairy_plane_size(t->rows, t->cols);
+	const uint8_t *scales;
+	kg_err err;
+
+	if (t->rows % 2 != 0 || t->cols % 2 != 0)
+		return corrupt(t, "has an odd size, which cannot be paired");
+	err = stored(m, g, t, ".scales", KG_GGML_F32, KG_FAIRY_SCALES, planes, &scales);
+	t->fairy.rows = t->rows;
+	t->fairy.cols = t->cols;
+	t->fairy.stages = (uint8_t)stages;
+	for (uint32_t p = 0; p < planes && err == KG_OK; p++) {
+		bool one_stage = 2 * p + 1 == stages;
+		kg_fairy_plane *plane = &t->fairy.plane[p];
+		const uint8_t *codes = NULL;
+		float s[KG_FAIRY_SCALES];
+
+		memcpy(s, scales + p * sizeof(s), sizeof(s));
+		err = load_scales(t, s, one_stage, plane);
+		if (err == KG_OK && one_stage)
+			err = stored(m, g, t, suffixes[p], KG_GGML_I8, (n + 1) / 2, 1, &codes);
+		else if (err == KG_OK)
+			err = stored(m, g, t, suffixes[p], KG_GGML_I8, t->cols / 2, t->rows / 2,
+				     &codes);
+		if (err != KG_OK)
+			return err;
+		/* Codes of an opened model are only read: the mapping is read-only. */
+		plane->code = (uint8_t *)(uintptr_t)codes;
+		if (one_stage) {
+			plane->code = *room;
+			*room += n;
+			err = expand(t, plane->code, codes, n);
+		}
+	}
+	return err;
+}
+
+/* Memory for the codes of one-stage planes. */
+static kg_err make_room(kg_model *m)
+{
+	uint32_t stages = kg_format_stages(m->strategy.linear);
+	size_t size = 0;
+
+	if (stages % 2 == 0)
+		return KG_OK;
+	for (uint32_t i = 0; i < m->tensors_count; i++)
+		if (kg_tensor_role_is_linear(m->tensors[i].role))
+			size += kg_fairy_plane_size(m->tensors[i].rows, m->tensors[i].cols);
+	/* Each byte of it is half a byte of the file: a small file cannot ask for much. */
+	if (size / 2 > m->bytes_size)
+		return kg_fail(KG_ECORRUPT, "model file: smaller than its config says");
+	m->expanded = malloc(size + 1);
+	if (m->expanded == NULL)
+		return kg_fail(KG_ENOMEM, "model: no memory for %zu bytes of codes", size);
+	return KG_OK;
+}
+
+/* Tensors that a .fairy file of this strategy stores for one tensor. */
+static uint32_t stored_count(kg_format format)
+{
+	uint32_t stages = kg_format_stages(format);
+
+	if (stages > 0)
+		return kg_fairy_plane_count(stages) + 1;
+	return format == KG_FORMAT_INT8 ? 2 : 1;
+}
+
+static kg_err load_tensors(kg_model *m, const kg_gguf *g)
+{
+	uint32_t expected = 0;
+	uint8_t *room;
+	kg_err err = make_room(m);
+
+	room = m->expanded;
+	for (uint32_t i = 0; i < m->tensors_count && err == KG_OK; i++) {
+		kg_tensor *t = &m->tensors[i];
+
+		expected += stored_count(t->format);
+		if (kg_format_stages(t->format) > 0)
+			err = load_fairy(m, g, t, &room);
+		else if (t->format == KG_FORMAT_INT8)
+			err = load_int8(m, g, t);
+		else
+			err = load_wide(m, g, t);
+	}
+	if (err == KG_OK && expected != kg_gguf_tensor_count(g))
+		return kg_fail(KG_ECORRUPT, "model file: %u tensors where the config says %u",
+			       kg_gguf_tensor_count(g), expected);
+	return err;
+}
+
+static kg_err load(kg_model **out, const kg_gguf *g, const uint8_t *data, size_t size)
+{
+	kg_model_config config;
+	kg_strategy strategy;
+	kg_model *m = NULL;
+	kg_err err = get_version(g);
+
+	if (err == KG_OK)
+		err = get_config(g, &config);
+	if (err == KG_OK)
+		err = get_strategy(g, &strategy);
+	if (err == KG_OK)
+		err = kg_model__shell(&m, &config, strategy);
+	if (err != KG_OK)
+		return err;
+	m->bytes = data;
+	m->bytes_size = size;
+	err = get_text(g, "general.name", m->name, KG_MODEL_NAME_MAX);
+	if (err == KG_OK)
+		err = get_hex(g, "kindergarten.seed", &m->seeded, m->seed);
+	if (err == KG_OK)
+		err = get_hex(g, "kindergarten.base_digest", &m->has_base, m->base_digest);
+	if (err == KG_OK)
+		err = get_prompt(g, m);
+	if (err == KG_OK)
+		err = kg_tokenizer_from_gguf(&m->tokenizer, g);
+	if (err == KG_OK && kg_tokenizer_count(m->tokenizer) != config.vocabulary)
+		err = kg_fail(KG_ECORRUPT, "model file: the tokenizer has %u tokens, the model %u",
+			      kg_tokenizer_count(m->tokenizer), config.vocabulary);
+	if (err == KG_OK)
+		err = load_tensors(m, g);
+	if (err != KG_OK) {
+		kg_model_free(m);
+		return err;
+	}
+	*out = m;
+	return KG_OK;
+}
+
+kg_err kg_model_open_memory(kg_model **out, const uint8_t *data, size_t size)
+{
+	kg_gguf *g = NULL;
+	uint32_t alignment = 0;
+	kg_err err;
+
+	KG_ASSERT((uintptr_t)data % DATA_ALIGNMENT == 0);
+	err = kg_gguf_open(&g, data, size);
+	if (err == KG_OK)
+		err = kg_gguf_get_u32(g, "general.alignment", &alignment);
+	if (err == KG_OK && alignment % DATA_ALIGNMENT != 0)
+		err = kg_fail(KG_ECORRUPT, "model file: tensors are aligned to %u, not to %d",
+			      alignment, DATA_ALIGNMENT);
+	if (err == KG_OK)
+		err = load(out, g, data, size);
+	kg_gguf_free(g);
+	/* A missing key is no missing file. */
+	return err == KG_ENOTFOUND ? kg_fail_context(KG_ECORRUPT, "not a .fairy file") : err;
+}
+
+kg_err kg_model_open(kg_model **out, const char *path)
+{
+	kg_map map;
+	kg_err err = kg_map_open(&map, path);
+
+	if (err != KG_OK)
+		return err;
+	err = kg_model_open_memory(out, map.data, map.size);
+	if (err != KG_OK) {
+		kg_map_close(&map);
+		return kg_fail_context(err, "%s", path);
+	}
+	(*out)->map = map;
+	return KG_OK;
+}

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime/model.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hex.h"
+#include "runtime/gguf.h"
+#include "runtime/half.h"
+#include "runtime/model_impl.h"
+#include "runtime/tokenizer_gguf.h"
+
+enum { FORMAT_VERSION = 1, BLOCKS_PER_TENSOR = 3 };
+
+/* A file under construction. Blocks are what tensors were turned into; the writer borrows them. */
+typedef struct {
+	const kg_model *model;
+	const kg_model_form *form;
+	kg_gguf_writer writer;
+	void **blocks;
+	size_t blocks_count;
+	float *floats;   /* one tensor */
+	float *paired;   /* the same, paired */
+	float *residual; /* scratch of the quantizer */
+	void *pairing;
+} work;
+
+static void *block(work *w, size_t size)
+{
+	void *memory = malloc(size + 1);
+
+	if (memory != NULL)
+		w->blocks[w->blocks_count++] = memory;
+	return memory;
+}
+
+static kg_err no_memory(const kg_tensor *t)
+{
+	return kg_fail(KG_ENOMEM, "model: no memory to write tensor %s", t->name);
+}
+
+static void put_matrix(work *w, const char *name, kg_ggml_type type, uint64_t inner, uint64_t outer,
+		       const void *data)
+{
+	uint64_t dims[2] = {inner, outer};
+
+	kg_gguf_put_tensor(&w->writer, name, type, dims, outer == 1 ? 1 : 2, data);
+}
+
+static void put_suffixed(work *w, const kg_tensor *t, const char *suffix, kg_ggml_type type,
+			 uint64_t inner, uint64_t outer, const void *data)
+{
+	char name[KG_TENSOR_NAME_MAX + 16];
+	size_t length = strlen(t->name);
+
+	memcpy(name, t->name, length);
+	memcpy(name + length, suffix, strlen(suffix) + 1);
+	put_matrix(w, name, type, inner, outer, data);
+}
+
+static kg_err write_f32(work *w, const kg_tensor *t)
+{
+	size_t n = (size_t)t->rows * t->cols;
+	float *data = block(w, n * sizeof(*data));
+
+	if (data == NULL)
+		return no_memory(t);
+	for (size_t i = 0; i < n; i++)
+		if (!isfinite(w->floats[i]))
+			return kg_fail(KG_EINVAL, "model: weight %zu of %s is not finite", i,
+				       t->name);
+	memcpy(data, w->floats, n * sizeof(*data));
+	put_matrix(w, t->name, KG_GGML_F32, t->cols, t->rows, data);
+	return KG_OK;
+}
+
+static kg_err write_f16(work *w, const kg_tensor *t)
+{
+	size_t n = (size_t)t->rows * t->cols;
+	uint16_t *data = block(w, n * sizeof(*data));
+
+	if (data == NULL)
+		return no_memory(t);
+	kg_half_from_floats(data, w->floats, n);
+	for (size_t i = 0; i < n; i++)
+		if ((data[i] & 0x7c00) == 0x7c00)
+			return kg_fail(KG_EINVAL,
+				       "model: weight %zu of %s, %g, is beyond half floats", i,
+				       t->name, (double)w->floats[i]);
+	put_matrix(w, t->name, KG_GGML_F16, t->cols, t->rows, data);
+	return KG_OK;
+}
+
+static kg_err write_int8(work *w, const kg_tensor *t)
+{
+	int8_t *data = block(w, (size_t)t->rows * t->cols);
+	float *scales = block(w, t->rows * sizeof(*scales));
+
+	if (data == NULL || scales == NULL)
+		return no_memory(t);
+	for (size_t i = 0; i < t->rows; i++) {
+		kg_err err =
+			kg_grid_quantize(data + i * t->cols, &scales[i], w->floats + i * t->cols,
+					 t->cols, kg_format_grid_max(KG_FORMAT_INT8));
+
+		if (err != KG_OK)
+			return kg_fail_context(err, "%s", t->name);
+	}
+	put_matrix(w, t->name, KG_GGML_I8, t->cols, t->rows, data);
+	put_suffixed(w, t, ".scales", KG_GGML_F32, t->rows, 1, scales);
+	return KG_OK;
+}
+
+/* One position per byte to two per byte, low nibble first: U in bits 0..1, W in bits 2..3. */
+static void pack(uint8_t *code, size_t n)
+{
+	for (size_t k = 0; k < n; k += 2) {
+		uint8_t low = (uint8_t)((code[k] & 3) | (code[k] >> 2 & 12));
+		uint8_t high = 0;
+
+		if (k + 1 < n)
+			high = (uint8_t)((code[k + 1] & 3) | (code[k + 1] >> 2 & 12));
+		code[k / 2] = (uint8_t)(low | high << 4);
+	}
+}
+
+static void put_plane(work *w, const kg_tensor *t, const kg_fairy *q, uint32_t p)
+{
+	static const char *const suffixes[KG_FAIRY_PLANES_MAX] = {"", ".plane1"};
+	size_t n = kg_fairy_plane_size(t->rows, t->cols);
+
+	if (2 * p + 1 == q->stages) {
+		pack(q->plane[p].code, n);
+		put_suffixed(w, t, suffixes[p], KG_GGML_I8, (n + 1) / 2, 1, q->plane[p].code);
+	} else {
+		put_suffixed(w, t, suffixes[p], KG_GGML_I8, t->cols / 2, t->rows / 2,
+			     q->plane[p].code);
+	}
+}
+
+static kg_err write_fairy(work *w, const kg_tensor *t, uint32_t stages)
+{
+	uint32_t planes = kg_fairy_plane_count(stages);
+	float *scales = block(w, planes * KG_FAIRY_SCALES * sizeof(*scales));
+	kg_pairing pairing;
+	kg_fairy q;
+	kg_err err;
+
+	for (uint32_t p = 0; p < planes; p++) {
+		q.plane[p].code = block(w, kg_fairy_plane_size(t->rows, t->cols));
+		if (q.plane[p].code == NULL)
+			return no_memory(t);
+	}
+	if (scales == NULL)
+		return no_memory(t);
+	kg_pairing_init(&pairing, w->pairing, t->rows, t->cols, w->form->seed, t->name);
+	kg_pairing_apply(&pairing, w->paired, w->floats);
+	err = kg_fairy_quantize(&q, w->paired, t->rows, t->cols, stages, w->residual);
+	if (err != KG_OK)
+		return kg_fail_context(err, "%s", t->name);
+	for (uint32_t p = 0; p < planes; p++) {
+		float *s = scales + p * KG_FAIRY_SCALES;
+
+		s[0] = q.plane[p].u0;
+		s[1] = q.plane[p].u1;
+		s[2] = q.plane[p].w0;
+		s[3] = q.plane[p].w1;
+		s[4] = q.plane[p].unit;
+		put_plane(w, t, &q, p);
+	}
+	put_suffixed(w, t, ".scales", KG_GGML_F32, KG_FAIRY_SCALES, planes, scales);
+	return KG_OK;
+}
+
+static kg_err write_tensor(work *w, const kg_tensor *t)
+{
+	kg_format format = kg_tensor_role_format(t->role, w->form->strategy);
+	kg_err err = kg_model_tensor_floats(w->model, t, w->floats);
+
+	if (err != KG_OK)
+		return err;
+	switch (format) {
+	case KG_FORMAT_F32:
+		return write_f32(w, t);
+	case KG_FORMAT_F16:
+		return write_f16(w, t);
+	case KG_FORMAT_INT8:
+		return write_int8(w, t);
+	default:
+		return write_fairy(w, t, kg_format_stages(format));
+	}
+}
+
+static void put_text(work *w, const char *key, const char *text)
+{
+	kg_gguf_put_string(&w->writer, key, text, strlen(text));
+}
+
+static void put_hex(work *w, const char *key, const uint8_t *bytes)
+{
+	char text[65];
+
+	if (bytes == NULL)
+		return;
+	kg_hex_encode(text, bytes, 32);
+	put_text(w, key, text);
+}
+
+static kg_err put_keys(work *w)
+{
+	const kg_model_config *c = &w->model->config;
+	const kg_model_prompt *prompt = &w->model->prompt;
+	const char *parts[KG_MODEL_PROMPT_PARTS] = {prompt->prefix, prompt->suffix, prompt->stop};
+	kg_gguf_writer *g = &w->writer;
+
+	put_text(w, "general.architecture", "llama");
+	put_text(w, "general.name", w->model->name);
+	kg_gguf_put_u32(g, "llama.context_length", c->context);
+	kg_gguf_put_u32(g, "llama.embedding_length", c->dim);
+	kg_gguf_put_u32(g, "llama.block_count", c->layers);
+	kg_gguf_put_u32(g, "llama.feed_forward_length", c->hidden);
+	kg_gguf_put_u32(g, "llama.attention.head_count", c->heads);
+	kg_gguf_put_u32(g, "llama.attention.head_count_kv", c->kv_heads);
+	kg_gguf_put_float(g, "llama.attention.layer_norm_rms_epsilon", c->norm_eps);
+	kg_gguf_put_u32(g, "llama.rope.dimension_count", c->head_dim);
+	kg_gguf_put_float(g, "llama.rope.freq_base", c->rope_theta);
+	kg_gguf_put_u32(g, "llama.vocab_size", c->vocabulary);
+	kg_gguf_put_u32(g, "kindergarten.format_version", FORMAT_VERSION);
+	put_text(w, "kindergarten.strategy", kg_strategy_name(w->form->strategy));
+	if (kg_format_stages(w->form->strategy.linear) > 0)
+		put_hex(w, "kindergarten.seed", w->form->seed);
+	put_hex(w, "kindergarten.base_digest", w->form->base_digest);
+	for (int i = 0; i < KG_MODEL_PROMPT_PARTS; i++)
+		if (parts[i] != NULL)
+			put_text(w, kg_model__prompt_keys[i], parts[i]);
+	return kg_tokenizer_to_gguf(w->model->tokenizer, g);
+}
+
+static kg_err check_form(const kg_model *model, const kg_model_form *form)
+{
+	kg_format from = model->strategy.linear;
+	kg_format to = form->strategy.linear;
+
+	if (from != KG_FORMAT_F32 && from != KG_FORMAT_F16)
+		return kg_fail(KG_EINVAL,
+			       "model: %s is already quantized (%s); quantize its base instead",
+			       model->name, kg_strategy_name(model->strategy));
+	if (to == KG_FORMAT_INT4 || to == KG_FORMAT_INT2)
+		return kg_fail(KG_EINVAL,
+			       "model: strategy %s exists in memory only, files do not hold it",
+			       kg_strategy_name(form->strategy));
+	return KG_OK;
+}
+
+static void work_release(work *w)
+{
+	for (size_t i = 0; i < w->blocks_count; i++)
+		free(w->blocks[i]);
+	free(w->blocks);
+	free(w->floats);
+	free(w->paired);
+	free(w->residual);
+	free(w->pairing);
+	kg_gguf_writer_release(&w->writer);
+}
+
+/* Scratch for the greatest tensor. */
+static kg_err work_init(work *w, const kg_model *model, const kg_model_form *form)
+{
+	size_t most = 0;
+	size_t pairing = 0;
+
+	*w = (work){.model = model, .form = form};
+	kg_gguf_writer_init(&w->writer);
+	for (uint32_t i = 0; i < model->tensors_count; i++) {
+		const kg_tensor *t = &model->tensors[i];
+		size_t n = (size_t)t->rows * t->cols;
+
+		most = n > most ? n : most;
+		if (kg_pairing_size(t->rows, t->cols) > pairing)
+			pairing = kg_pairing_size(t->rows, t->cols);
+	}
+	w->blocks = malloc(model->tensors_count * BLOCKS_PER_TENSOR * sizeof(*w->blocks));
+	w->floats = malloc(most * sizeof(*w->floats));
+	w->paired = malloc(most * sizeof(*w->paired));
+	w->residual = malloc(most * sizeof(*w->residual));
+	w->pairing = malloc(pairing);
+	if (w->blocks == NULL || w->floats == NULL || w->paired == NULL || w->residual == NULL ||
+	    w->pairing == NULL)
+		return kg_fail(KG_ENOMEM, "model: no memory to write %s", model->name);
+	return KG_OK;
+}
+
+kg_err kg_model_encode(const kg_model *model, kg_buf *out, const kg_model_form *form)
+{
+	work w;
+	kg_err err = check_form(model, form);
+
+	if (err != KG_OK)
+		return err;
+	err = work_init(&w, model, form);
+	if (err == KG_OK)
+		err = put_keys(&w);
+	for (uint32_t i = 0; i < model->tensors_count && err == KG_OK; i++)
+		err = write_tensor(&w, &model->tensors[i]);
+	if (err == KG_OK)
+		err = kg_gguf_writer_finish(&w.writer, out);
+	work_release(&w);
+	return err;
+}
+
+kg_err kg_model_save(const kg_model *model, const char *path, const kg_model_form *form)
+{
+	kg_buf file;
+	kg_err err;
+
+	kg_buf_init(&file, SIZE_MAX / 2);
+	err = kg_model_encode(model, &file, form);
+	if (err == KG_OK)
+		err = kg_fs_write(path, file.data, file.size, 0644);
+	kg_buf_release(&file);
+	return err;
+}
