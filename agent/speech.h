@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * speech – the bodies of an agent's messages: what it is asked, read with limits, and what it says.
+ *
+ * docs/messages.md is the table. Everything read here is outside data: KG_ECORRUPT names the member
+ * that is missing, of another type or out of range. Text and bytes are borrowed from the body
+ * unless it says otherwise.
+ */
+#ifndef KG_AGENT_SPEECH_H
+#define KG_AGENT_SPEECH_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/coefficient.h"
+#include "agent/mind.h"
+#include "agent/prompt.h"
+#include "agent/rules.h"
+#include "base/err.h"
+#include "memory/entry.h"
+#include "runtime/sampler.h"
+
+enum {
+	KG_ROUND_SIZE = 17,         /* sixteen hex digits and the terminator */
+	KG_QUESTION_MAX = 64 << 10, /* bytes */
+	KG_CANDIDATES_MAX = 64,
+	KG_CANDIDATE_ID_SIZE = 64,
+	KG_MAX_TOKENS_MAX = 1 << 20,
+};
+
+/* think */
+typedef struct {
+	char round[KG_ROUND_SIZE];
+	const char *prompt;
+	kg_sampler_settings sampler;
+	uint32_t max_tokens;
+	int64_t deadline_ms; /* from now on; 0 = none */
+} kg_think;
+
+KG_NODISCARD kg_err kg_think_read(kg_think *out, const json_t *body);
+
+/* score: candidates by index */
+typedef struct {
+	char round[KG_ROUND_SIZE];
+	const char *prompt;
+	const json_t *candidates; /* array of 1..KG_CANDIDATES_MAX */
+	size_t count;
+} kg_score_order;
+
+KG_NODISCARD kg_err kg_score_order_read(kg_score_order *out, const json_t *body);
+
+/* Candidate `index`: its id, borrowed, and its bytes, to be freed. */
+KG_NODISCARD kg_err kg_score_order_at(const kg_score_order *order, size_t index, const char **id,
+				      uint8_t **bytes, size_t *size);
+
+/* settle */
+typedef struct {
+	char round[KG_ROUND_SIZE];
+	double agreement;
+	bool winner;
+} kg_settle;
+
+KG_NODISCARD kg_err kg_settle_read(kg_settle *out, const json_t *body);
+
+/* head_is: where the own chain ends. */
+KG_NODISCARD kg_err kg_head_read(kg_chain_head *out, const json_t *body);
+
+/* One entry of recalled, or of the feed. */
+typedef struct {
+	kg_entry_id id;
+	kg_entry_type type;
+	kg_pubkey agent;
+	int64_t time_ms; /* 0 on the feed */
+	const char *text;
+	double consciousness; /* NaN when it has none */
+	const char *tags[KG_ENTRY_TAGS_MAX];
+	uint32_t tag_count;
+	kg_entry_id references[KG_ENTRY_REFERENCES_MAX];
+	uint32_t reference_count;
+	bool has_coefficient;
+	kg_coefficient coefficient;
+} kg_heard;
+
+/* From an element of `entries`, or from the body of an `entry` message. */
+KG_NODISCARD kg_err kg_heard_read(kg_heard *out, const json_t *entry);
+
+/* {"quantization_awareness": …, …} */
+json_t *kg_coefficient_json(const kg_coefficient *coefficient);
+
+/* thought: the body of an answer to think; NULL without memory. */
+json_t *kg_thought_json(const char *round, const kg_thought *thought, const kg_buf *prompt,
+			const kg_entry_id *recalled, uint32_t recalled_count, double seconds);
+
+#endif
