@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: MIT */
+#include "memory/store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <git2.h>
+#include <git2/sys/mempack.h>
+#include <git2/sys/odb_backend.h>
+#include <git2/sys/repository.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/hex.h"
+#include "identity/sshsig.h"
+
+struct kg_store {
+	git_repository *repo;
+	git_odb *odb;
+	char state_dir[KG_PATH_SIZE];
+	char path[KG_PATH_SIZE]; /* of the repository */
+};
+
+/* libgit2's error in our terms. */
+static kg_err fail_git(int code, const char *what)
+{
+	const git_error *last = git_error_last();
+	const char *why = last != NULL && last->message != NULL ? last->message : "unknown";
+
+	if (strstr(why, strerror(ENOSPC)) != NULL || strstr(why, strerror(EDQUOT)) != NULL)
+		return kg_fail(KG_EFULL, "%s: %s", what, why);
+	switch (code) {
+	case GIT_ENOTFOUND:
+		return kg_fail(KG_ENOTFOUND, "%s: %s", what, why);
+	case GIT_EAMBIGUOUS:
+	case GIT_EMODIFIED:
+	case GIT_EEXISTS:
+	case GIT_ELOCKED:
+		return kg_fail(KG_ECONFLICT, "%s: %s", what, why);
+	default:
+		return kg_fail(KG_EIO, "%s: %s", what, why);
+	}
+}
+
+static kg_err new_store(kg_store **out, const char *state_dir)
+{
+	kg_store *store = calloc(1, sizeof(*store));
+	kg_err err;
+
+	if (store == NULL)
+		return kg_fail(KG_ENOMEM, "no memory for the store");
+	if (git_libgit2_init() < 0) {
+		free(store);
+		return kg_fail(KG_EFAIL, "libgit2 does not start");
+	}
+	err = kg_path(store->state_dir, "%s", state_dir);
+	if (err == KG_OK)
+		err = kg_path(store->path, "%s/memory.git", state_dir);
+	if (err != KG_OK) {
+		kg_store_free(store);
+		return err;
+	}
+	*out = store;
+	return KG_OK;
+}
+
+static kg_err open_repository(kg_store *store)
+{
+	int rc = git_repository_open_ext(&store->repo, store->path,
+					 GIT_REPOSITORY_OPEN_NO_SEARCH | GIT_REPOSITORY_OPEN_BARE,
+					 NULL);
+
+	if (rc == 0)
+		rc = git_repository_odb(&store->odb, store->repo);
+	return rc == 0 ? KG_OK : fail_git(rc, "memory.git");
+}
+
+kg_err kg_store_open(kg_store **out, const char *state_dir)
+{
+	kg_store *store = NULL;
+	kg_err err = new_store(&store, state_dir);
+
+	if (err != KG_OK)
+		return err;
+	err = open_repository(store);
+	if (err != KG_OK) {
+		kg_store_free(store);
+		return err;
+	}
+	*out = store;
+	return KG_OK;
+}
+
+void kg_store_free(kg_store *store)
+{
+	if (store == NULL)
+		return;
+	git_odb_free(store->odb);
+	git_repository_free(store->repo);
+	free(store);
+	(void)git_libgit2_shutdown();
+}
+
+/* The holder of the memory's lock is the only one who may have left these. */
+static kg_err clear_locks(const kg_store *store)
+{
+	static const char *const files[] = {"HEAD.lock", "config.lock", "packed-refs.lock"};
+	char path[KG_PATH_SIZE];
+	struct dirent *e;
+	kg_err err = KG_OK;
+	DIR *dir;
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		err = kg_path(path, "%s/%s", store->path, files[i]);
+		if (err != KG_OK)
+			return err;
+		(void)unlink(path);
+	}
+	err = kg_path(path, "%s/" KG_STORE_REFS, store->path);
+	dir = err == KG_OK ? opendir(path) : NULL;
+	while (dir != NULL && (e = readdir(dir)) != NULL) {
+		size_t length = strlen(e->d_name);
+
+		if (length > 5 && strcmp(e->d_name + length - 5, ".lock") == 0)
+			(void)unlinkat(dirfd(dir), e->d_name, 0);
+	}
+	if (dir != NULL)
+		(void)closedir(dir);
+	return err;
+}
+
+static int set_once(git_config *config, const char *key, const char *value)
+{
+	git_buf now = {0};
+	int rc = git_config_get_string_buf(&now, config, key);
+	bool same = rc == 0 && strcmp(now.ptr, value) == 0;
+
+	git_buf_dispose(&now);
+	return same ? 0 : git_config_set_string(config, key, value);
+}
+
+static kg_err configure(kg_store *store, const kg_pubkey *swarm)
+{
+	char signers[KG_PATH_SIZE];
+	char hex[KG_PUBKEY_TEXT_SIZE];
+	git_config *config = NULL;
+	git_buf owner = {0};
+	int rc;
+	kg_err err = kg_path(signers, "%s/allowed_signers", store->state_dir);
+
+	if (err != KG_OK)
+		return err;
+	kg_pubkey_format(hex, swarm);
+	rc = git_repository_config(&config, store->repo);
+	if (rc == 0 && git_config_get_string_buf(&owner, config, "kindergarten.swarm") == 0 &&
+	    strcmp(owner.ptr, hex) != 0) {
+		err = kg_fail(KG_EDENIED, "memory.git belongs to the swarm %s", owner.ptr);
+		goto done;
+	}
+	rc = rc != 0 ? rc : set_once(config, "kindergarten.swarm", hex);
+	rc = rc != 0 ? rc : set_once(config, "gpg.format", "ssh");
+	rc = rc != 0 ? rc : set_once(config, "gpg.ssh.allowedsignersfile", signers);
+	rc = rc != 0 ? rc : set_once(config, "receive.denynonfastforwards", "true");
+	rc = rc != 0 ? rc : set_once(config, "receive.denydeletes", "true");
+	rc = rc != 0 ? rc : set_once(config, "transfer.fsckobjects", "true");
+	if (rc != 0)
+		err = fail_git(rc, "memory.git/config");
+done:
+	git_buf_dispose(&owner);
+	git_config_free(config);
+	return err;
+}
+
+static kg_err init_repository(kg_store *store, const kg_pubkey *swarm)
+{
+	char head[sizeof(KG_STORE_REFS) + KG_PUBKEY_TEXT_SIZE] = KG_STORE_REFS;
+	git_repository_init_options options = {
+		.version = GIT_REPOSITORY_INIT_OPTIONS_VERSION,
+		.flags = GIT_REPOSITORY_INIT_BARE | GIT_REPOSITORY_INIT_MKPATH,
+		.initial_head = head,
+	};
+	git_repository *repo = NULL;
+	int rc;
+
+	kg_pubkey_format(head + sizeof(KG_STORE_REFS) - 1, swarm);
+	rc = git_repository_init_ext(&repo, store->path, &options);
+	git_repository_free(repo);
+	return rc == 0 ? KG_OK : fail_git(rc, "memory.git");
+}
+
+kg_err kg_store_create(kg_store **out, const char *state_dir, const kg_pubkey *swarm)
+{
+	kg_store *store = NULL;
+	git_oid tree;
+	kg_err err = new_store(&store, state_dir);
+	int rc;
+
+	if (err != KG_OK)
+		return err;
+	err = clear_locks(store);
+	if (err != KG_OK)
+		goto done;
+	err = open_repository(store);
+	if (err == KG_ENOTFOUND) {
+		err = init_repository(store, swarm);
+		if (err == KG_OK)
+			err = open_repository(store);
+	}
+	if (err == KG_OK)
+		err = configure(store, swarm);
+	if (err != KG_OK)
+		goto done;
+	/* Every entry has it; stock git knows it without an object, others may not. */
+	rc = git_odb_write(&tree, store->odb, "", 0, GIT_OBJECT_TREE);
+	if (rc != 0)
+		err = fail_git(rc, "memory.git");
+done:
+	if (err != KG_OK) {
+		kg_store_free(store);
+		return err;
+	}
+	*out = store;
+	return KG_OK;
+}
+
+static kg_err write_loose(kg_store *store, const kg_store_object *objects, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		git_oid oid;
+		int rc = git_odb_write(&oid, store->odb, objects[i].object, objects[i].size,
+				       GIT_OBJECT_COMMIT);
+
+		if (rc != 0)
+			return fail_git(rc, "memory.git");
+	}
+	return KG_OK;
+}
+
+/* The pack is built in an object database of its own, in memory: so it holds exactly these objects,
+ * and nothing is lost with that memory that was not already in the journal. */
+static int write_pack(const char *directory, const kg_store_object *objects, size_t count)
+{
+	git_odb *odb = NULL;
+	git_odb_backend *memory = NULL;
+	git_repository *repo = NULL;
+	git_packbuilder *pack = NULL;
+	int rc = git_odb_new(&odb);
+
+	rc = rc != 0 ? rc : git_mempack_new(&memory);
+	if (rc == 0) {
+		rc = git_odb_add_backend(odb, memory, 1);
+		if (rc != 0)
+			memory->free(memory);
+	}
+	rc = rc != 0 ? rc : git_repository_wrap_odb(&repo, odb);
+	rc = rc != 0 ? rc : git_packbuilder_new(&pack, repo);
+	if (rc == 0)
+		(void)git_packbuilder_set_threads(pack, 1);
+	for (size_t i = 0; rc == 0 && i < count; i++) {
+		git_oid oid;
+
+		rc = git_odb_write(&oid, odb, objects[i].object, objects[i].size,
+				   GIT_OBJECT_COMMIT);
+		rc = rc != 0 ? rc : git_packbuilder_insert(pack, &oid, NULL);
+	}
+	rc = rc != 0 ? rc : git_packbuilder_write(pack, directory, 0, NULL, NULL);
+	git_packbuilder_free(pack);
+	git_repository_free(repo);
+	git_odb_free(odb);
+	return rc;
+}
+
+kg_err kg_store_write(kg_store *store, const kg_store_object *objects, size_t count)
+{
+	char directory[KG_PATH_SIZE];
+	kg_err err;
+	int rc;
+
+	if (count <= KG_STORE_PACK_MIN)
+		return write_loose(store, objects, count);
+	err = kg_path(directory, "%s/objects/pack", store->path);
+	if (err != KG_OK)
+		return err;
+	rc = write_pack(directory, objects, count);
+	rc = rc != 0 ? rc : git_odb_refresh(store->odb);
+	return rc == 0 ? KG_OK : fail_git(rc, "memory.git");
+}
+
+static void chain_ref(char name[sizeof(KG_STORE_REFS) + KG_PUBKEY_TEXT_SIZE],
+		      const kg_pubkey *agent)
+{
+	memcpy(name, KG_STORE_REFS, sizeof(KG_STORE_REFS));
+	kg_pubkey_format(name + sizeof(KG_STORE_REFS) - 1, agent);
+}
+
+static void to_oid(git_oid *oid, const kg_commit *commit)
+{
+	memcpy(oid->id, commit->bytes, sizeof(commit->bytes));
+}
+
+kg_err kg_store_move_ref(kg_store *store, const kg_store_move *move)
+{
+	char name[sizeof(KG_STORE_REFS) + KG_PUBKEY_TEXT_SIZE];
+	git_reference *ref = NULL;
+	git_oid commit;
+	git_oid old;
+	int rc;
+
+	chain_ref(name, &move->agent);
+	to_oid(&commit, &move->commit);
+	to_oid(&old, &move->old);
+	rc = git_reference_create_matching(&ref, store->repo, name, &commit, move->has_old,
+					   move->has_old ? &old : NULL, NULL);
+	git_reference_free(ref);
+	return rc == 0 ? KG_OK : fail_git(rc, name);
+}
+
+kg_err kg_store_sync(kg_store *store)
+{
+	kg_err err = KG_OK;
+	int fd = open(store->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return kg_fail_errno(errno, "%s", store->path);
+	if (syncfs(fd) != 0)
+		err = kg_fail_errno(errno, "%s", store->path);
+	(void)close(fd);
+	return err;
+}
+
+kg_err kg_store_read(kg_store *store, kg_buf *object, const kg_commit *commit)
+{
+	char text[KG_COMMIT_TEXT_SIZE];
+	git_odb_object *found = NULL;
+	kg_err err = KG_OK;
+	git_oid oid;
+	int rc;
+
+	to_oid(&oid, commit);
+	kg_commit_format(text, commit);
+	rc = git_odb_read(&found, store->odb, &oid);
+	if (rc == GIT_ENOTFOUND)
+		return kg_fail(KG_ENOTFOUND, "no object %s", text);
+	if (rc != 0)
+		return kg_fail_context(fail_git(rc, text) == KG_EFULL ? KG_EFULL : KG_ECORRUPT,
+				       "unreadable object");
+	if (git_odb_object_type(found) != GIT_OBJECT_COMMIT)
+		err = kg_fail(KG_ECORRUPT, "%s is no commit", text);
+	else if (git_odb_object_size(found) > KG_ENTRY_OBJECT_MAX)
+		err = kg_fail(KG_EFULL, "%s is larger than an entry", text);
+	else
+		kg_buf_put(object, git_odb_object_data(found), git_odb_object_size(found));
+	git_odb_object_free(found);
+	return err == KG_OK ? kg_buf_ok(object) : err;
+}
+
+kg_err kg_store_tip(kg_store *store, kg_commit *commit, const kg_pubkey *agent)
+{
+	char name[sizeof(KG_STORE_REFS) + KG_PUBKEY_TEXT_SIZE];
+	git_oid oid;
+	int rc;
+
+	chain_ref(name, agent);
+	rc = git_reference_name_to_id(&oid, store->repo, name);
+	if (rc != 0)
+		return fail_git(rc, name);
+	memcpy(commit->bytes, oid.id, sizeof(commit->bytes));
+	return KG_OK;
+}
+
+void kg_store_refs_release(kg_store_refs *refs)
+{
+	for (size_t i = 0; i < refs->count; i++)
+		free(refs->refs[i].name);
+	free(refs->refs);
+	*refs = (kg_store_refs){0};
+}
+
+static kg_err add_ref(kg_store_refs *refs, const git_reference *ref)
+{
+	const char *name = git_reference_name(ref);
+	const char *hex = name + sizeof(KG_STORE_REFS) - 1;
+	kg_store_ref r = {0};
+
+	if (refs->count == KG_STORE_CHAINS_MAX)
+		return kg_fail(KG_EFULL, "more than %d refs", KG_STORE_CHAINS_MAX);
+	if ((refs->count & (refs->count - 1)) == 0) {
+		size_t room = refs->count == 0 ? 1 : 2 * refs->count;
+		kg_store_ref *grown = realloc(refs->refs, room * sizeof(*grown));
+
+		if (grown == NULL)
+			return kg_fail(KG_ENOMEM, "no memory for refs");
+		refs->refs = grown;
+	}
+	r.name = strdup(name);
+	if (r.name == NULL)
+		return kg_fail(KG_ENOMEM, "no memory for refs");
+	r.is_chain = strncmp(name, KG_STORE_REFS, sizeof(KG_STORE_REFS) - 1) == 0 &&
+		     kg_hex_decode(r.agent.bytes, sizeof(r.agent.bytes), hex) == KG_OK;
+	r.has_commit = git_reference_type(ref) == GIT_REFERENCE_DIRECT;
+	if (r.has_commit)
+		memcpy(r.commit.bytes, git_reference_target(ref)->id, sizeof(r.commit.bytes));
+	refs->refs[refs->count++] = r;
+	return KG_OK;
+}
+
+static int compare_refs(const void *a, const void *b)
+{
+	const kg_store_ref *x = a;
+	const kg_store_ref *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+kg_err kg_store_refs_read(kg_store *store, kg_store_refs *refs)
+{
+	git_reference_iterator *iterator = NULL;
+	kg_store_refs found = {0};
+	git_reference *ref = NULL;
+	kg_err err = KG_OK;
+	int rc = git_reference_iterator_new(&iterator, store->repo);
+
+	while (rc == 0 && err == KG_OK && (rc = git_reference_next(&ref, iterator)) == 0) {
+		err = add_ref(&found, ref);
+		git_reference_free(ref);
+	}
+	git_reference_iterator_free(iterator);
+	if (err == KG_OK && rc != 0 && rc != GIT_ITEROVER)
+		err = fail_git(rc, "refs");
+	if (err != KG_OK) {
+		kg_store_refs_release(&found);
+		return err;
+	}
+	if (found.count > 1)
+		qsort(found.refs, found.count, sizeof(found.refs[0]), compare_refs);
+	*refs = found;
+	return KG_OK;
+}
+
+kg_err kg_store_find(kg_store *store, kg_commit *commit, const char *prefix)
+{
+	size_t length = strlen(prefix);
+	git_oid brief;
+	git_oid full;
+	int rc;
+
+	if (length < 4 || length > 2 * KG_COMMIT_SIZE || !kg_hex_is(prefix, length))
+		return kg_fail(KG_EINVAL, "\"%.64s\" is no prefix of a commit", prefix);
+	rc = git_oid_fromstrn(&brief, prefix, length);
+	rc = rc != 0 ? rc : git_odb_exists_prefix(&full, store->odb, &brief, length);
+	if (rc != 0)
+		return fail_git(rc, prefix);
+	memcpy(commit->bytes, full.id, sizeof(commit->bytes));
+	return KG_OK;
+}
+
+static void put_signer(kg_buf *out, const kg_pubkey *key)
+{
+	char principal[KG_PUBKEY_TEXT_SIZE + 16];
+	char line[KG_SSHSIG_SIGNERS_SIZE];
+
+	kg_pubkey_format(principal, key);
+	memcpy(principal + KG_PUBKEY_TEXT_SIZE - 1, "@kindergarten", sizeof("@kindergarten"));
+	/* Hex and these letters are always a principal. */
+	KG_ASSERT(kg_sshsig_signers(line, principal, key) == KG_OK);
+	kg_buf_puts(out, line);
+	kg_buf_puts(out, "\n");
+}
+
+kg_err kg_store_write_signers(kg_store *store, const kg_pubkey *swarm,
+			      const kg_entry_member *members, size_t count)
+{
+	char path[KG_PATH_SIZE];
+	kg_buf text;
+	kg_buf now;
+	kg_err err = kg_path(path, "%s/allowed_signers", store->state_dir);
+
+	if (err != KG_OK)
+		return err;
+	kg_buf_init(&text, 64 << 20);
+	kg_buf_init(&now, 64 << 20);
+	put_signer(&text, swarm);
+	for (size_t i = 0; i < count; i++)
+		put_signer(&text, &members[i].agent);
+	err = kg_buf_ok(&text);
+	if (err == KG_OK && (kg_fs_read(&now, path) != KG_OK || now.size != text.size ||
+			     memcmp(now.data, text.data, text.size) != 0))
+		err = kg_fs_write(path, text.data, text.size, 0600);
+	kg_buf_release(&now);
+	kg_buf_release(&text);
+	return err;
+}
