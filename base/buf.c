@@ -37,9 +37,11 @@ uint8_t *kg_buf_reserve(kg_buf *buf, size_t size)
 	}
 	if (buf->data != NULL && buf->room - buf->size >= size)
 		return buf->data + buf->size;
-	while (want - buf->size < size)
+	while (want - buf->size < size && want <= SIZE_MAX / 4)
 		want *= 2;
-	grown = realloc(buf->data, want + 1);
+	if (want > buf->size_max)
+		want = buf->size_max; /* enough: size_max was checked above */
+	grown = want - buf->size < size ? NULL : realloc(buf->data, want + 1);
 	if (grown == NULL) {
 		buf->failed = KG_ENOMEM;
 		return NULL;

@@ -63,8 +63,9 @@ static kg_err set_at(kg_conf *conf, size_t i, const char *text, kg_conf_origin o
 	char *copy;
 
 	if (key->type == KG_CONF_TEXT) {
-		if (strlen(text) > (size_t)key->max)
-			return kg_fail(KG_EINVAL, "%s: longer than %g bytes", key->key, key->max);
+		if (strlen(text) < (size_t)key->min || strlen(text) > (size_t)key->max)
+			return kg_fail(KG_EINVAL, "%s: takes %g to %g bytes", key->key, key->min,
+				       key->max);
 	} else {
 		kg_err err = parse_number(&number, key, text);
 
@@ -127,12 +128,16 @@ typedef struct {
 	kg_err err;
 } reading;
 
-/* Debian's inih is built without line numbers in its handler, so the reader counts. */
+/* Debian's inih is built without line numbers in its handler, so the reader counts. It also takes
+ * an indented line for more of the value above, which here is a setting like any other: the reader
+ * removes the indentation. */
 static char *next_line(char *out, int room, void *stream)
 {
 	reading *r = stream;
-	size_t length = strcspn(r->rest, "\n");
+	size_t length;
 
+	r->rest += strspn(r->rest, " \t");
+	length = strcspn(r->rest, "\n");
 	if (*r->rest == '\0' || r->err != KG_OK)
 		return NULL;
 	r->line++;
@@ -191,7 +196,9 @@ kg_err kg_conf_parse(kg_conf *conf, const char *text, size_t size, const char *n
 	r.rest = copy;
 	bad = r.err == KG_OK ? ini_parse_stream(next_line, &r, on_line, &r) : 0;
 	free(copy);
-	if (r.err == KG_OK && bad != 0)
+	/* inih reads on after a line it cannot make out and tells the first such line at the end.
+	 */
+	if (bad != 0 && (r.err == KG_OK || bad < r.line))
 		r.err = kg_fail(KG_EINVAL, "%s:%d: not 'key = value' or '[section]'", name, bad);
 	if (r.err == KG_OK) {
 		for (size_t i = 0; i < conf->count; i++) {

@@ -4,8 +4,8 @@
  *
  * The table drives parsing, `config show` (value and where it came from) and the documentation. The
  * file is INI ("kindergarten.conf"): sections, key = value, # comments; an unknown key, a wrong
- * type or a value out of range is an error with its line. In the environment the key
- * "section.key" is KINDERGARTEN_SECTION_KEY.
+ * type or a value out of range is an error with its line. A comment stands on its own line. In the
+ * environment the key "section.key" is KINDERGARTEN_SECTION_KEY.
  */
 #ifndef KG_BASE_CONF_H
 #define KG_BASE_CONF_H
@@ -23,13 +23,14 @@ typedef struct {
 	const char *key; /* "section.key" */
 	kg_conf_type type;
 	const char *preset; /* default, as text */
-	double min, max;    /* numbers; text: max length in bytes */
+	double min, max;    /* of a number; of a text's length in bytes */
 	const char *about;
 	const char *environment; /* another variable for it, or NULL */
 } kg_conf_key;
 
 typedef struct kg_conf kg_conf;
 
+/* A file has at most so many bytes, its lines at most 198. */
 enum { KG_CONF_FILE_MAX = 64 << 10 };
 
 /* All settings of the program; ends with a NULL key. */
@@ -39,12 +40,17 @@ extern const kg_conf_key kg_conf_keys[];
 KG_NODISCARD kg_err kg_conf_new(kg_conf **out);
 void kg_conf_free(kg_conf *conf);
 
-/* `name` appears in messages. On failure nothing is changed. */
+/* `name` appears in messages. On failure nothing is changed. KG_EINVAL with "<name>:<line>: ";
+ * KG_EFULL beyond KG_CONF_FILE_MAX. */
 KG_NODISCARD kg_err kg_conf_parse(kg_conf *conf, const char *text, size_t size, const char *name);
 
 /* A missing file is fine unless `required`. */
 KG_NODISCARD kg_err kg_conf_load(kg_conf *conf, const char *path, bool required);
+
+/* KG_EINVAL naming the variable. */
 KG_NODISCARD kg_err kg_conf_environment(kg_conf *conf);
+
+/* KG_ENOTFOUND for an unknown key, KG_EINVAL for a value that does not fit it. */
 KG_NODISCARD kg_err kg_conf_set(kg_conf *conf, const char *key, const char *value,
 				kg_conf_origin origin);
 

@@ -27,13 +27,43 @@ static const struct {
 	{KG_ECORRUPT, "corrupt"},
 };
 
+/* Appends what fits. */
+static void append(char to[KG_ERR_TEXT_MAX], const char *text)
+{
+	size_t used = strlen(to);
+	size_t length = strlen(text);
+
+	if (length > KG_ERR_TEXT_MAX - 1 - used)
+		length = KG_ERR_TEXT_MAX - 1 - used;
+	memcpy(to + used, text, length);
+	to[used + length] = '\0';
+}
+
+/* The message is "<fmt>" or "<fmt>: <why>". It is built aside, since the arguments may point into
+ * the message before; bytes from outside may end up in it, so control characters become '?'. */
+static void set_message(const char *why, const char *fmt, va_list ap) KG_PRINTF(2, 0);
+static void set_message(const char *why, const char *fmt, va_list ap)
+{
+	char text[KG_ERR_TEXT_MAX];
+
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	if (why != NULL) {
+		append(text, ": ");
+		append(text, why);
+	}
+	for (char *c = text; *c != '\0'; c++)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			*c = '?';
+	memcpy(message, text, sizeof(message));
+}
+
 kg_err kg_fail(kg_err code, const char *fmt, ...)
 {
 	va_list ap;
 
 	KG_ASSERT(code != KG_OK);
 	va_start(ap, fmt);
-	(void)vsnprintf(message, sizeof(message), fmt, ap);
+	set_message(NULL, fmt, ap);
 	va_end(ap);
 	return code;
 }
@@ -59,43 +89,25 @@ static kg_err from_errno(int errnum)
 	}
 }
 
-/* Appends what fits. */
-static void append(char *to, const char *text)
-{
-	size_t used = strlen(to);
-	size_t length = strlen(text);
-
-	if (length > KG_ERR_TEXT_MAX - 1 - used)
-		length = KG_ERR_TEXT_MAX - 1 - used;
-	memcpy(to + used, text, length);
-	to[used + length] = '\0';
-}
-
 kg_err kg_fail_errno(int errnum, const char *fmt, ...)
 {
 	const char *why = strerrordesc_np(errnum);
 	va_list ap;
 
 	va_start(ap, fmt);
-	(void)vsnprintf(message, sizeof(message), fmt, ap);
+	set_message(why != NULL ? why : "unknown error", fmt, ap);
 	va_end(ap);
-	append(message, ": ");
-	append(message, why != NULL ? why : "unknown error");
 	return from_errno(errnum);
 }
 
 kg_err kg_fail_context(kg_err code, const char *fmt, ...)
 {
-	char cause[KG_ERR_TEXT_MAX];
 	va_list ap;
 
 	KG_ASSERT(code != KG_OK);
-	memcpy(cause, message, sizeof(cause));
 	va_start(ap, fmt);
-	(void)vsnprintf(message, sizeof(message), fmt, ap);
+	set_message(message, fmt, ap);
 	va_end(ap);
-	append(message, ": ");
-	append(message, cause);
 	return code;
 }
 

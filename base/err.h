@@ -33,10 +33,11 @@ typedef enum {
 /* Room for one message, terminator included; longer ones are cut. */
 enum { KG_ERR_TEXT_MAX = 512 };
 
-/* Sets this thread's message and returns `code`. Never call it with KG_OK. */
+/* Sets this thread's message and returns `code`. Never call it with KG_OK. The message is one line:
+ * control characters in the arguments show as '?'. */
 kg_err kg_fail(kg_err code, const char *fmt, ...) KG_PRINTF(2, 3) __attribute__((cold));
 
-/* The same, with ": <strerror>" appended; KG_EFULL on ENOSPC/EDQUOT, KG_ENOMEM on ENOMEM,
+/* The same, with ": <strerror>" appended; KG_EFULL on ENOSPC/EDQUOT/EFBIG, KG_ENOMEM on ENOMEM,
  * KG_ENOTFOUND on ENOENT, KG_EDENIED on EACCES/EPERM, KG_EEXISTS on EEXIST, else KG_EIO. */
 kg_err kg_fail_errno(int errnum, const char *fmt, ...) KG_PRINTF(2, 3) __attribute__((cold));
 

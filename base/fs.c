@@ -24,22 +24,42 @@ kg_err kg_path(char path[KG_PATH_SIZE], const char *fmt, ...)
 	return KG_OK;
 }
 
+static kg_err make_directory(const char *path, mode_t mode)
+{
+	struct stat st;
+
+	if (mkdir(path, mode) == 0)
+		return KG_OK;
+	if (errno != EEXIST)
+		return kg_fail_errno(errno, "mkdir %s", path);
+	if (stat(path, &st) != 0)
+		return kg_fail_errno(errno, "mkdir %s", path);
+	if (!S_ISDIR(st.st_mode))
+		return kg_fail(KG_EEXISTS, "mkdir %s: a file is in the way", path);
+	return KG_OK;
+}
+
 kg_err kg_fs_mkdirs(const char *path, mode_t mode)
 {
 	char part[KG_PATH_SIZE];
-	kg_err err = kg_path(part, "%s", path);
+	size_t length = strlen(path);
+	kg_err err = KG_OK;
 
-	if (err != KG_OK)
-		return err;
-	for (char *slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+	if (length == 0)
+		return kg_fail(KG_EINVAL, "mkdir: an empty path");
+	while (length > 1 && path[length - 1] == '/')
+		length--;
+	if (length >= sizeof(part))
+		return kg_fail(KG_EFULL, "path longer than %d bytes", KG_PATH_SIZE - 1);
+	memcpy(part, path, length);
+	part[length] = '\0';
+	for (char *slash = strchr(part + 1, '/'); err == KG_OK && slash != NULL;
+	     slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
-		if (mkdir(part, 0755) != 0 && errno != EEXIST)
-			return kg_fail_errno(errno, "mkdir %s", part);
+		err = make_directory(part, 0755);
 		*slash = '/';
 	}
-	if (mkdir(part, mode) != 0 && errno != EEXIST)
-		return kg_fail_errno(errno, "mkdir %s", part);
-	return KG_OK;
+	return err == KG_OK ? make_directory(part, mode) : err;
 }
 
 bool kg_fs_exists(const char *path)
@@ -51,10 +71,14 @@ bool kg_fs_exists(const char *path)
 
 kg_err kg_fs_read(kg_buf *out, const char *path)
 {
-	kg_err err = KG_OK;
+	size_t before = out->size;
+	kg_err err = kg_buf_ok(out);
 	ssize_t got = 1;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd;
 
+	if (err != KG_OK)
+		return err;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return kg_fail_errno(errno, "%s", path);
 	while (err == KG_OK && got != 0) {
@@ -79,6 +103,10 @@ kg_err kg_fs_read(kg_buf *out, const char *path)
 			kg_buf_added(out, (size_t)got);
 	}
 	(void)close(fd);
+	if (err != KG_OK && out->size > before) {
+		out->size = before;
+		out->data[before] = '\0';
+	}
 	return err;
 }
 
@@ -133,7 +161,7 @@ static kg_err write_temp(char temp[KG_PATH_SIZE], const char *path, const void *
 		return err;
 	fd = mkostemp(temp, O_CLOEXEC);
 	if (fd < 0)
-		return kg_fail_errno(errno, "%s", temp);
+		return kg_fail_errno(errno, "%s", path);
 	err = kg_fs_write_all(fd, data, size);
 	if (err == KG_OK && (fchmod(fd, mode) != 0 || fsync(fd) != 0))
 		err = kg_fail_errno(errno, "write");
@@ -214,7 +242,8 @@ kg_err kg_map_open(kg_map *map, const char *path)
 {
 	struct stat st;
 	void *at = NULL;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* O_NONBLOCK: a pipe is refused below instead of waited for. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
 	if (fd < 0)
 		return kg_fail_errno(errno, "%s", path);

@@ -16,15 +16,18 @@ enum { KG_PATH_SIZE = 4096 };
 /* snprintf into a path; KG_EFULL when it does not fit. */
 KG_NODISCARD kg_err kg_path(char path[KG_PATH_SIZE], const char *fmt, ...) KG_PRINTF(2, 3);
 
-/* mkdir -p; the last directory gets `mode`. An existing directory is left as it is. */
+/* mkdir -p; the last directory gets `mode`. An existing directory is left as it is; KG_EEXISTS when
+ * a file is in the way. */
 KG_NODISCARD kg_err kg_fs_mkdirs(const char *path, mode_t mode);
 
 bool kg_fs_exists(const char *path);
 
-/* Appends the whole file to `out` (its size_max is the limit). KG_ENOTFOUND, KG_EFULL, KG_EIO. */
+/* Appends the whole file to `out` (its size_max is the limit). KG_ENOTFOUND, KG_EFULL, KG_EIO; then
+ * the content of `out` is what it was. */
 KG_NODISCARD kg_err kg_fs_read(kg_buf *out, const char *path);
 
-/* Temporary file beside it, write, fsync, rename over `path`, fsync of the directory. */
+/* Temporary file beside it, write, fsync, rename over `path`, fsync of the directory: after a
+ * failure or a crash the old file is whole. KG_EFULL when the disk is. */
 KG_NODISCARD kg_err kg_fs_write(const char *path, const void *data, size_t size, mode_t mode);
 
 /* The same, but KG_EEXISTS when `path` is there already; never overwrites. */
@@ -43,6 +46,7 @@ typedef struct {
 	size_t size;
 } kg_map;
 
+/* KG_EINVAL for what is not a regular file. An empty file gives data NULL and size 0. */
 KG_NODISCARD kg_err kg_map_open(kg_map *map, const char *path);
 void kg_map_close(kg_map *map);
 

@@ -88,19 +88,18 @@ kg_err kg_base64_decode(uint8_t *data, size_t *size, const char *text, size_t le
 		pad++;
 	if (length / 4 * 3 - pad > *size)
 		return kg_fail(KG_EFULL, "base64: more than %zu bytes", *size);
+	for (size_t i = 0; i < length - pad; i++)
+		if (b64_value(text[i]) < 0)
+			return kg_fail(KG_ECORRUPT, "base64: bad digit at %zu", i);
+	/* One padding sign leaves 2 bits of the last digit unused, two leave 4. */
+	if (pad > 0 && (b64_value(text[length - 1 - pad]) & (pad == 1 ? 3 : 15)) != 0)
+		return kg_fail(KG_ECORRUPT, "base64: stray bits at the end");
 	for (size_t i = 0; i < length; i += 4) {
 		size_t skip = i + 4 == length ? pad : 0;
 		uint32_t v = 0;
 
-		for (size_t k = 0; k < 4; k++) {
-			int d = k >= 4 - skip ? 0 : b64_value(text[i + k]);
-
-			if (d < 0)
-				return kg_fail(KG_ECORRUPT, "base64: bad digit at %zu", i + k);
-			v = v << 6 | (uint32_t)d;
-		}
-		if ((skip == 1 && (v & 0xff) != 0) || (skip == 2 && (v & 0xffff) != 0))
-			return kg_fail(KG_ECORRUPT, "base64: stray bits at the end");
+		for (size_t k = 0; k < 4; k++)
+			v = v << 6 | (uint32_t)(k >= 4 - skip ? 0 : b64_value(text[i + k]));
 		data[out++] = (uint8_t)(v >> 16);
 		if (skip < 2)
 			data[out++] = (uint8_t)(v >> 8);

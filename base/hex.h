@@ -24,7 +24,8 @@ size_t kg_base64_size(size_t size);
 /* Padded base64 (RFC 4648 §4) and a terminator. */
 void kg_base64_encode(char *text, const uint8_t *data, size_t size);
 
-/* Strict: the canonical padded form only, no white space. `*size` in: room, out: bytes written. */
+/* Strict: the canonical padded form only, no white space; KG_ECORRUPT otherwise. `*size` in: room,
+ * out: bytes written; KG_EFULL when they do not fit. */
 KG_NODISCARD kg_err kg_base64_decode(uint8_t *data, size_t *size, const char *text, size_t length);
 
 #endif

@@ -16,7 +16,8 @@
 
 enum { KG_JSON_SIZE_MAX = 4 << 20, KG_JSON_DEPTH_MAX = 32 };
 
-/* One document; `*out` is the caller's (json_decref). KG_ECORRUPT with line and cause. */
+/* One document; `*out` is the caller's (json_decref). KG_ECORRUPT with line and cause; KG_EFULL
+ * beyond KG_JSON_SIZE_MAX. */
 KG_NODISCARD kg_err kg_json_parse(json_t **out, const void *data, size_t size);
 
 /* Compact text with keys in the order of insertion; free() it. */

@@ -46,7 +46,10 @@ void kg_log(kg_log_level level, const char *event, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(line + used, sizeof(line) - 1 - (size_t)used, fmt, ap);
 	va_end(ap);
-	used = (int)strlen(line);
+	/* One event is one line, whatever a caller forgot to quote. */
+	for (; line[used] != '\0'; used++)
+		if ((unsigned char)line[used] < 0x20 || line[used] == 0x7f)
+			line[used] = '?';
 	line[used++] = '\n';
 	/* One write: lines of several processes on one file do not mix. A failure to log has
 	 * nowhere to be told. */

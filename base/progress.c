@@ -48,9 +48,12 @@ static void draw(kg_progress *p, uint64_t done, const char *note, int64_t now)
 	else if (p->terminal)
 		(void)fprintf(stderr, "\r%s %llu %s\033[K", p->what, (unsigned long long)done,
 			      note != NULL ? note : "");
-	else
+	else if (p->total > 0)
 		(void)fprintf(stderr, "%s: %llu of %llu%s %s\n", p->what, (unsigned long long)done,
 			      (unsigned long long)p->total, left, note != NULL ? note : "");
+	else
+		(void)fprintf(stderr, "%s: %llu %s\n", p->what, (unsigned long long)done,
+			      note != NULL ? note : "");
 	p->shown_ns = now;
 	p->shown = true;
 }
@@ -59,13 +62,20 @@ void kg_progress_step(kg_progress *progress, uint64_t done, const char *note)
 {
 	int64_t now = kg_clock_mono_ns();
 
+	progress->done = done;
 	if (now - progress->shown_ns >= (progress->terminal ? 100000000LL : 5000000000LL))
 		draw(progress, done, note, now);
 }
 
 void kg_progress_end(kg_progress *progress)
 {
+	int64_t now = kg_clock_mono_ns();
+
 	if (progress->shown && progress->terminal)
 		(void)fprintf(stderr, "\r\033[K");
+	else if (progress->shown)
+		(void)fprintf(stderr, "%s: %llu in %.1f s\n", progress->what,
+			      (unsigned long long)progress->done,
+			      (double)(now - progress->started_ns) / 1e9);
 	progress->shown = false;
 }

@@ -13,6 +13,7 @@ typedef struct {
 	char what[48];
 	uint64_t total; /* 0 = unknown */
 	int64_t started_ns;
+	uint64_t done;    /* as of the last step */
 	int64_t shown_ns; /* when the last line or bar was drawn */
 	bool terminal;
 	bool shown;
@@ -25,7 +26,7 @@ void kg_progress_start(kg_progress *progress, const char *what, uint64_t total);
  * second on a terminal, every 5 s otherwise. */
 void kg_progress_step(kg_progress *progress, uint64_t done, const char *note);
 
-/* Removes the bar (terminal) or prints the last line. */
+/* Removes the bar (terminal) or prints a last line, if anything was shown. */
 void kg_progress_end(kg_progress *progress);
 
 #endif

@@ -17,9 +17,10 @@ typedef struct {
 	uint64_t s[4];
 } kg_rng;
 
-/* State from a 32-byte seed and a stream number: word k of the state is
- * splitmix64 applied to (little-endian word k of the seed) xor mix(stream), then once more over the
- * chained sum, so that every seed bit reaches every word. */
+/* State from a 32-byte seed and a stream number. chain = splitmix64(stream); then twice over the
+ * four words: chain ^= word, word of the state = splitmix64(chain), where the words are those of
+ * the seed (little-endian) the first time and the state's the second, and every splitmix64 adds its
+ * constant to chain. So every seed bit reaches every word. */
 void kg_rng_init(kg_rng *rng, const uint8_t seed[KG_SEED_SIZE], uint64_t stream);
 
 /* State from one 64-bit number: splitmix64 four times. */
