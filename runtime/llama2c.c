@@ -127,7 +127,7 @@ kg_err kg_llama2c_tokenizer(kg_tokenizer **out, const uint8_t *data, size_t size
 	static const kg_tokenizer_rules rules = {
 		.bos = 1, .eos = 2, .unknown = 0, .add_bos = true, .add_space_prefix = true};
 	cursor c = {data, size};
-	kg_tokenizer *t;
+	kg_tokenizer *t = NULL;
 	kg_err err = kg_tokenizer_new(&t, count);
 
 	if (err != KG_OK)

@@ -33,7 +33,7 @@ struct kg_tokenizer {
 
 kg_err kg_tokenizer_new(kg_tokenizer **out, uint32_t count)
 {
-	kg_tokenizer *t;
+	kg_tokenizer *t = NULL;
 
 	if (count == 0 || count > KG_TOKENIZER_COUNT_MAX)
 		return kg_fail(KG_EINVAL, "tokenizer: %u tokens; 1..%d are allowed", count,
@@ -241,7 +241,7 @@ kg_err kg_tokenizer_byte_model(kg_tokenizer **out)
 {
 	static const kg_tokenizer_rules rules = {.bos = 1, .eos = 2, .unknown = 0, .add_bos = true};
 	static const char digits[] = "0123456789ABCDEF";
-	kg_tokenizer *t;
+	kg_tokenizer *t = NULL;
 	kg_err err = kg_tokenizer_new(&t, KG_TOKENIZER_BYTE_MODEL_COUNT);
 
 	if (err != KG_OK)
