@@ -2,6 +2,7 @@
 #include "tests/identity/cmocka_all.h"
 
 #include <sodium.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,12 +25,18 @@ static void test_secret__refused_lock_is_told(void **state)
 		/* root is above the limit */
 		if (setrlimit(RLIMIT_MEMLOCK, &none) != 0 || (geteuid() == 0 && setuid(65534) != 0))
 			_exit(2);
+		/* Where locking is not refused after all (a sanitizer answers for the system),
+		 * there is nothing to tell. */
+		if (mlock(&none, sizeof(none)) == 0)
+			_exit(77);
 		if (kg_identity_init() != KG_OK)
 			_exit(3);
 		_exit(kg_secret_is_locked() ? 1 : 0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77)
+		skip();
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 

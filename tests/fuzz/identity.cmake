@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: MIT
+kg_fuzz(keyring LIBS kg_identity)
+kg_fuzz(mnemonic LIBS kg_identity)
+kg_fuzz(sshsig LIBS kg_identity)
