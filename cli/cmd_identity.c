@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include <getopt.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,10 +129,10 @@ static int run_new(const kg_cli *cli, const options *o)
 
 	if (err == KG_OK)
 		err = kg_secret_new(&words, KG_MNEMONIC_SIZE);
-	if (err == KG_OK) {
-		randombytes_buf(entropy, KG_MNEMONIC_ENTROPY_MAX);
+	if (err == KG_OK)
+		err = kg_mnemonic_generate(entropy);
+	if (err == KG_OK)
 		err = kg_mnemonic_encode(words, entropy, KG_MNEMONIC_ENTROPY_MAX);
-	}
 	if (err == KG_OK)
 		err = create(cli, o, entropy, KG_MNEMONIC_ENTROPY_MAX);
 	if (err == KG_OK) {
@@ -166,7 +165,7 @@ static int run_recover(const kg_cli *cli, const options *o)
 		err = created_print(cli, o, NULL);
 	kg_secret_free(entropy);
 	if (text != NULL)
-		sodium_memzero(text, strlen(text));
+		kg_secret_wipe(text, strlen(text));
 	free(text);
 	return err == KG_OK ? KG_EXIT_YES : kg_cli_trouble("identity recover");
 }

@@ -61,7 +61,7 @@ static kg_err sealing_key(void **out, const uint8_t header[KG_KEYRING_HEADER_SIZ
 	size_t length = strnlen(passphrase, KG_KEYRING_PASSPHRASE_MAX + 1);
 	uint64_t ops = load_le(header + AT_OPS, 8);
 	uint64_t mem = load_le(header + AT_MEM, 8);
-	void *key;
+	void *key = NULL;
 	kg_err err;
 
 	if (length < 1 || length > KG_KEYRING_PASSPHRASE_MAX)
@@ -95,7 +95,7 @@ kg_err kg_keyring_encode(uint8_t file[KG_KEYRING_FILE_MAX], size_t *file_size,
 			 const uint8_t *entropy, size_t size, const char *passphrase)
 {
 	uint8_t header[KG_KEYRING_HEADER_SIZE] = MAGIC;
-	void *key;
+	void *key = NULL;
 	kg_err err;
 
 	if (size < 16 || size > KG_MNEMONIC_ENTROPY_MAX || size % 4 != 0)
@@ -118,6 +118,7 @@ kg_err kg_keyring_encode(uint8_t file[KG_KEYRING_FILE_MAX], size_t *file_size,
 		err = sealing_key(&key, header, passphrase);
 		if (err != KG_OK)
 			return err;
+		KG_ASSERT(key != NULL);
 		crypto_aead_xchacha20poly1305_ietf_encrypt(file + sizeof(header), NULL, entropy,
 							   size, header, sizeof(header), NULL,
 							   header + AT_NONCE, key);
@@ -164,7 +165,7 @@ static kg_err header_check(const uint8_t *file, size_t file_size)
 static kg_err sealed_open(uint8_t *entropy, const uint8_t *file, size_t file_size,
 			  const char *passphrase)
 {
-	void *key;
+	void *key = NULL;
 	int rc;
 	kg_err err;
 
@@ -173,6 +174,7 @@ static kg_err sealed_open(uint8_t *entropy, const uint8_t *file, size_t file_siz
 	err = sealing_key(&key, file, passphrase);
 	if (err != KG_OK)
 		return err;
+	KG_ASSERT(key != NULL);
 	rc = crypto_aead_xchacha20poly1305_ietf_decrypt(
 		entropy, NULL, NULL, file + KG_KEYRING_HEADER_SIZE,
 		file_size - KG_KEYRING_HEADER_SIZE, file, KG_KEYRING_HEADER_SIZE, file + AT_NONCE,
@@ -263,7 +265,7 @@ static kg_err key_file_read(uint8_t *file, size_t *file_size, const char *state_
 kg_err kg_keyring_probe(const char *state_dir, bool *sealed)
 {
 	void *file;
-	size_t file_size;
+	size_t file_size = 0;
 	kg_err err = kg_secret_new(&file, KG_KEYRING_FILE_MAX + 1);
 
 	if (err != KG_OK)
@@ -391,7 +393,7 @@ kg_err kg_keyring_create(const char *state_dir, const uint8_t *entropy, size_t s
 	char path[KG_PATH_SIZE];
 	uint8_t *file;
 	void *room = NULL;
-	size_t file_size;
+	size_t file_size = 0;
 	kg_swarm *swarm = NULL;
 	kg_err err = kg_path(path, "%s/keys/swarm.key", state_dir);
 
@@ -433,8 +435,8 @@ kg_err kg_keyring_open(kg_swarm **out, const char *state_dir, const char *passph
 	void *file;
 	void *entropy = NULL;
 	kg_swarm *swarm = NULL;
-	size_t file_size;
-	size_t size;
+	size_t file_size = 0;
+	size_t size = 0;
 	kg_err err = kg_secret_new(&file, KG_KEYRING_FILE_MAX + 1);
 
 	if (err != KG_OK)

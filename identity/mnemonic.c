@@ -36,11 +36,9 @@ static kg_err normalize(char **out, const char *text, size_t length, bool fold)
 	n = utf8proc_decompose((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)length, points,
 			       POINTS,
 			       (utf8proc_option_t)(options | (fold ? UTF8PROC_CASEFOLD : 0)));
-	if (n < 0)
-		err = kg_fail(KG_EINVAL, "the text is not UTF-8");
-	else if (n > POINTS)
+	if (n > POINTS)
 		err = kg_fail(KG_EINVAL, "the text is too long");
-	else if (utf8proc_reencode(points, n, (utf8proc_option_t)0) < 0)
+	else if (n < 0 || utf8proc_reencode(points, n, (utf8proc_option_t)0) < 0)
 		err = kg_fail(KG_EINVAL, "the text is not UTF-8");
 	if (err != KG_OK) {
 		kg_secret_free(room);
@@ -83,6 +81,15 @@ static uint8_t checksum(const uint8_t *entropy, size_t size)
 	sum = (uint8_t)(digest[0] & 0xff << (8 - size / 4));
 	sodium_memzero(digest, sizeof(digest));
 	return sum;
+}
+
+kg_err kg_mnemonic_generate(uint8_t entropy[KG_MNEMONIC_ENTROPY_MAX])
+{
+	kg_err err = kg_identity_init();
+
+	if (err == KG_OK)
+		randombytes_buf(entropy, KG_MNEMONIC_ENTROPY_MAX);
+	return err;
 }
 
 kg_err kg_mnemonic_encode(char words[KG_MNEMONIC_SIZE], const uint8_t *entropy, size_t size)

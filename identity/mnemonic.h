@@ -23,6 +23,9 @@ enum {
 	KG_MNEMONIC_PASSPHRASE_MAX = 1024 /* bytes of UTF-8, after normalisation too */
 };
 
+/* Fresh entropy from the system. */
+KG_NODISCARD kg_err kg_mnemonic_generate(uint8_t entropy[KG_MNEMONIC_ENTROPY_MAX]);
+
 /* The words, single spaces between them. KG_EINVAL for another size than the five. */
 KG_NODISCARD kg_err kg_mnemonic_encode(char words[KG_MNEMONIC_SIZE], const uint8_t *entropy,
 				       size_t size);

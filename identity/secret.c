@@ -106,6 +106,11 @@ void kg_secret_free(void *secret)
 	pthread_mutex_unlock(&mutex);
 }
 
+void kg_secret_wipe(void *data, size_t size)
+{
+	sodium_memzero(data, size);
+}
+
 size_t kg_secret_used(void)
 {
 	size_t used = 0;

@@ -35,6 +35,10 @@ KG_NODISCARD kg_err kg_secret_new(void **out, size_t size);
 /* Wipes and gives back. Takes NULL. */
 void kg_secret_free(void *secret);
 
+/* Wipes memory that is not of this region, such as text a library has read; the compiler cannot
+ * drop it. */
+void kg_secret_wipe(void *data, size_t size);
+
 /* Slots in use, for tests and doctor. */
 size_t kg_secret_used(void);
 

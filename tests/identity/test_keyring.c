@@ -135,11 +135,11 @@ static void test_keyring__one_of_many_creators_wins(void **state)
 	int won = 0;
 	int lost = 0;
 
-	for (uint8_t i = 0; i < CREATORS; i++) {
+	for (int i = 0; i < CREATORS; i++) {
 		pids[i] = fork();
 		assert_true(pids[i] >= 0);
 		if (pids[i] == 0) {
-			uint8_t mine[32] = {i};
+			uint8_t mine[32] = {(uint8_t)i};
 			kg_err err = kg_keyring_create(f->state, mine, 32, NULL);
 
 			_exit(err == KG_OK ? 0 : err == KG_EEXISTS ? 1 : 2);

@@ -92,8 +92,8 @@ static void test_secret__limits(void **state)
 	/* A gap of two slots holds no three. */
 	kg_secret_free(all[100]);
 	kg_secret_free(all[101]);
-	assert_int_equal(kg_secret_new(&one, 3 * KG_SECRET_SLOT), KG_EFULL);
-	assert_int_equal(kg_secret_new(&one, 2 * KG_SECRET_SLOT), KG_OK);
+	assert_int_equal(kg_secret_new(&one, (size_t)3 * KG_SECRET_SLOT), KG_EFULL);
+	assert_int_equal(kg_secret_new(&one, (size_t)2 * KG_SECRET_SLOT), KG_OK);
 	assert_ptr_equal(one, all[100]);
 	kg_secret_free(one);
 	for (size_t i = 0; i < KG_SECRET_SLOTS; i++)

@@ -24,8 +24,8 @@ static kg_key *key_make(void)
 	uint8_t seed[KG_KEY_SEED_SIZE];
 	kg_key *key = NULL;
 
-	for (uint8_t i = 0; i < sizeof(seed); i++)
-		seed[i] = i;
+	for (size_t i = 0; i < sizeof(seed); i++)
+		seed[i] = (uint8_t)i;
 	assert_int_equal(kg_key_new(&key, seed), KG_OK);
 	return key;
 }
@@ -302,8 +302,8 @@ static void test_sshsig__low_order_signer_is_denied(void **state)
 	kg_base64_encode(base64, blob, size);
 	(void)snprintf(twin, sizeof(twin),
 		       "-----BEGIN SSH SIGNATURE-----\n%s\n-----END SSH SIGNATURE-----", base64);
-	for (char c = 'a'; c <= 'z'; c++)
-		assert_int_equal(verify(twin, (const char[]){c, '\0'}, false), KG_EDENIED);
+	for (int c = 'a'; c <= 'z'; c++)
+		assert_int_equal(verify(twin, (const char[]){(char)c, '\0'}, false), KG_EDENIED);
 }
 
 static void test_sshsig__principals_are_plain_words(void **state)
