@@ -24,6 +24,11 @@ double kg_text_score_bits_per_byte(const kg_text_score *score)
 	return score->bytes == 0 ? 0.0 : score->nll / (LN2 * (double)score->bytes);
 }
 
+double kg_text_score_perplexity_per_byte(const kg_text_score *score)
+{
+	return kg_fmath_exp(kg_text_score_bits_per_byte(score) * LN2);
+}
+
 static uint32_t window_of(const kg_session *session)
 {
 	uint32_t context = kg_session_context(session);

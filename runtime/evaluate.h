@@ -35,10 +35,11 @@ typedef struct {
 	bool compared;   /* a reference was given */
 } kg_text_score;
 
-/* nll / tokens; e^that; nll / (ln 2 * bytes). */
+/* nll / tokens; e^that; nll / (ln 2 * bytes); e^(nll / bytes). */
 double kg_text_score_nll(const kg_text_score *score);
 double kg_text_score_perplexity(const kg_text_score *score);
 double kg_text_score_bits_per_byte(const kg_text_score *score);
+double kg_text_score_perplexity_per_byte(const kg_text_score *score);
 
 /* Windows that a stream of `count` tokens gives a session. */
 uint64_t kg_evaluate_windows(const kg_session *session, size_t count);

@@ -23,7 +23,7 @@ double kg_fmath_exp(double x);
 /* Natural logarithm of a positive, finite, normal x; error < 4e-16 * max(1, |log x|). */
 double kg_fmath_log(double x);
 
-/* Sine and cosine for 0 <= x <= 1e6; absolute error < 1e-15 * max(1, x). */
+/* Sine and cosine for 0 <= x <= 1e6; absolute error < 1e-15. */
 void kg_fmath_sincos(double x, double *sine, double *cosine);
 
 /* x / (1 + e^-x). */

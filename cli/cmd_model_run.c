@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: MIT */
+/* model generate, model eval – what computes with a model. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/json.h"
+#include "base/progress.h"
+#include "cli/model.h"
+#include "identity/hash.h"
+#include "runtime/document.h"
+#include "runtime/evaluate.h"
+#include "runtime/generate.h"
+#include "runtime/nursery.h"
+
+enum { TOKENS_MAX = 1 << 20, LESSONS_MAX = 100000, TOKENS_DEFAULT = 256, LESSONS_DEFAULT = 100 };
+
+typedef struct {
+	const char *text;
+	const char *strategy;
+	const char *agent_seed;
+	kg_sampler_settings sampler;
+	uint64_t tokens_max;
+	uint64_t windows;
+	uint64_t count; /* of lessons per task and kind of wording */
+	uint64_t seed;
+	bool lessons;
+	bool trained;
+	bool unseen;
+	bool json;
+} options;
+
+/* A model, the weights of one agent of it, and a run through them. */
+typedef struct {
+	kg_model *model;
+	kg_weights *weights;
+	kg_session *session;
+} mind;
+
+static const struct option longs[] = {{"max-tokens", required_argument, NULL, 'n'},
+				      {"temperature", required_argument, NULL, 't'},
+				      {"top-k", required_argument, NULL, 'k'},
+				      {"top-p", required_argument, NULL, 'p'},
+				      {"seed", required_argument, NULL, 's'},
+				      {"strategy", required_argument, NULL, 'S'},
+				      {"agent-seed", required_argument, NULL, 'a'},
+				      {"text", required_argument, NULL, 'T'},
+				      {"windows", required_argument, NULL, 'w'},
+				      {"lessons", no_argument, NULL, 'l'},
+				      {"count", required_argument, NULL, 'c'},
+				      {"wording", required_argument, NULL, 'W'},
+				      {"json", no_argument, NULL, 'j'},
+				      {NULL, 0, NULL, 0}};
+
+static kg_err parse_wording(options *o, const char *value)
+{
+	bool both = strcmp(value, "both") == 0;
+
+	o->trained = both || strcmp(value, "trained") == 0;
+	o->unseen = both || strcmp(value, "unseen") == 0;
+	if (o->trained || o->unseen)
+		return KG_OK;
+	return kg_fail(KG_EINVAL, "--wording is trained, unseen or both, not \"%s\"", value);
+}
+
+static kg_err parse_float(float *out, const char *what, const char *value, double max)
+{
+	double number;
+	kg_err err = kg_cli_double(&number, what, value, 0.0, max);
+
+	if (err == KG_OK)
+		*out = (float)number;
+	return err;
+}
+
+/* One option with a value. */
+static kg_err parse_one(options *o, int letter, const char *value)
+{
+	uint64_t number = 0;
+	kg_err err;
+
+	switch (letter) {
+	case 'n':
+		return kg_cli_u64(&o->tokens_max, "-n", value, 1, TOKENS_MAX);
+	case 't':
+		return parse_float(&o->sampler.temperature, "--temperature", value, 100.0);
+	case 'k':
+		err = kg_cli_u64(&number, "--top-k", value, 0, UINT32_MAX);
+		o->sampler.top_k = (uint32_t)number;
+		return err;
+	case 'p':
+		return parse_float(&o->sampler.top_p, "--top-p", value, 1.0);
+	case 's':
+		return kg_cli_u64(&o->seed, "--seed", value, 0, UINT64_MAX);
+	case 'w':
+		return kg_cli_u64(&o->windows, "--windows", value, 1, UINT32_MAX);
+	case 'c':
+		return kg_cli_u64(&o->count, "--count", value, 1, LESSONS_MAX);
+	case 'W':
+		return parse_wording(o, value);
+	case 'S':
+		o->strategy = value;
+		return KG_OK;
+	case 'a':
+		o->agent_seed = value;
+		return KG_OK;
+	default:
+		o->text = value;
+		return KG_OK;
+	}
+}
+
+/* `allowed` are the letters of the part. Returns KG_EXIT_YES to go on. */
+static int parse(options *o, const char *allowed, int argc, char **argv)
+{
+	int letter;
+
+	*o = (options){.sampler = {.top_p = 1.0f},
+		       .tokens_max = TOKENS_DEFAULT,
+		       .count = LESSONS_DEFAULT,
+		       .trained = true,
+		       .unseen = true};
+	opterr = 0;
+	while ((letter = getopt_long(argc, argv, "n:", longs, NULL)) != -1) {
+		if (letter == '?' || strchr(allowed, letter) == NULL)
+			return kg_cli_usage(&kg_cmd_model,
+					    "%s: unknown option, or one without its value: %s",
+					    argv[0], argv[optind - 1]);
+		if (letter == 'l')
+			o->lessons = true;
+		else if (letter == 'j')
+			o->json = true;
+		else if (parse_one(o, letter, optarg) != KG_OK)
+			return kg_cli_usage(&kg_cmd_model, "%s", kg_err_text());
+	}
+	o->sampler.seed = o->seed;
+	return KG_EXIT_YES;
+}
+
+/* "nursery" or NULL is the embedded model. */
+static kg_err open_model(kg_model **out, const char *path)
+{
+	if (path == NULL || strcmp(path, "nursery") == 0)
+		return kg_nursery_open(out);
+	return kg_model_open(out, path);
+}
+
+static bool is_float(kg_strategy strategy)
+{
+	return strategy.linear == KG_FORMAT_F32 || strategy.linear == KG_FORMAT_F16;
+}
+
+/* Without --strategy the file is taken as it is; but a seed acts on two-bit weights only, so that
+ * --agent-seed alone means fairy2. */
+static kg_err settle_strategy(kg_strategy *out, const options *o, const kg_model *model)
+{
+	*out = kg_model_strategy(model);
+	if (o->strategy != NULL)
+		return kg_strategy_parse(out, o->strategy);
+	if (o->agent_seed != NULL && is_float(*out))
+		*out = kg_strategy_of(KG_FORMAT_FAIRY2);
+	return KG_OK;
+}
+
+static kg_err open_mind(mind *m, const options *o, const char *path)
+{
+	uint8_t seed[KG_HASH_SIZE];
+	kg_strategy strategy;
+	kg_err err = open_model(&m->model, path);
+
+	if (err == KG_OK)
+		err = settle_strategy(&strategy, o, m->model);
+	if (err == KG_OK && o->agent_seed != NULL)
+		err = kg_seed_from_label(seed, o->agent_seed);
+	if (err == KG_OK)
+		err = kg_weights_new(&m->weights, m->model, &strategy,
+				     o->agent_seed != NULL ? seed : NULL);
+	return err == KG_OK ? kg_session_new(&m->session, m->weights, 0) : err;
+}
+
+static void close_mind(mind *m)
+{
+	kg_session_free(m->session);
+	kg_weights_free(m->weights);
+	kg_model_free(m->model);
+}
+
+static bool show_token(void *context, uint32_t token, const char *text, size_t size)
+{
+	(void)context;
+	(void)token;
+	return fwrite(text, 1, size, stdout) == size && fflush(stdout) == 0;
+}
+
+static kg_err show_prompt(const kg_tokenizer *tokenizer, const uint32_t *ids, size_t count)
+{
+	kg_buf text;
+	kg_err err;
+
+	kg_buf_init(&text, KG_TOKENIZER_TEXT_MAX);
+	err = kg_tokenizer_decode(tokenizer, ids, count, &text);
+	if (err == KG_OK)
+		(void)show_token(NULL, 0, kg_buf_text(&text), text.size);
+	kg_buf_release(&text);
+	return err;
+}
+
+static kg_err continue_text(const mind *m, const options *o, const char *prompt)
+{
+	const kg_tokenizer *tokenizer = kg_model_tokenizer(m->model);
+	kg_generate_request request = {.tokens_max = (uint32_t)o->tokens_max, .step = show_token};
+	kg_sampler *sampler = NULL;
+	uint32_t *ids = NULL;
+	kg_generation made;
+	size_t count = 0;
+	kg_err err = kg_sampler_new(&sampler, &o->sampler, kg_session_vocabulary(m->session));
+
+	if (err == KG_OK)
+		err = kg_tokenizer_encode(tokenizer, prompt, strlen(prompt),
+					  kg_tokenizer_get_rules(tokenizer)->add_bos, &ids, &count);
+	if (err == KG_OK && count > kg_session_context(m->session))
+		err = kg_fail(KG_EFULL, "a prompt of %zu tokens: the context has room for %u",
+			      count, kg_session_context(m->session));
+	if (err == KG_OK)
+		err = show_prompt(tokenizer, ids, count);
+	request.prompt = ids;
+	request.prompt_count = count;
+	if (err == KG_OK)
+		err = kg_generate(&made, m->session, sampler, &request);
+	if (err == KG_OK) {
+		bool lost = made.end == KG_END_CALLER;
+
+		printf("\n");
+		kg_generation_release(&made);
+		if (lost || ferror(stdout) != 0)
+			err = kg_fail(KG_EIO, "standard output cannot be written");
+	}
+	free(ids);
+	kg_sampler_free(sampler);
+	return err;
+}
+
+int kg_cli_model_generate(kg_cli *cli, int argc, char **argv)
+{
+	mind m = {0};
+	char *input = NULL;
+	const char *prompt;
+	options o;
+	kg_err err = KG_OK;
+	int code = parse(&o, "ntkpsSa", argc, argv);
+
+	(void)cli;
+	if (code != KG_EXIT_YES)
+		return code;
+	if (argc - optind < 1 || argc - optind > 2)
+		return kg_cli_usage(&kg_cmd_model, "generate takes a model and a prompt");
+	if (kg_sampler_check(&o.sampler) != KG_OK)
+		return kg_cli_usage(&kg_cmd_model, "%s", kg_err_text());
+	prompt = argv[argc - 1];
+	if (strcmp(prompt, "-") == 0) {
+		err = kg_cli_stdin(&input, KG_TOKENIZER_TEXT_MAX);
+		prompt = input;
+	}
+	if (err == KG_OK)
+		err = open_mind(&m, &o, argc - optind == 2 ? argv[optind] : NULL);
+	if (err == KG_OK)
+		err = continue_text(&m, &o, prompt);
+	close_mind(&m);
+	free(input);
+	return err == KG_OK ? KG_EXIT_YES : kg_cli_trouble("model generate");
+}
+
+static bool show_progress(void *context, uint64_t done, uint64_t total)
+{
+	(void)total;
+	kg_progress_step(context, done, NULL);
+	return true;
+}
+
+/* The base in f32, to compare greedy tokens with; left NULL where the file holds no base, or where
+ * the weights are that base. */
+static kg_err open_reference(mind *reference, const mind *m)
+{
+	kg_strategy f32 = kg_strategy_of(KG_FORMAT_F32);
+	kg_err err;
+
+	if (!is_float(kg_model_strategy(m->model)) ||
+	    kg_weights_strategy(m->weights).linear == KG_FORMAT_F32)
+		return KG_OK;
+	err = kg_weights_new(&reference->weights, m->model, &f32, NULL);
+	return err == KG_OK ? kg_session_new(&reference->session, reference->weights, 0) : err;
+}
+
+static kg_err eval_text(kg_text_score *score, const mind *m, const options *o)
+{
+	mind reference = {0};
+	kg_progress progress;
+	uint32_t *stream = NULL;
+	size_t count = 0;
+	kg_map map;
+	uint64_t windows;
+	kg_err err = kg_map_open(&map, o->text);
+
+	if (err != KG_OK)
+		return err;
+	err = kg_document_stream(&stream, &count, kg_model_tokenizer(m->model),
+				 (const char *)map.data, map.size);
+	kg_map_close(&map);
+	if (err == KG_OK)
+		err = open_reference(&reference, m);
+	if (err == KG_OK) {
+		windows = kg_evaluate_windows(m->session, count);
+		if (o->windows != 0 && o->windows < windows)
+			windows = o->windows;
+		kg_progress_start(&progress, "reading", windows);
+		err = kg_evaluate_text(score, m->session, reference.session, stream, count, windows,
+				       show_progress, &progress);
+		kg_progress_end(&progress);
+	}
+	close_mind(&reference);
+	free(stream);
+	return err;
+}
+
+static kg_err eval_lessons(kg_lessons_score *score, const mind *m, const options *o)
+{
+	kg_lessons_request request = {.seed = o->seed,
+				      .count = (uint32_t)o->count,
+				      .trained = o->trained,
+				      .unseen = o->unseen};
+	uint64_t kinds = (uint64_t)o->trained + (uint64_t)o->unseen;
+	kg_progress progress;
+	kg_err err;
+
+	kg_progress_start(&progress, "answering", kg_lesson_task_count() * o->count * kinds);
+	err = kg_evaluate_lessons(score, m->session, &request, show_progress, &progress);
+	kg_progress_end(&progress);
+	return err;
+}
+
+static json_t *lessons_json(const char *wording, const kg_lesson_score *scores, uint32_t tasks)
+{
+	json_t *by_task = json_object();
+	uint32_t count = 0;
+
+	for (uint32_t t = 0; t < tasks; t++) {
+		double accuracy = kg_lesson_score_mean(&scores[t], 1);
+
+		count += scores[t].count;
+		if (json_object_set_new(by_task, kg_lesson_task_at(t)->name,
+					json_pack("{s:I, s:f}", "count",
+						  (json_int_t)scores[t].count, "accuracy",
+						  accuracy)) < 0) {
+			json_decref(by_task);
+			return NULL;
+		}
+	}
+	return json_pack("{s:s, s:I, s:f, s:o}", "wording", wording, "count", (json_int_t)count,
+			 "mean", kg_lesson_score_mean(scores, tasks), "tasks", by_task);
+}
+
+/* The trained wordings, with the unseen ones beside them; or what was asked for. */
+static json_t *all_lessons_json(const options *o, const kg_lessons_score *score)
+{
+	json_t *main;
+
+	if (!o->trained)
+		return lessons_json("unseen", score->unseen, score->tasks);
+	main = lessons_json("trained", score->trained, score->tasks);
+	if (main != NULL && o->unseen &&
+	    json_object_set_new(main, "unseen",
+				lessons_json("unseen", score->unseen, score->tasks)) < 0) {
+		json_decref(main);
+		return NULL;
+	}
+	return main;
+}
+
+static json_t *agreement_json(const mind *m, const kg_text_score *score)
+{
+	if (score->compared)
+		return json_real((double)score->agreed / (double)score->tokens);
+	/* f32 weights are the base itself. */
+	return kg_weights_strategy(m->weights).linear == KG_FORMAT_F32 ? json_real(1.0)
+								       : json_null();
+}
+
+static json_t *text_json(const mind *m, const kg_text_score *score)
+{
+	double bits = kg_text_score_bits_per_byte(score);
+
+	return json_pack(
+		"{s:I, s:I, s:f, s:f, s:f, s:f, s:o, s:I}", "tokens", (json_int_t)score->tokens,
+		"bytes", (json_int_t)score->bytes, "nll_per_token", kg_text_score_nll(score),
+		"perplexity_per_token", kg_text_score_perplexity(score), "bits_per_byte", bits,
+		"perplexity_per_byte", kg_text_score_perplexity_per_byte(score), "top1_agreement",
+		agreement_json(m, score), "windows", (json_int_t)score->windows);
+}
+
+static void print_text(const json_t *text)
+{
+	const json_t *agreement = json_object_get(text, "top1_agreement");
+
+	printf("%-22s %lld tokens, %lld bytes\n", "scored",
+	       json_integer_value(json_object_get(text, "tokens")),
+	       json_integer_value(json_object_get(text, "bytes")));
+	printf("%-22s %.4f\n", "nats per token",
+	       json_real_value(json_object_get(text, "nll_per_token")));
+	printf("%-22s %.4f\n", "perplexity per token",
+	       json_real_value(json_object_get(text, "perplexity_per_token")));
+	printf("%-22s %.4f\n", "bits per byte",
+	       json_real_value(json_object_get(text, "bits_per_byte")));
+	printf("%-22s %.4f\n", "perplexity per byte",
+	       json_real_value(json_object_get(text, "perplexity_per_byte")));
+	if (json_is_real(agreement))
+		printf("%-22s %.4f\n", "agrees with the base", json_real_value(agreement));
+}
+
+static void print_cell(const kg_lesson_score *score)
+{
+	if (score->count == 0)
+		printf("  %8s", "-");
+	else
+		printf("  %8.3f", (double)score->right / (double)score->count);
+}
+
+static void print_lessons(const options *o, const kg_lessons_score *score)
+{
+	printf("%-22s  %8s  %8s\n", "lesson", "trained", "unseen");
+	for (uint32_t t = 0; t < score->tasks; t++) {
+		printf("%-22s", kg_lesson_task_at(t)->name);
+		print_cell(&score->trained[t]);
+		print_cell(&score->unseen[t]);
+		printf("\n");
+	}
+	printf("%-22s", "mean");
+	if (o->trained)
+		printf("  %8.3f", kg_lesson_score_mean(score->trained, score->tasks));
+	else
+		printf("  %8s", "-");
+	if (o->unseen)
+		printf("  %8.3f\n", kg_lesson_score_mean(score->unseen, score->tasks));
+	else
+		printf("  %8s\n", "-");
+}
+
+static kg_err print_results(const mind *m, const options *o, const kg_text_score *text,
+			    const kg_lessons_score *lessons)
+{
+	json_t *all = o->text != NULL ? text_json(m, text) : json_object();
+	int failed = all == NULL;
+
+	if (!failed && o->lessons)
+		failed |= json_object_set_new(all, "lessons", all_lessons_json(o, lessons));
+	if (!failed)
+		failed |= json_object_set_new(
+			all, "strategy",
+			json_string(kg_strategy_name(kg_weights_strategy(m->weights))));
+	if (!failed && o->json)
+		kg_json_print(all, true);
+	if (!failed && !o->json && o->text != NULL)
+		print_text(all);
+	if (!failed && !o->json && o->lessons)
+		print_lessons(o, lessons);
+	json_decref(all);
+	return failed ? kg_fail(KG_ENOMEM, "no memory for the results") : KG_OK;
+}
+
+int kg_cli_model_eval(kg_cli *cli, int argc, char **argv)
+{
+	kg_lessons_score lessons = {0};
+	kg_text_score text = {0};
+	mind m = {0};
+	options o;
+	kg_err err;
+	int code = parse(&o, "sSaTwlcWj", argc, argv);
+
+	(void)cli;
+	if (code != KG_EXIT_YES)
+		return code;
+	if (argc - optind > 1)
+		return kg_cli_usage(&kg_cmd_model, "eval takes one model");
+	if (o.text == NULL && !o.lessons)
+		return kg_cli_usage(&kg_cmd_model, "eval needs --text T or --lessons");
+	err = open_mind(&m, &o, argc > optind ? argv[optind] : NULL);
+	if (err == KG_OK && o.text != NULL)
+		err = eval_text(&text, &m, &o);
+	if (err == KG_OK && o.lessons)
+		err = eval_lessons(&lessons, &m, &o);
+	if (err == KG_OK)
+		err = print_results(&m, &o, &text, &lessons);
+	close_mind(&m);
+	return err == KG_OK ? KG_EXIT_YES : kg_cli_trouble("model eval");
+}

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+kg_test(runtime fmath)
+kg_test(runtime kernel)
