@@ -15,8 +15,8 @@ static kg_train *smallest(void)
 
 	kg_train_config_init(&config);
 	config.shape = (kg_train_shape){
-		.dim = 8, .hidden = 8, .layers = 1, .heads = 1, .kv_heads = 1, .context = 208};
-	config.tokens_per_step = 208;
+		.dim = 8, .hidden = 8, .layers = 1, .heads = 1, .kv_heads = 1, .context = 256};
+	config.tokens_per_step = 256;
 	config.lessons_share = 1.0;
 	config.phase_count = 1;
 	config.phase[0] = (kg_train_phase){.name = "a", .steps = 1};

@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: MIT
 kg_test(runtime train LIBS kg_train)
+kg_test(runtime train_math LIBS kg_train)
