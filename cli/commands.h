@@ -3,10 +3,13 @@
 #ifndef KG_CLI_COMMANDS_H
 #define KG_CLI_COMMANDS_H
 
+#include <stddef.h>
+
 #include "cli/command.h"
 
-/* Ends with NULL. */
+/* An entry is NULL when its command is not in this binary. */
 extern const kg_command *const kg_commands[];
+extern const size_t kg_command_count;
 
 /* NULL when there is no such command. */
 const kg_command *kg_command_find(const char *name);

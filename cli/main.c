@@ -21,6 +21,9 @@ typedef struct {
 	const char *config;
 } global_options;
 
+static char help_name[] = "help";
+static char version_name[] = "version";
+
 /* Options before the command's name; returns the index of the name, or a negative exit code. */
 static int parse_globals(global_options *g, int argc, char **argv)
 {
@@ -40,10 +43,10 @@ static int parse_globals(global_options *g, int argc, char **argv)
 			g->config = optarg;
 			break;
 		case 'h':
-			argv[optind - 1] = (char[]){"help"};
+			argv[optind - 1] = help_name;
 			return optind - 1;
 		case 'V':
-			argv[optind - 1] = (char[]){"version"};
+			argv[optind - 1] = version_name;
 			return optind - 1;
 		default:
 			return -KG_EXIT_USAGE;
@@ -173,8 +176,9 @@ static int run(const kg_command *command, const global_options *g, int argc, cha
 	if (open_cli(&cli, g) == KG_OK) {
 		optind = 0; /* GNU: start afresh with the command's own options */
 		code = command->run(&cli, argc, argv);
-		if (fflush(stdout) != 0 && code == KG_EXIT_YES) {
-			(void)kg_fail_errno(errno, "standard output");
+		/* ferror: an earlier flush of a full buffer may be the one that failed. */
+		if (fflush(stdout) != 0 || ferror(stdout) != 0) {
+			(void)kg_fail(KG_EIO, "standard output cannot be written");
 			code = kg_cli_trouble(command->name);
 		}
 	} else {
@@ -196,7 +200,9 @@ int main(int argc, char **argv)
 
 	if (first < 0)
 		return -first;
+	/* A closed pipe and a file at its limit are errors of write(2), not the end. */
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN);
 	if (first >= argc) {
 		(void)fprintf(stderr, "kindergarten: no command; see `kindergarten help`\n");
 		return KG_EXIT_USAGE;
@@ -208,6 +214,11 @@ int main(int argc, char **argv)
 				      ? "not built yet"
 				      : "no such command; see `kindergarten help`");
 		return KG_EXIT_USAGE;
+	}
+	if (first + 2 == argc && strcmp(argv[first + 1], "--help") == 0) {
+		argv[first + 1] = argv[first];
+		argv[first] = help_name;
+		command = kg_command_find(help_name);
 	}
 	whole = calloc((size_t)argc + 1, sizeof(*whole));
 	if (whole == NULL) {
