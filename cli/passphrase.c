@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
@@ -70,6 +71,8 @@ static kg_err prompt(char **out, int tty, const char *text)
 {
 	struct termios before;
 	struct termios quiet;
+	sigset_t signals;
+	sigset_t mask;
 	kg_err err;
 
 	if (tcgetattr(tty, &before) != 0)
@@ -79,10 +82,19 @@ static kg_err prompt(char **out, int tty, const char *text)
 	err = kg_fs_write_all(tty, text, strlen(text));
 	if (err != KG_OK)
 		return err;
-	if (tcsetattr(tty, TCSAFLUSH, &quiet) != 0)
-		return kg_fail_errno(errno, "terminal");
-	err = line_read(out, tty, "terminal");
-	(void)tcsetattr(tty, TCSAFLUSH, &before);
+	/* A signal waits for the end of the line, so that none leaves the terminal without echo. */
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGINT);
+	(void)sigaddset(&signals, SIGTERM);
+	(void)sigaddset(&signals, SIGTSTP);
+	(void)sigprocmask(SIG_BLOCK, &signals, &mask);
+	if (tcsetattr(tty, TCSAFLUSH, &quiet) != 0) {
+		err = kg_fail_errno(errno, "terminal");
+	} else {
+		err = line_read(out, tty, "terminal");
+		(void)tcsetattr(tty, TCSAFLUSH, &before);
+	}
+	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
 	return err;
 }
 
