@@ -71,7 +71,7 @@ static void adam(float *restrict x, float *restrict m, float *restrict v, const 
 	}
 }
 
-void kg_train__optimize(kg_train *train, double rate)
+kg_err kg_train__optimize(kg_train *train, double rate)
 {
 	const kg_train_config *c = &train->config;
 	double norm = sqrt(square_sum(train->gradient, train->parameters));
@@ -85,6 +85,9 @@ void kg_train__optimize(kg_train *train, double rate)
 		.scale = norm > c->clip ? (float)(c->clip / norm) : 1.0f,
 	};
 
+	if (!isfinite(norm))
+		return kg_fail(KG_ECORRUPT, "train: the gradient of step %llu is not finite",
+			       (unsigned long long)train->step);
 	for (uint32_t i = 0; i < train->tensors; i++) {
 		const kg_tensor_place *tensor = &train->tensor[i];
 		size_t at = tensor->at;
@@ -93,4 +96,5 @@ void kg_train__optimize(kg_train *train, double rate)
 		adam(train->latent + at, train->moment1 + at, train->moment2 + at,
 		     train->gradient + at, (size_t)tensor->rows * tensor->cols, &step);
 	}
+	return KG_OK;
 }

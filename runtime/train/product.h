@@ -42,8 +42,8 @@ static inline void product_weight(float *dw, size_t dw_stride, const float *dy, 
 		    (blasint)dw_stride);
 }
 
-/* e^x to 2e-7 relative for x in [-87, 87], clamped outside, NaN to the least (the loss still shows
- * it: it reads the logit itself). Vectorizes, unlike expf. */
+/* e^x to 2e-7 relative for x in [-87, 87], clamped outside, NaN to the least (the gradient still
+ * shows it). Vectorizes, unlike expf. */
 static inline __attribute__((always_inline)) float fast_exp(float x)
 {
 	const float round = 12582912.0f; /* 1.5 * 2^23: adding it leaves the nearest integer */

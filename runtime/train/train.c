@@ -122,7 +122,9 @@ kg_err kg_train_step(kg_train *train, double *loss)
 	if (!isfinite(value))
 		return kg_fail(KG_ECORRUPT, "train: the loss of step %llu is not finite",
 			       (unsigned long long)train->step);
-	kg_train__optimize(train, kg_train__rate(&train->config, train->step));
+	err = kg_train__optimize(train, kg_train__rate(&train->config, train->step));
+	if (err != KG_OK)
+		return err;
 	train->step++;
 	*loss = value;
 	return KG_OK;

@@ -163,6 +163,7 @@ double kg_train__gradient(kg_train *train, const kg_batch *batch);
 /* optimizer.c */
 double kg_train__rate(const kg_train_config *config, uint64_t step);
 const kg_train_phase *kg_train__phase(const kg_train_config *config, uint64_t step);
-void kg_train__optimize(kg_train *train, double rate);
+/* KG_ECORRUPT, nothing moved, when the gradient is not finite. */
+KG_NODISCARD kg_err kg_train__optimize(kg_train *train, double rate);
 
 #endif

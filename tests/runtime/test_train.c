@@ -263,7 +263,7 @@ static void test_train__one_optimizer_step_is_adamw(void **state)
 	memset(train->gradient, 0, train->parameters * sizeof(float));
 	train->gradient[matrix] = 30.0f;
 	train->gradient[gain] = -40.0f; /* norm 50: clipped to 0.6 and -0.8 */
-	kg_train__optimize(train, 0.01);
+	assert_int_equal(kg_train__optimize(train, 0.01), KG_OK);
 	/* The first step of Adam is the rate itself, against the sign. */
 	assert_true(fabs((double)train->latent[matrix] -
 			 ((double)before * (1 - 0.01 * 0.05) - 0.01)) < 1e-7);
@@ -416,7 +416,11 @@ static void test_train__numbers_out_of_bounds_end_the_step_with_an_error(void **
 	train->latent[train->layer[0].up] = INFINITY;
 	assert_int_equal(kg_train_step(train, &loss), KG_ECORRUPT);
 	train->latent[train->layer[0].up] = 0.0f;
-	train->latent[train->embedding + KG_TRAIN_BOS] = NAN;
+	/* One that is read at every segment's start, and one that is only ever a wrong answer. */
+	train->latent[train->embedding + (size_t)KG_TRAIN_BOS * config.shape.dim] = NAN;
+	assert_int_equal(kg_train_step(train, &loss), KG_ECORRUPT);
+	train->latent[train->embedding + (size_t)KG_TRAIN_BOS * config.shape.dim] = 0.0f;
+	train->latent[train->embedding] = NAN;
 	assert_int_equal(kg_train_step(train, &loss), KG_ECORRUPT);
 	assert_int_equal(kg_train_steps_done(train), 0);
 	kg_train_free(train);
