@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+kg_fuzz(message LIBS kg_bus)
