@@ -217,6 +217,10 @@ KG_NODISCARD kg_err kg_entry_sign(kg_buf *object, kg_entry_proof *proof, const k
 KG_NODISCARD kg_err kg_entry_open(kg_entry *entry, kg_entry_proof *proof, const void *object,
 				  size_t size);
 
+/* The same without believing it: form only, no signature. For telling what a bad entry claims. */
+KG_NODISCARD kg_err kg_entry_open_unverified(kg_entry *entry, kg_entry_proof *proof,
+					     const void *object, size_t size);
+
 /* The git object id (SHA-1 over "commit <size>\0" and the bytes). */
 void kg_commit_id(kg_commit *commit, const void *object, size_t size);
 

@@ -74,19 +74,15 @@ done:
 	return err;
 }
 
-kg_err kg_entry_open(kg_entry *entry, kg_entry_proof *proof, const void *object, size_t size)
+/* Splits the object into the signed bytes and the armour. */
+static kg_err split(kg_buf *payload, char armour[KG_SSHSIG_ARMOUR_SIZE], const void *object,
+		    size_t size)
 {
 	const char *bytes = object;
-	char armour[KG_SSHSIG_ARMOUR_SIZE];
-	const char *signature;
-	kg_entry_proof found;
-	kg_pubkey signer;
-	kg_entry e;
-	kg_buf payload;
+	const char *signature =
+		size > 0 && size <= KG_ENTRY_OBJECT_MAX ? memmem(object, size, "\n\n", 2) : NULL;
 	kg_err err;
 
-	signature =
-		size > 0 && size <= KG_ENTRY_OBJECT_MAX ? memmem(object, size, "\n\n", 2) : NULL;
 	if (signature == NULL || signature + 1 - bytes < SIGNATURE_SIZE)
 		return kg_fail(KG_ECORRUPT, "not an entry: no header of a signed commit");
 	signature += 1 - SIGNATURE_SIZE;
@@ -96,17 +92,30 @@ kg_err kg_entry_open(kg_entry *entry, kg_entry_proof *proof, const void *object,
 	err = unfold(armour, signature);
 	if (err != KG_OK)
 		return err;
-	kg_buf_init(&payload, KG_ENTRY_OBJECT_MAX);
-	kg_buf_put(&payload, object, (size_t)(signature - bytes));
-	kg_buf_put(&payload, signature + SIGNATURE_SIZE,
+	kg_buf_put(payload, object, (size_t)(signature - bytes));
+	kg_buf_put(payload, signature + SIGNATURE_SIZE,
 		   size - SIGNATURE_SIZE - (size_t)(signature - bytes));
-	err = kg_buf_ok(&payload);
-	if (err == KG_OK)
+	return kg_buf_ok(payload);
+}
+
+static kg_err open_object(kg_entry *entry, kg_entry_proof *proof, const void *object, size_t size,
+			  bool believe)
+{
+	char armour[KG_SSHSIG_ARMOUR_SIZE];
+	kg_entry_proof found;
+	kg_pubkey signer;
+	kg_entry e;
+	kg_buf payload;
+	kg_err err;
+
+	kg_buf_init(&payload, KG_ENTRY_OBJECT_MAX);
+	err = split(&payload, armour, object, size);
+	if (err == KG_OK && !believe)
 		err = kg_sshsig_verify(&signer, armour, KG_SSHSIG_ARMOUR_LENGTH, payload.data,
 				       payload.size, true);
 	if (err == KG_OK)
 		err = kg_entry_decode(&e, &found, payload.data, payload.size);
-	if (err == KG_OK && !kg_pubkey_equal(&signer, &e.agent)) {
+	if (err == KG_OK && !believe && !kg_pubkey_equal(&signer, &e.agent)) {
 		kg_entry_release(&e);
 		err = kg_fail(KG_EBADSIG, "signed by another key than the one it names");
 	}
@@ -117,4 +126,15 @@ kg_err kg_entry_open(kg_entry *entry, kg_entry_proof *proof, const void *object,
 	*entry = e;
 	*proof = found;
 	return KG_OK;
+}
+
+kg_err kg_entry_open(kg_entry *entry, kg_entry_proof *proof, const void *object, size_t size)
+{
+	return open_object(entry, proof, object, size, false);
+}
+
+kg_err kg_entry_open_unverified(kg_entry *entry, kg_entry_proof *proof, const void *object,
+				size_t size)
+{
+	return open_object(entry, proof, object, size, true);
 }

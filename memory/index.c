@@ -126,7 +126,7 @@ static kg_err open_once(kg_index **out, const char *path, bool writable)
 	return KG_OK;
 }
 
-static kg_err remove_files(const char *path)
+kg_err kg_index_remove(const char *path)
 {
 	static const char *const suffixes[] = {"", "-wal", "-shm"};
 	char name[KG_PATH_SIZE];
@@ -150,7 +150,7 @@ kg_err kg_index_open(kg_index **out, const char *path, bool writable)
 	err = open_once(out, path, writable || path == NULL);
 	if (err != KG_ECORRUPT || path == NULL || !writable)
 		return err;
-	err = remove_files(path);
+	err = kg_index_remove(path);
 	return err == KG_OK ? open_once(out, path, writable) : err;
 }
 
@@ -271,11 +271,12 @@ kg_err kg_index_put(kg_index *index, const kg_entry *e, const kg_entry_proof *pr
 	int rc;
 
 	if (index->put == NULL)
-		err = prepare(index, &index->put,
-			      "INSERT INTO entries(id, commit_id, type, swarm, agent, name,"
-			      " sequence, time_ms, counter, text, tags, confidence, level,"
-			      " awareness, understanding, readiness, capacity, refs, verified)"
-			      " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+		err = prepare(
+			index, &index->put,
+			"INSERT OR IGNORE INTO entries(id, commit_id, type, swarm, agent, name,"
+			" sequence, time_ms, counter, text, tags, confidence, level,"
+			" awareness, understanding, readiness, capacity, refs, verified)"
+			" VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
 	if (err == KG_OK && index->put_words == NULL)
 		err = prepare(index, &index->put_words,
 			      "INSERT INTO words(rowid, text, tags) VALUES(?,?,?)");
@@ -287,6 +288,8 @@ kg_err kg_index_put(kg_index *index, const kg_entry *e, const kg_entry_proof *pr
 	(void)sqlite3_reset(index->put);
 	if (rc != SQLITE_DONE)
 		return fail_db(index);
+	if (sqlite3_changes(index->db) == 0)
+		return KG_OK;
 	(void)sqlite3_bind_int64(index->put_words, 1, sqlite3_last_insert_rowid(index->db));
 	(void)sqlite3_bind_text(index->put_words, 2,
 				e->text.size > 0 ? (const char *)e->text.data : "",

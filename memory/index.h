@@ -58,10 +58,14 @@ void kg_index_rows_release(kg_index_rows *rows);
 KG_NODISCARD kg_err kg_index_open(kg_index **out, const char *path, bool writable);
 void kg_index_free(kg_index *index);
 
+/* Removes the files of an index that nobody has open; missing ones are fine. */
+KG_NODISCARD kg_err kg_index_remove(const char *path);
+
 /* True when the file was removed or replaced since it was opened. */
 bool kg_index_is_moved(const kg_index *index);
 
-/* A run of puts between begin and end is one transaction; cancel undoes it. */
+/* A run of puts between begin and end is one transaction; cancel undoes it. To put what is there
+ * already changes nothing. */
 KG_NODISCARD kg_err kg_index_begin(kg_index *index);
 KG_NODISCARD kg_err kg_index_put(kg_index *index, const kg_entry *entry,
 				 const kg_entry_proof *proof, bool verified);

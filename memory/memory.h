@@ -4,8 +4,8 @@
  *
  * There is one writer at a time, who holds <state>/run/memory.lock; readers open store and index
  * themselves. What a caller submits is judged (admit.h), written to the journal, and is durable
- * once kg_memory_commit has returned: only then may it be acknowledged. Commit also carries it into
- * git and the index; when that fails (a full disk), the journal keeps it and the next commit tries
+ * once kg_memory_commit has returned: only then may it be acknowledged. Flush carries it into git
+ * and the index; when that fails (a full disk), the journal keeps it and the next flush tries
  * again.
  *
  * Who may write is itself in the memory: the swarm key certifies keys by lineage entries on its own
@@ -44,7 +44,9 @@ typedef struct {
 typedef struct {
 	uint64_t entries;    /* in all chains */
 	uint64_t recovered;  /* entries that were in the journal only */
-	uint64_t torn_bytes; /* of an unfinished record at the journal's end, dropped */
+	uint64_t torn_bytes; /* of the journal that were no intact record */
+	uint64_t dropped;    /* intact records that do not continue their chain */
+	uint64_t damaged;    /* chains whose tip cannot be read: nothing is admitted to them */
 	bool index_rebuilt;
 } kg_memory_report;
 
@@ -63,11 +65,15 @@ KG_NODISCARD kg_err kg_memory_submit(kg_memory *memory, kg_receipt *receipt, con
 				     size_t size, int64_t now_ms);
 
 /* Makes everything submitted durable (fdatasync). KG_OK: it may be acknowledged. On failure what
- * was submitted since the last commit is forgotten. */
+ * was submitted since the last commit is forgotten and may be submitted again. */
 KG_NODISCARD kg_err kg_memory_commit(kg_memory *memory);
 
-/* Carries what is durable into git and the index; a failure loses nothing. */
+/* Carries what is durable into git and the index; a failure loses nothing, the next flush tries
+ * again. */
 KG_NODISCARD kg_err kg_memory_flush(kg_memory *memory);
+
+/* Flushes, makes git itself durable (syncfs) and empties the journal: before a clean end. */
+KG_NODISCARD kg_err kg_memory_settle(kg_memory *memory);
 
 /* The tip of a chain, all zero when it has none. KG_EDENIED for a key that is no member. */
 KG_NODISCARD kg_err kg_memory_head(kg_memory *memory, kg_chain_head *head, const kg_pubkey *agent);

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+#include "memory/chain.h"
+
+#include <string.h>
+
+kg_err kg_chain_read(kg_store *store, kg_entry *entry, kg_entry_proof *proof, bool *verified,
+		     const kg_commit *commit)
+{
+	kg_buf object;
+	kg_err err;
+
+	kg_buf_init(&object, KG_ENTRY_OBJECT_MAX);
+	err = kg_store_read(store, &object, commit);
+	if (err == KG_OK) {
+		err = kg_entry_open(entry, proof, object.data, object.size);
+		*verified = err == KG_OK;
+		if (err == KG_EBADSIG || err == KG_EDENIED)
+			err = kg_entry_open_unverified(entry, proof, object.data, object.size);
+	}
+	kg_buf_release(&object);
+	return err;
+}
+
+kg_err kg_chain_walk(kg_store *store, const kg_commit *tip, kg_chain_visit visit, void *payload)
+{
+	kg_commit at = *tip;
+	bool more = true;
+
+	while (more) {
+		kg_entry_proof proof;
+		kg_entry entry;
+		bool verified = false;
+		bool stop = false;
+		kg_err err = kg_chain_read(store, &entry, &proof, &verified, &at);
+
+		if (err != KG_OK)
+			return err;
+		err = visit(payload, &entry, &proof, verified, &stop);
+		kg_entry_release(&entry);
+		if (err != KG_OK)
+			return err;
+		more = proof.has_parent && !stop;
+		at = proof.parent;
+	}
+	return KG_OK;
+}
+
+static kg_err learn_visit(void *payload, const kg_entry *entry, const kg_entry_proof *proof,
+			  bool verified, bool *stop)
+{
+	kg_admit *admit = payload;
+
+	(void)proof;
+	(void)stop;
+	if (!verified || !kg_pubkey_equal(&entry->agent, &admit->swarm))
+		return kg_fail(KG_ECORRUPT, "the swarm's own chain is damaged, see verify");
+	return kg_admit_learn(admit, entry);
+}
+
+static kg_err load_tip(kg_admit *admit, kg_store *store, const kg_store_ref *ref)
+{
+	kg_entry_proof proof;
+	kg_entry entry;
+	bool verified = false;
+	kg_err err = kg_chain_read(store, &entry, &proof, &verified, &ref->commit);
+
+	if (err == KG_ENOMEM)
+		return err;
+	if (err != KG_OK)
+		return kg_admit_damage(admit, &ref->agent);
+	if (!verified || !kg_pubkey_equal(&entry.agent, &ref->agent))
+		err = kg_admit_damage(admit, &ref->agent);
+	else
+		err = kg_admit_apply(admit, &entry, &proof);
+	kg_entry_release(&entry);
+	return err;
+}
+
+kg_err kg_chain_load(kg_admit *admit, kg_store *store)
+{
+	kg_store_refs refs = {0};
+	kg_commit tip;
+	kg_err err = kg_store_tip(store, &tip, &admit->swarm);
+
+	if (err == KG_OK)
+		err = kg_chain_walk(store, &tip, learn_visit, admit);
+	else if (err == KG_ENOTFOUND)
+		err = KG_OK;
+	if (err == KG_ENOTFOUND)
+		err = kg_fail(KG_ECORRUPT, "the swarm's own chain is damaged, see verify");
+	if (err == KG_OK)
+		err = kg_store_refs_read(store, &refs);
+	for (size_t i = 0; err == KG_OK && i < refs.count; i++)
+		if (refs.refs[i].is_chain && refs.refs[i].has_commit)
+			err = load_tip(admit, store, &refs.refs[i]);
+	kg_store_refs_release(&refs);
+	return err;
+}
+
+typedef struct {
+	kg_index *index;
+	const kg_pubkey *agent;
+	bool member;
+	uint64_t until;   /* the last sequence that the index has of this chain */
+	kg_commit commit; /* and its commit */
+	bool matches;     /* git has that very entry */
+} filling;
+
+static kg_err fill_visit(void *payload, const kg_entry *entry, const kg_entry_proof *proof,
+			 bool verified, bool *stop)
+{
+	filling *f = payload;
+
+	if (!kg_pubkey_equal(&entry->agent, f->agent)) {
+		*stop = true;
+		return KG_OK;
+	}
+	if (entry->sequence <= f->until) {
+		f->matches = entry->sequence == f->until &&
+			     memcmp(proof->commit.bytes, f->commit.bytes, KG_COMMIT_SIZE) == 0;
+		*stop = true;
+		return KG_OK;
+	}
+	return kg_index_put(f->index, entry, proof, verified && f->member);
+}
+
+/* Brings one chain of the index to its ref. `*same` false: the index holds something else. */
+static kg_err fill_chain(const kg_admit *admit, kg_store *store, kg_index *index,
+			 const kg_store_ref *ref, bool *same)
+{
+	const kg_admit_chain *chain = kg_admit_find(admit, &ref->agent);
+	kg_chain_head head;
+	filling f = {.index = index, .agent = &ref->agent};
+	kg_err err = kg_index_head(index, &head, &ref->agent);
+
+	if (err != KG_OK || (head.sequence > 0 &&
+			     memcmp(head.commit.bytes, ref->commit.bytes, KG_COMMIT_SIZE) == 0))
+		return err;
+	f.member = chain != NULL && chain->member;
+	f.until = head.sequence;
+	f.commit = head.commit;
+	f.matches = head.sequence == 0;
+	err = kg_chain_walk(store, &ref->commit, fill_visit, &f);
+	/* What cannot be read cannot be indexed: verify tells of it. */
+	if (err == KG_ECORRUPT || err == KG_ENOTFOUND)
+		err = KG_OK;
+	*same = *same && f.matches;
+	return err;
+}
+
+static kg_err fill_all(const kg_admit *admit, kg_store *store, kg_index *index, bool *same)
+{
+	kg_store_refs refs = {0};
+	kg_err err = kg_store_refs_read(store, &refs);
+
+	for (size_t i = 0; err == KG_OK && i < refs.count; i++)
+		if (refs.refs[i].is_chain && refs.refs[i].has_commit)
+			err = fill_chain(admit, store, index, &refs.refs[i], same);
+	kg_store_refs_release(&refs);
+	return err;
+}
+
+kg_err kg_chain_fill_index(const kg_admit *admit, kg_store *store, kg_index *index, bool anew)
+{
+	bool same = true;
+	kg_err err = kg_index_begin(index);
+
+	if (err == KG_OK && anew)
+		err = kg_index_clear(index);
+	if (err == KG_OK)
+		err = fill_all(admit, store, index, &same);
+	if (err == KG_OK && (same || anew))
+		return kg_index_end(index);
+	kg_index_cancel(index);
+	/* An index of another history is of no use. */
+	return err == KG_OK ? kg_chain_fill_index(admit, store, index, true) : err;
+}

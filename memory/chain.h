@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* chain – the authors' entries as git has them, read from the tip to the first. */
+#ifndef KG_MEMORY_CHAIN_H
+#define KG_MEMORY_CHAIN_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "memory/admit.h"
+#include "memory/entry.h"
+#include "memory/index.h"
+#include "memory/store.h"
+
+/* Opens the commit as an entry. `*verified` false: it has the form of an entry, but its signature
+ * is not good. KG_ENOTFOUND, KG_ECORRUPT. */
+KG_NODISCARD kg_err kg_chain_read(kg_store *store, kg_entry *entry, kg_entry_proof *proof,
+				  bool *verified, const kg_commit *commit);
+
+/* Called for every entry, newest first; KG_OK goes on, `*stop` set ends the walk. */
+typedef kg_err (*kg_chain_visit)(void *payload, const kg_entry *entry, const kg_entry_proof *proof,
+				 bool verified, bool *stop);
+
+/* Walks from `tip` along the parents. KG_ECORRUPT or KG_ENOTFOUND where an entry cannot be read. */
+KG_NODISCARD kg_err kg_chain_walk(kg_store *store, const kg_commit *tip, kg_chain_visit visit,
+				  void *payload);
+
+/* Members and the heads of all chains, from git alone, into an admit that knows the swarm key. A
+ * chain whose tip cannot be believed is marked damaged; a swarm's chain that cannot be believed is
+ * KG_ECORRUPT. */
+KG_NODISCARD kg_err kg_chain_load(kg_admit *admit, kg_store *store);
+
+/* Brings an index to what the store holds; `anew` empties it first. Entries whose author `admit`
+ * does not know as a member are put as not verified. */
+KG_NODISCARD kg_err kg_chain_fill_index(const kg_admit *admit, kg_store *store, kg_index *index,
+					bool anew);
+
+#endif
