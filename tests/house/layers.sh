@@ -25,7 +25,9 @@ orchestrator|memory/entry.h
 
 findings=$(
 	printf '%s' "$law" | while IFS='|' read -r room allowed; do
-		[ -n "$room" ] && [ -d "$room" ] || continue
+		if [ -z "$room" ] || [ ! -d "$room" ]; then
+			continue
+		fi
 		find "$room" -name '*.[ch]' | sort | while read -r file; do
 			also=
 			case "$file" in

@@ -25,7 +25,7 @@ else
 	echo "SKIP: clang-format is not installed"
 fi
 if command -v shellcheck >/dev/null; then
-	scripts=$(grep -lE '^#!/bin/(ba)?sh' script/* .ci/run $(find tests -name '*.sh') 2>/dev/null)
+	scripts=$(find script .ci tests -type f -exec grep -lE '^#!/bin/(ba)?sh' {} +)
 	# shellcheck disable=SC2086 # the list is words
 	shellcheck $scripts || status=1
 else

@@ -3,15 +3,15 @@
 set -eu
 cd "${1:-.}"
 status=0
-for doc in $(find . -maxdepth 3 -name '*.md' -not -path './build*'); do
-	dir=$(dirname "$doc")
-	for link in $(grep -oE '\]\([^)#: ]+' "$doc" | sed 's/](//' || true); do
-		[ -e "$dir/$link" ] || {
-			echo "$doc: link to $link leads nowhere"
-			status=1
-		}
+lost=$(find . -maxdepth 3 -name '*.md' -not -path './build*' | sort | while IFS= read -r doc; do
+	grep -oE '\]\([^)#: ]+' "$doc" | sed 's/](//' | while IFS= read -r link; do
+		[ -e "$(dirname "$doc")/$link" ] || echo "$doc: link to $link leads nowhere"
 	done
-done
+done)
+[ -z "$lost" ] || {
+	echo "$lost"
+	status=1
+}
 open=$(grep -rnE '\b(TODO|FIXME|XXX|HACK)\b' --include='*.[ch]' --include='CMakeLists.txt' \
 	base identity bus memory runtime agent orchestrator cli CMakeLists.txt || true)
 [ -z "$open" ] || {
