@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: MIT
+kg_test(runtime format)
+kg_test(runtime gguf)
+kg_test(runtime tokenizer SOURCES tiny.c)
