@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent/genome.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static const char genome_magic[8] = {'K', 'G', 'G', 'E', 'N', 'O', 'M', '1'};
@@ -63,15 +62,38 @@ void kg_genome_id(const kg_genome *genome, uint8_t out[KG_HASH_SIZE])
 	kg_hash(out, genome_tag, bytes, size);
 }
 
-kg_err kg_genome_seed(uint8_t seed[KG_SEED_SIZE], const char *label, const char *name)
+/* Whether a model of that strategy can still become anything. */
+static bool is_float(kg_strategy strategy)
+{
+	return strategy.linear == KG_FORMAT_F32 || strategy.linear == KG_FORMAT_F16;
+}
+
+kg_err kg_genome_choose(kg_genome *genome, const kg_model *model, const char *strategy,
+			const char *label)
 {
 	_Static_assert((int)KG_SEED_SIZE == (int)KG_HASH_SIZE, "a label's hash is a seed");
-	char whole[KG_LABEL_MAX + 1];
-	int length = snprintf(whole, sizeof(whole), "%s/%s", label, name);
-	if (label[0] == '\0' || name[0] == '\0' || length < 0 || length > KG_LABEL_MAX) {
-		return kg_fail(KG_EINVAL, "seed label and agent name are empty or too long");
+	kg_strategy has = kg_model_strategy(model);
+	if (is_float(has)) {
+		kg_err err =
+			kg_strategy_parse(&genome->strategy, strategy[0] ? strategy : "fairy2");
+		return err == KG_OK ? kg_seed_from_label(genome->seed, label) : err;
 	}
-	return kg_seed_from_label(seed, whole);
+	const char *name = kg_strategy_name(has);
+	kg_strategy wanted = has;
+	kg_err err = strategy[0] ? kg_strategy_parse(&wanted, strategy) : KG_OK;
+	if (err != KG_OK) {
+		return err;
+	}
+	if (wanted.linear != has.linear || wanted.table != has.table) {
+		return kg_fail(KG_EINVAL, "model \"%s\" is %s already and cannot become %s",
+			       kg_model_name(model), name, strategy);
+	}
+	genome->strategy = has;
+	memset(genome->seed, 0, KG_SEED_SIZE);
+	if (kg_model_seed(model)) {
+		memcpy(genome->seed, kg_model_seed(model), KG_SEED_SIZE);
+	}
+	return KG_OK;
 }
 
 kg_err kg_base_digest(uint8_t out[KG_HASH_SIZE], const kg_model *model)
@@ -112,5 +134,14 @@ kg_err kg_genome_weights(kg_weights **out, const kg_genome *genome, const kg_mod
 		return kg_fail(KG_ECONFLICT, "model \"%s\" is not the base of this genome",
 			       kg_model_name(model));
 	}
-	return kg_weights_new(out, model, &genome->strategy, genome->seed);
+	if (is_float(kg_model_strategy(model))) {
+		return kg_weights_new(out, model, &genome->strategy, genome->seed);
+	}
+	static const uint8_t plain[KG_SEED_SIZE];
+	const uint8_t *seed = kg_model_seed(model);
+	if (memcmp(genome->seed, seed ? seed : plain, KG_SEED_SIZE) != 0) {
+		return kg_fail(KG_ECONFLICT, "model \"%s\" is paired by another seed",
+			       kg_model_name(model));
+	}
+	return kg_weights_new(out, model, &genome->strategy, NULL);
 }

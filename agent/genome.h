@@ -48,12 +48,14 @@ KG_NODISCARD kg_err kg_genome_decode(kg_genome *out, const uint8_t *data, size_t
 /* The id: the digest of the canonical bytes. */
 void kg_genome_id(const kg_genome *genome, uint8_t out[KG_HASH_SIZE]);
 
-/* The seed of agent `name` in a swarm started under `label`: kg_seed_from_label("<label>/<name>").
- * KG_EINVAL when that is no label. */
-KG_NODISCARD kg_err kg_genome_seed(uint8_t seed[KG_SEED_SIZE], const char *label, const char *name);
-
 /* The digest of a model file's bytes. KG_EINVAL for a model that is not from a file. */
 KG_NODISCARD kg_err kg_base_digest(uint8_t out[KG_HASH_SIZE], const kg_model *model);
+
+/* Strategy and seed of an agent on `model`: what `strategy` names ("" means fairy2) and the seed of
+ * `label` ("<swarm's label>/<agent's name>"). A model that is quantized already has one of each and
+ * no choice: then `strategy` must be "" or that. The base digest is left alone. */
+KG_NODISCARD kg_err kg_genome_choose(kg_genome *genome, const kg_model *model, const char *strategy,
+				     const char *label);
 
 /* The digest of weights as they are used: kg_hash("kindergarten weights v1", every byte that
  * kg_weights_visit shows, in its order). Equal on every machine and kernel. */

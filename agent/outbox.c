@@ -191,6 +191,21 @@ bool kg_outbox_acknowledge(kg_outbox *outbox, const kg_entry_id *id)
 	return false;
 }
 
+bool kg_outbox_drop(kg_outbox *outbox, uint64_t request, uint64_t *ticket)
+{
+	for (size_t i = 0; i < outbox->count; i++) {
+		if (request != 0 && outbox->items[i].request == request) {
+			*ticket = outbox->items[i].ticket;
+			item_release(&outbox->items[i]);
+			outbox->count--;
+			memmove(&outbox->items[i], &outbox->items[i + 1],
+				(outbox->count - i) * sizeof(item));
+			return true;
+		}
+	}
+	return false;
+}
+
 static bool same_commit(const kg_commit *a, const kg_commit *b)
 {
 	return memcmp(a, b, sizeof(*a)) == 0;

@@ -58,6 +58,10 @@ bool kg_outbox_knows(const kg_outbox *outbox, uint64_t request);
 /* The keeper stored the entry `id`, and so everything before it. False when it is not here. */
 bool kg_outbox_acknowledge(kg_outbox *outbox, const kg_entry_id *id);
 
+/* The keeper will never store what was sent under `request`: it is forgotten. The rest has to be
+ * placed anew by kg_outbox_rebase. False when it is not here. */
+bool kg_outbox_drop(kg_outbox *outbox, uint64_t request, uint64_t *ticket);
+
 /* The keeper's chain ends at `head`. Entries up to it that are stored are done; if the rest does
  * not continue it, it is placed and signed anew. `*moved` says whether that was needed. */
 KG_NODISCARD kg_err kg_outbox_rebase(kg_outbox *outbox, const kg_chain_head *head, int64_t now_ms,

@@ -26,6 +26,7 @@ enum {
 	KG_ROUND_SIZE = 17,         /* sixteen hex digits and the terminator */
 	KG_QUESTION_MAX = 64 << 10, /* bytes */
 	KG_CANDIDATES_MAX = 64,
+	KG_RECALLED_MAX = 10000,
 	KG_CANDIDATE_ID_SIZE = 64,
 	KG_MAX_TOKENS_MAX = 1 << 20,
 };
