@@ -145,7 +145,8 @@ uint32_t kg_sampler_next(kg_sampler *sampler, const float *logits)
 		double enough = (double)settings->top_p * total;
 		uint32_t run = 0;
 
-		for (total = 0.0; run < kept && total < enough; run++) {
+		/* At least one is kept, whatever the logits are. */
+		for (total = 0.0; run < kept && (run == 0 || total < enough); run++) {
 			if (run == n - left)
 				(void)take(sampler->heap, &left);
 			total += (double)sampler->heap[n - 1 - run].weight;

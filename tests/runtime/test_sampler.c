@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/rng.h"
+#include "runtime/sampler.h"
+
+enum { N = 50, DRAWS = 20000 };
+
+static void some_logits(float logits[N], uint64_t seed)
+{
+	kg_rng rng;
+
+	kg_rng_init_u64(&rng, seed);
+	for (int i = 0; i < N; i++)
+		logits[i] = kg_rng_float(&rng) * 6.0f - 3.0f;
+}
+
+static kg_sampler *sampler_of(float temperature, uint32_t top_k, float top_p, uint64_t seed)
+{
+	kg_sampler_settings settings = {temperature, top_k, top_p, seed};
+	kg_sampler *sampler;
+
+	assert_int_equal(kg_sampler_new(&sampler, &settings, N), KG_OK);
+	return sampler;
+}
+
+static void count_draws(uint32_t counts[N], kg_sampler *sampler, const float *logits)
+{
+	memset(counts, 0, N * sizeof(*counts));
+	for (int i = 0; i < DRAWS; i++) {
+		uint32_t id = kg_sampler_next(sampler, logits);
+
+		assert_true(id < N);
+		counts[id]++;
+	}
+	kg_sampler_free(sampler);
+}
+
+/* Ids by probability, most likely first; probabilities by libm. */
+static void ranked(uint32_t order[N], double probability[N], const float *logits,
+		   double temperature)
+{
+	double sum = 0.0;
+
+	for (int i = 0; i < N; i++)
+		sum += exp((double)logits[i] / temperature);
+	for (uint32_t i = 0; i < N; i++) {
+		uint32_t at = i;
+
+		probability[i] = exp((double)logits[i] / temperature) / sum;
+		for (; at > 0 && logits[order[at - 1]] < logits[i]; at--)
+			order[at] = order[at - 1];
+		order[at] = i;
+	}
+}
+
+/* Each count within five standard deviations of the probability, made 1 over the kept. */
+static void check_counts(const uint32_t counts[N], const double probability[N],
+			 const uint32_t order[N], uint32_t kept)
+{
+	double sum = 0.0;
+
+	for (uint32_t r = 0; r < kept; r++)
+		sum += probability[order[r]];
+	for (uint32_t r = 0; r < N; r++) {
+		double p = r < kept ? probability[order[r]] / sum : 0.0;
+		double deviation = sqrt(p * (1.0 - p) * DRAWS);
+
+		assert_true(fabs((double)counts[order[r]] - p * DRAWS) <=
+			    5.0 * deviation + (r < kept ? 1.0 : 0.0));
+	}
+}
+
+static void test_greedy__takes_the_greatest_and_the_lowest_id_among_equals(void **state)
+{
+	const float logits[6] = {-1.0f, 2.0f, 5.0f, 5.0f, 5.0f, 0.0f};
+	float many[N] = {0};
+	kg_sampler *sampler = sampler_of(0.0f, 0, 1.0f, 1);
+
+	(void)state;
+	assert_int_equal(kg_sampler_greedy(logits, 6), 2);
+	assert_int_equal(kg_sampler_greedy(logits, 1), 0);
+	assert_int_equal(kg_sampler_next(sampler, many), 0);
+	many[N - 1] = 0.5f;
+	assert_int_equal(kg_sampler_next(sampler, many), N - 1);
+	kg_sampler_free(sampler);
+}
+
+static void test_next__follows_the_softmax_at_a_temperature(void **state)
+{
+	static const float temperatures[] = {0.3f, 1.0f, 2.5f};
+	float logits[N];
+
+	(void)state;
+	some_logits(logits, 1);
+	for (int t = 0; t < 3; t++) {
+		uint32_t counts[N];
+		uint32_t order[N];
+		double probability[N];
+
+		ranked(order, probability, logits, (double)temperatures[t]);
+		count_draws(counts, sampler_of(temperatures[t], 0, 1.0f, 7), logits);
+		check_counts(counts, probability, order, N);
+	}
+}
+
+static void test_next__top_k_keeps_the_first_k(void **state)
+{
+	float logits[N];
+	uint32_t counts[N];
+	uint32_t order[N];
+	double probability[N];
+
+	(void)state;
+	some_logits(logits, 2);
+	ranked(order, probability, logits, 1.0);
+	for (uint32_t k = 1; k <= N + 1; k += 8) {
+		count_draws(counts, sampler_of(1.0f, k, 1.0f, 3), logits);
+		check_counts(counts, probability, order, k < N ? k : N);
+	}
+}
+
+/* Ranks whose probabilities reach `p` of those of the first `among`. */
+static uint32_t nucleus(const double probability[N], const uint32_t order[N], uint32_t among,
+			double p)
+{
+	double all = 0.0;
+	double sum = 0.0;
+	uint32_t kept = 0;
+
+	for (uint32_t r = 0; r < among; r++)
+		all += probability[order[r]];
+	while (kept < among && sum < p * all)
+		sum += probability[order[kept++]];
+	return kept;
+}
+
+static void test_next__top_p_keeps_the_shortest_run_that_reaches_p(void **state)
+{
+	static const float ps[] = {0.01f, 0.3f, 0.55f, 0.9f, 0.999f};
+	float logits[N];
+	uint32_t counts[N];
+	uint32_t order[N];
+	double probability[N];
+
+	(void)state;
+	some_logits(logits, 4);
+	ranked(order, probability, logits, 0.8);
+	for (int i = 0; i < 5; i++) {
+		count_draws(counts, sampler_of(0.8f, 0, ps[i], 5), logits);
+		check_counts(counts, probability, order,
+			     nucleus(probability, order, N, (double)ps[i]));
+		count_draws(counts, sampler_of(0.8f, 10, ps[i], 6), logits);
+		check_counts(counts, probability, order,
+			     nucleus(probability, order, 10, (double)ps[i]));
+	}
+}
+
+static void test_next__top_k_among_equals_prefers_low_ids(void **state)
+{
+	const float logits[N] = {0};
+	uint32_t counts[N];
+
+	(void)state;
+	count_draws(counts, sampler_of(1.0f, 3, 1.0f, 8), logits);
+	for (int i = 0; i < N; i++)
+		assert_true((counts[i] > 0) == (i < 3));
+}
+
+static void test_next__same_seed_same_tokens(void **state)
+{
+	kg_sampler *a = sampler_of(1.0f, 20, 0.9f, 11);
+	kg_sampler *b = sampler_of(1.0f, 20, 0.9f, 11);
+	kg_sampler *c = sampler_of(1.0f, 20, 0.9f, 12);
+	bool differs = false;
+
+	(void)state;
+	for (uint64_t i = 0; i < 200; i++) {
+		float logits[N];
+		uint32_t id;
+
+		some_logits(logits, i);
+		id = kg_sampler_next(a, logits);
+		assert_int_equal(id, kg_sampler_next(b, logits));
+		differs = differs || id != kg_sampler_next(c, logits);
+	}
+	assert_true(differs);
+	kg_sampler_free(a);
+	kg_sampler_free(b);
+	kg_sampler_free(c);
+}
+
+static void test_next__extreme_logits_stay_inside(void **state)
+{
+	float logits[N];
+	kg_sampler *sampler = sampler_of(0.001f, 0, 0.5f, 13);
+
+	(void)state;
+	for (int i = 0; i < N; i++)
+		logits[i] = i == 30 ? 3e38f : -3e38f;
+	assert_int_equal(kg_sampler_next(sampler, logits), 30);
+	for (int i = 0; i < N; i++)
+		logits[i] = NAN;
+	assert_true(kg_sampler_next(sampler, logits) < N);
+	kg_sampler_free(sampler);
+}
+
+static void test_check__limits(void **state)
+{
+	kg_sampler_settings settings = {0.0f, 0, 1.0f, 0};
+
+	(void)state;
+	assert_int_equal(kg_sampler_check(&settings), KG_OK);
+	settings.temperature = 100.0f;
+	assert_int_equal(kg_sampler_check(&settings), KG_OK);
+	settings.temperature = 100.5f;
+	assert_int_equal(kg_sampler_check(&settings), KG_EINVAL);
+	settings.temperature = -0.5f;
+	assert_int_equal(kg_sampler_check(&settings), KG_EINVAL);
+	settings.temperature = NAN;
+	assert_int_equal(kg_sampler_check(&settings), KG_EINVAL);
+	settings.temperature = 1.0f;
+	settings.top_p = 0.0f;
+	assert_int_equal(kg_sampler_check(&settings), KG_EINVAL);
+	settings.top_p = 1.01f;
+	assert_int_equal(kg_sampler_check(&settings), KG_EINVAL);
+	settings.top_p = NAN;
+	assert_int_equal(kg_sampler_check(&settings), KG_EINVAL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_greedy__takes_the_greatest_and_the_lowest_id_among_equals),
+		cmocka_unit_test(test_next__follows_the_softmax_at_a_temperature),
+		cmocka_unit_test(test_next__top_k_keeps_the_first_k),
+		cmocka_unit_test(test_next__top_p_keeps_the_shortest_run_that_reaches_p),
+		cmocka_unit_test(test_next__top_k_among_equals_prefers_low_ids),
+		cmocka_unit_test(test_next__same_seed_same_tokens),
+		cmocka_unit_test(test_next__extreme_logits_stay_inside),
+		cmocka_unit_test(test_check__limits),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "runtime/session.h"
+#include "tests/runtime/toy.h"
+
+enum { VOCABULARY = KG_TOKENIZER_BYTE_MODEL_COUNT, LENGTH = 40, WIDE = 64 };
+
+static const uint8_t seed[KG_SEED_SIZE] = "a seed of sessions";
+
+static const kg_format every_format[] = {KG_FORMAT_F32,    KG_FORMAT_F16,    KG_FORMAT_INT8,
+					 KG_FORMAT_FAIRY1, KG_FORMAT_FAIRY2, KG_FORMAT_FAIRY3,
+					 KG_FORMAT_INT4,   KG_FORMAT_INT2};
+
+enum { FORMATS = sizeof(every_format) / sizeof(*every_format) };
+
+static uint32_t token_at(uint32_t position)
+{
+	return (position * 97 + 1) % VOCABULARY;
+}
+
+static kg_weights *weights_of(const kg_model *model, kg_format format)
+{
+	kg_strategy strategy = kg_strategy_of(format);
+	kg_weights *weights;
+
+	assert_int_equal(kg_weights_new(&weights, model, &strategy, seed), KG_OK);
+	return weights;
+}
+
+static kg_session *session_of(const kg_weights *weights, uint32_t context)
+{
+	kg_session *session;
+
+	assert_int_equal(kg_session_new(&session, weights, context), KG_OK);
+	return session;
+}
+
+/* The transformer in double, written from the paper: whole sequence, no cache. */
+typedef struct {
+	const kg_model *model;
+	const kg_model_config *c;
+	double x[LENGTH][WIDE];
+	double key[LENGTH][WIDE];
+	double value[LENGTH][WIDE];
+} plain;
+
+static const float *floats(const plain *p, kg_tensor_role role, uint32_t layer)
+{
+	return kg_model_tensor(p->model, role, layer)->data;
+}
+
+static void product(double *y, const plain *p, kg_tensor_role role, uint32_t layer, const double *x)
+{
+	const kg_tensor *tensor = kg_model_tensor(p->model, role, layer);
+
+	for (uint32_t i = 0; i < tensor->rows; i++) {
+		y[i] = 0.0;
+		for (uint32_t j = 0; j < tensor->cols; j++)
+			y[i] += (double)((const float *)tensor->data)[i * tensor->cols + j] * x[j];
+	}
+}
+
+static void normed(double *out, const plain *p, const double *x, const float *gain)
+{
+	double mean = 0.0;
+
+	for (uint32_t i = 0; i < p->c->dim; i++)
+		mean += x[i] * x[i] / (double)p->c->dim;
+	for (uint32_t i = 0; i < p->c->dim; i++)
+		out[i] = (double)gain[i] * x[i] / sqrt(mean + (double)p->c->norm_eps);
+}
+
+static void turn(const plain *p, double *x, uint32_t heads, uint32_t position)
+{
+	for (uint32_t i = 0; i < heads * p->c->head_dim; i += 2) {
+		double angle = (double)position *
+			       pow((double)p->c->rope_theta,
+				   -(double)(i % p->c->head_dim) / (double)p->c->head_dim);
+		double re = x[i];
+
+		x[i] = re * cos(angle) - x[i + 1] * sin(angle);
+		x[i + 1] = re * sin(angle) + x[i + 1] * cos(angle);
+	}
+}
+
+static void attend(double *out, const plain *p, const double *query, uint32_t position)
+{
+	uint32_t n = p->c->head_dim;
+
+	for (uint32_t h = 0; h < p->c->heads; h++) {
+		uint32_t shared = h * p->c->kv_heads / p->c->heads * n;
+		double share[LENGTH];
+		double sum = 0.0;
+
+		for (uint32_t t = 0; t <= position; t++) {
+			double score = 0.0;
+
+			for (uint32_t d = 0; d < n; d++)
+				score += query[h * n + d] * p->key[t][shared + d];
+			share[t] = exp(score / sqrt((double)n));
+			sum += share[t];
+		}
+		for (uint32_t d = 0; d < n; d++) {
+			out[h * n + d] = 0.0;
+			for (uint32_t t = 0; t <= position; t++)
+				out[h * n + d] += share[t] / sum * p->value[t][shared + d];
+		}
+	}
+}
+
+static void plain_layer(plain *p, uint32_t l, uint32_t length)
+{
+	double norm[WIDE];
+	double query[WIDE];
+	double mixed[WIDE];
+	double gate[WIDE];
+	double up[WIDE];
+	double delta[WIDE];
+
+	for (uint32_t t = 0; t < length; t++) {
+		normed(norm, p, p->x[t], floats(p, KG_TENSOR_ATTN_NORM, l));
+		product(query, p, KG_TENSOR_ATTN_Q, l, norm);
+		product(p->key[t], p, KG_TENSOR_ATTN_K, l, norm);
+		product(p->value[t], p, KG_TENSOR_ATTN_V, l, norm);
+		turn(p, query, p->c->heads, t);
+		turn(p, p->key[t], p->c->kv_heads, t);
+		attend(mixed, p, query, t);
+		product(delta, p, KG_TENSOR_ATTN_OUTPUT, l, mixed);
+		for (uint32_t i = 0; i < p->c->dim; i++)
+			p->x[t][i] += delta[i];
+		normed(norm, p, p->x[t], floats(p, KG_TENSOR_FFN_NORM, l));
+		product(gate, p, KG_TENSOR_FFN_GATE, l, norm);
+		product(up, p, KG_TENSOR_FFN_UP, l, norm);
+		for (uint32_t i = 0; i < p->c->hidden; i++)
+			gate[i] = gate[i] / (1.0 + exp(-gate[i])) * up[i];
+		product(delta, p, KG_TENSOR_FFN_DOWN, l, gate);
+		for (uint32_t i = 0; i < p->c->dim; i++)
+			p->x[t][i] += delta[i];
+	}
+}
+
+/* Logits after the last of `length` tokens. */
+static void plain_logits(double logits[VOCABULARY], const kg_model *model, uint32_t length)
+{
+	plain *p = calloc(1, sizeof(*p));
+	double norm[WIDE];
+
+	p->model = model;
+	p->c = kg_model_get_config(model);
+	for (uint32_t t = 0; t < length; t++)
+		for (uint32_t i = 0; i < p->c->dim; i++)
+			p->x[t][i] = (double)floats(p, KG_TENSOR_EMBEDDING,
+						    0)[token_at(t) * p->c->dim + i];
+	for (uint32_t l = 0; l < p->c->layers; l++)
+		plain_layer(p, l, length);
+	normed(norm, p, p->x[length - 1], floats(p, KG_TENSOR_OUTPUT_NORM, 0));
+	product(logits, p, KG_TENSOR_HEAD, 0, norm);
+	free(p);
+}
+
+static void test_step__in_f32_is_close_to_plain_doubles(void **state)
+{
+	kg_model_config config = toy_config();
+	kg_model *model = toy_random(&config, 20);
+	kg_weights *weights = weights_of(model, KG_FORMAT_F32);
+	kg_session *session = session_of(weights, 0);
+
+	(void)state;
+	for (uint32_t t = 0; t < LENGTH; t++) {
+		float got[VOCABULARY];
+		double want[VOCABULARY];
+
+		assert_int_equal(kg_session_step(session, token_at(t), got), KG_OK);
+		if (t % 13 != 0 && t != LENGTH - 1)
+			continue;
+		plain_logits(want, model, t + 1);
+		for (uint32_t i = 0; i < VOCABULARY; i++)
+			assert_true(fabs((double)got[i] - want[i]) < 2e-5);
+	}
+	kg_session_free(session);
+	kg_weights_free(weights);
+	kg_model_free(model);
+}
+
+/* The part of the logits' energy that is lost against plain doubles. */
+static double lost(const kg_model *model, kg_format format)
+{
+	kg_weights *weights = weights_of(model, format);
+	kg_session *session = session_of(weights, 0);
+	float got[VOCABULARY];
+	double want[VOCABULARY];
+	double error = 0.0;
+	double energy = 0.0;
+
+	for (uint32_t t = 0; t < LENGTH; t++)
+		assert_int_equal(kg_session_step(session, token_at(t), got), KG_OK);
+	plain_logits(want, model, LENGTH);
+	for (uint32_t i = 0; i < VOCABULARY; i++) {
+		error += ((double)got[i] - want[i]) * ((double)got[i] - want[i]);
+		energy += want[i] * want[i];
+	}
+	kg_session_free(session);
+	kg_weights_free(weights);
+	return error / energy;
+}
+
+static void test_step__loses_more_the_fewer_the_bits(void **state)
+{
+	kg_model_config config = toy_config();
+	kg_model *model = toy_random(&config, 21);
+
+	(void)state;
+	assert_true(lost(model, KG_FORMAT_F16) < 1e-5);
+	assert_true(lost(model, KG_FORMAT_INT8) < 2e-3);
+	assert_true(lost(model, KG_FORMAT_INT8) < lost(model, KG_FORMAT_INT4));
+	assert_true(lost(model, KG_FORMAT_FAIRY3) < lost(model, KG_FORMAT_FAIRY2));
+	assert_true(lost(model, KG_FORMAT_FAIRY2) < lost(model, KG_FORMAT_FAIRY1));
+	kg_model_free(model);
+}
+
+/* All logits of a run under the current kernel. */
+static float *run(const kg_weights *weights)
+{
+	kg_session *session = session_of(weights, 0);
+	float *all = calloc((size_t)LENGTH * VOCABULARY, sizeof(*all));
+
+	assert_non_null(all);
+	for (uint32_t t = 0; t < LENGTH; t++)
+		assert_int_equal(
+			kg_session_step(session, token_at(t), all + (size_t)t * VOCABULARY), KG_OK);
+	kg_session_free(session);
+	return all;
+}
+
+static void test_step__every_kernel_gives_the_same_bits(void **state)
+{
+	static const uint32_t hidden[] = {36, 38, 21};
+
+	(void)state;
+	for (size_t h = 0; h < 3; h++) {
+		kg_model_config config = toy_config();
+		kg_model *model;
+
+		config.hidden = hidden[h];
+		config.tied = h == 1;
+		model = toy_random(&config, 22);
+		for (int f = 0; f < FORMATS; f++) {
+			kg_weights *weights = weights_of(model, every_format[f]);
+			float *want;
+
+			assert_int_equal(kg_kernel_set("scalar"), KG_OK);
+			want = run(weights);
+			for (uint32_t k = 1; k < kg_kernel_count(); k++) {
+				float *got;
+
+				if (!kg_kernel_at(k)->usable())
+					continue;
+				assert_int_equal(kg_kernel_set(kg_kernel_at(k)->name), KG_OK);
+				got = run(weights);
+				assert_memory_equal(want, got, LENGTH * VOCABULARY * sizeof(*want));
+				free(got);
+			}
+			free(want);
+			kg_weights_free(weights);
+		}
+		kg_model_free(model);
+	}
+	assert_int_equal(kg_kernel_set(NULL), KG_OK);
+}
+
+static void test_rewind__is_as_good_as_new(void **state)
+{
+	kg_model_config config = toy_config();
+	kg_model *model = toy_random(&config, 23);
+
+	(void)state;
+	for (int f = 0; f < FORMATS; f++) {
+		kg_weights *weights = weights_of(model, every_format[f]);
+		kg_session *session = session_of(weights, 0);
+		float *want = run(weights);
+		float logits[VOCABULARY];
+
+		/* Other tokens first; then back to 0, later back to 17. */
+		for (uint32_t t = 0; t < LENGTH; t++)
+			assert_int_equal(kg_session_step(session, (t * 31) % VOCABULARY, NULL),
+					 KG_OK);
+		kg_session_rewind(session, 0);
+		for (uint32_t t = 0; t < LENGTH; t++)
+			assert_int_equal(kg_session_step(session, token_at(t), NULL), KG_OK);
+		kg_session_rewind(session, 17);
+		for (uint32_t t = 17; t < LENGTH; t++) {
+			assert_int_equal(kg_session_position(session), t);
+			assert_int_equal(kg_session_step(session, token_at(t), logits), KG_OK);
+			assert_memory_equal(logits, want + (size_t)t * VOCABULARY, sizeof(logits));
+		}
+		free(want);
+		kg_session_free(session);
+		kg_weights_free(weights);
+	}
+	kg_model_free(model);
+}
+
+static void test_step__stops_at_the_context(void **state)
+{
+	kg_model_config config = toy_config();
+	kg_model *model = toy_random(&config, 24);
+	kg_weights *weights = weights_of(model, KG_FORMAT_FAIRY2);
+	kg_session *session = session_of(weights, 5);
+	kg_session *wide = NULL;
+
+	(void)state;
+	assert_int_equal(kg_session_context(session), 5);
+	for (uint32_t t = 0; t < 5; t++)
+		assert_int_equal(kg_session_step(session, 1, NULL), KG_OK);
+	assert_int_equal(kg_session_step(session, 1, NULL), KG_EFULL);
+	assert_int_equal(kg_session_position(session), 5);
+	kg_session_rewind(session, 4);
+	assert_int_equal(kg_session_step(session, VOCABULARY, NULL), KG_EINVAL);
+	assert_int_equal(kg_session_position(session), 4);
+	assert_int_equal(kg_session_step(session, VOCABULARY - 1, NULL), KG_OK);
+	assert_int_equal(kg_session_new(&wide, weights, config.context + 1), KG_EINVAL);
+	assert_null(wide);
+	assert_int_equal(kg_session_new(&wide, weights, config.context), KG_OK);
+	kg_session_free(wide);
+	kg_session_free(session);
+	kg_weights_free(weights);
+	kg_model_free(model);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_step__in_f32_is_close_to_plain_doubles),
+		cmocka_unit_test(test_step__loses_more_the_fewer_the_bits),
+		cmocka_unit_test(test_step__every_kernel_gives_the_same_bits),
+		cmocka_unit_test(test_rewind__is_as_good_as_new),
+		cmocka_unit_test(test_step__stops_at_the_context),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
