@@ -307,17 +307,18 @@ static void print_lines(const kg_cli *cli, const json_t *checks)
 static int run(kg_cli *cli, int argc, char **argv)
 {
 	static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
-	report r = {.checks = json_array()};
+	report r = {0};
 	bool json = false;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
-		if (c != 'j') {
-			json_decref(r.checks);
+		if (c != 'j')
 			return kg_cli_usage(&kg_cmd_doctor, "unknown option");
-		}
 		json = true;
 	}
+	if (optind != argc)
+		return kg_cli_usage(&kg_cmd_doctor, "takes no arguments");
+	r.checks = json_array();
 	check_machine(&r);
 	check_libraries(&r);
 	check_limits(&r);

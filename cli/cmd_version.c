@@ -5,16 +5,17 @@
 #include "cli/commands.h"
 #include "runtime/kernel.h"
 
+extern const kg_command kg_cmd_version;
+
 static int run(kg_cli *cli, int argc, char **argv)
 {
 	(void)cli;
-	(void)argc;
-	(void)argv;
+	if (argc > 1)
+		return kg_cli_usage(&kg_cmd_version, "\"%s\" is one argument too many", argv[1]);
 	printf("kindergarten %s (kernel %s)\n", KG_VERSION, kg_kernel_current()->name);
 	return KG_EXIT_YES;
 }
 
-extern const kg_command kg_cmd_version;
 const kg_command kg_cmd_version = {
 	.name = "version",
 	.usage = "",
