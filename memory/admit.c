@@ -192,5 +192,6 @@ kg_err kg_admit_apply(kg_admit *admit, const kg_entry *e, const kg_entry_proof *
 		.time_counter = e->time_counter,
 		.commit = proof->commit,
 	};
+	chain->head_id = proof->id;
 	return KG_OK;
 }

@@ -26,6 +26,7 @@ typedef struct {
 	bool revoked;
 	uint64_t sequence_max; /* last accepted sequence of a revoked key */
 	kg_chain_head head;    /* all zero: no entry yet */
+	kg_entry_id head_id;
 } kg_admit_chain;
 
 typedef struct {

@@ -209,14 +209,6 @@ static kg_err recover_visit(void *payload, const uint8_t *object, size_t size)
 	return KG_OK;
 }
 
-static void count_chains(const kg_memory *m, kg_memory_report *report)
-{
-	for (size_t i = 0; i < m->admit.count; i++) {
-		report->entries += m->admit.chains[i].head.sequence;
-		report->damaged += m->admit.chains[i].damaged ? 1 : 0;
-	}
-}
-
 static kg_err new_memory(kg_memory **out, const char *state_dir, const kg_pubkey *swarm,
 			 const kg_memory_options *options)
 {
@@ -258,7 +250,9 @@ kg_err kg_memory_open(kg_memory **out, const char *state_dir, const kg_pubkey *s
 		kg_memory_free(m);
 		return err;
 	}
-	count_chains(m, &told);
+	told.entries = kg_memory_count(m);
+	for (size_t i = 0; i < m->admit.count; i++)
+		told.damaged += m->admit.chains[i].damaged ? 1 : 0;
 	m->report = NULL;
 	if (report != NULL)
 		*report = told;
@@ -500,7 +494,7 @@ bool kg_memory_is_member(const kg_memory *m, const kg_pubkey *agent)
 	return chain != NULL && chain->member;
 }
 
-kg_err kg_memory_head(kg_memory *m, kg_chain_head *head, const kg_pubkey *agent)
+kg_err kg_memory_head(kg_memory *m, kg_chain_head *head, kg_entry_id *id, const kg_pubkey *agent)
 {
 	kg_err err = m->chains_stale ? load_chains(m) : KG_OK;
 	const kg_admit_chain *chain;
@@ -513,7 +507,18 @@ kg_err kg_memory_head(kg_memory *m, kg_chain_head *head, const kg_pubkey *agent)
 	if (chain->damaged)
 		return kg_fail(KG_ECORRUPT, "the chain is damaged, see verify");
 	*head = chain->head;
+	if (id != NULL)
+		*id = chain->head_id;
 	return KG_OK;
+}
+
+uint64_t kg_memory_count(const kg_memory *m)
+{
+	uint64_t entries = 0;
+
+	for (size_t i = 0; i < m->admit.count; i++)
+		entries += m->admit.chains[i].head.sequence;
+	return entries;
 }
 
 kg_err kg_memory_heads(kg_memory *m, kg_entry_head **heads, size_t *count)

@@ -75,11 +75,16 @@ KG_NODISCARD kg_err kg_memory_flush(kg_memory *memory);
 /* Flushes, makes git itself durable (syncfs) and empties the journal: before a clean end. */
 KG_NODISCARD kg_err kg_memory_settle(kg_memory *memory);
 
-/* The tip of a chain, all zero when it has none. KG_EDENIED for a key that is no member. */
-KG_NODISCARD kg_err kg_memory_head(kg_memory *memory, kg_chain_head *head, const kg_pubkey *agent);
+/* The tip of a chain, all zero when it has none; `id` may be NULL. KG_EDENIED for a key that is no
+ * member. */
+KG_NODISCARD kg_err kg_memory_head(kg_memory *memory, kg_chain_head *head, kg_entry_id *id,
+				   const kg_pubkey *agent);
 
 /* All tips but the swarm's own, by agent, ascending; free() it. */
 KG_NODISCARD kg_err kg_memory_heads(kg_memory *memory, kg_entry_head **heads, size_t *count);
+
+/* Entries in all chains. */
+uint64_t kg_memory_count(const kg_memory *memory);
 
 bool kg_memory_is_member(const kg_memory *memory, const kg_pubkey *agent);
 

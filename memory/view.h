@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* view – an entry as the JSON that recall, log and show print and the keeper answers with. */
+#ifndef KG_MEMORY_VIEW_H
+#define KG_MEMORY_VIEW_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "memory/entry.h"
+#include "memory/index.h"
+
+/* id, commit, type, agent, agent_name, sequence, time, text, tags, confidence, consciousness,
+ * references, verified; numbers that an entry does not have are null. NULL without memory. */
+json_t *kg_view_entry(const kg_entry *entry, const kg_entry_proof *proof, bool verified);
+
+/* {"entries": […]} of the rows, the first of them when all would be more than size_max bytes. */
+json_t *kg_view_rows(const kg_index_rows *rows, size_t size_max);
+
+/* What show adds: swarm, parent, coefficient, genome, sampler, prompt and answer as text, heads,
+ * members, where the entry has them. */
+json_t *kg_view_whole(const kg_entry *entry, const kg_entry_proof *proof, bool verified);
+
+/* How the feed tells of an entry: text cut to 512 bytes. */
+json_t *kg_view_news(const kg_entry *entry, const kg_entry_proof *proof);
+
+#endif
