@@ -22,6 +22,8 @@ const kg_conf_key kg_conf_keys[] = {
 	 "most insights put before one question; 0 learns nothing", NULL},
 	{"agent.recall_timeout_ms", KG_CONF_INT, "800", 10, 10000,
 	 "how long an agent waits for the keeper before it thinks without recalling", NULL},
+	{"memory.clock_ahead_ms", KG_CONF_INT, "5000", 0, 3600000,
+	 "how far an entry's time may be ahead of the keeper's clock", NULL},
 	{"identity.passphrase_file", KG_CONF_TEXT, "", 0, 1024,
 	 "file whose first line unseals the identity; empty: ask on the terminal",
 	 "KINDERGARTEN_PASSPHRASE_FILE"},
