@@ -55,9 +55,24 @@ static json_t *text_of(const kg_entry_bytes *text)
 	return json_stringn(text->size > 0 ? (const char *)text->data : "", text->size);
 }
 
+static void put_coefficient(json_t *view, const kg_entry *e)
+{
+	const kg_entry_parts *p = &e->parts;
+
+	if (view == NULL || !e->has_parts)
+		return;
+	(void)json_object_set_new(
+		view, "coefficient",
+		json_pack("{s:f, s:f, s:f, s:f}", "quantization_awareness",
+			  p->quantization_awareness, "complex_understanding",
+			  p->complex_understanding, "compression_readiness",
+			  p->compression_readiness, "pedagogical_capacity",
+			  p->pedagogical_capacity));
+}
+
 json_t *kg_view_entry(const kg_entry *e, const kg_entry_proof *proof, bool verified)
 {
-	return json_pack(
+	json_t *view = json_pack(
 		"{s:o, s:o, s:s, s:o, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "id",
 		hex_of(proof->id.bytes, KG_HASH_SIZE), "commit",
 		hex_of(proof->commit.bytes, KG_COMMIT_SIZE), "type", kg_entry_type_name(e->type),
@@ -66,6 +81,9 @@ json_t *kg_view_entry(const kg_entry *e, const kg_entry_proof *proof, bool verif
 		"tags", tags_of(e), "confidence", number_or_null(e->has_confidence, e->confidence),
 		"consciousness", number_or_null(e->has_level, e->level), "references",
 		references_of(e), "verified", verified);
+
+	put_coefficient(view, e);
+	return view;
 }
 
 json_t *kg_view_rows(const kg_index_rows *rows, size_t size_max)
@@ -155,7 +173,6 @@ static void put_witness(json_t *whole, const kg_entry *e)
 json_t *kg_view_whole(const kg_entry *e, const kg_entry_proof *proof, bool verified)
 {
 	json_t *whole = kg_view_entry(e, proof, verified);
-	const kg_entry_parts *p = &e->parts;
 
 	if (whole == NULL)
 		return NULL;
@@ -164,14 +181,6 @@ json_t *kg_view_whole(const kg_entry *e, const kg_entry_proof *proof, bool verif
 	(void)json_object_set_new(whole, "parent",
 				  proof->has_parent ? hex_of(proof->parent.bytes, KG_COMMIT_SIZE)
 						    : json_null());
-	if (e->has_parts)
-		(void)json_object_set_new(
-			whole, "coefficient",
-			json_pack("{s:f, s:f, s:f, s:f}", "quantization_awareness",
-				  p->quantization_awareness, "complex_understanding",
-				  p->complex_understanding, "compression_readiness",
-				  p->compression_readiness, "pedagogical_capacity",
-				  p->pedagogical_capacity));
 	put_generated(whole, e);
 	put_witness(whole, e);
 	return whole;

@@ -10,13 +10,14 @@
 #include "memory/index.h"
 
 /* id, commit, type, agent, agent_name, sequence, time, text, tags, confidence, consciousness,
- * references, verified; numbers that an entry does not have are null. NULL without memory. */
+ * references, verified; numbers that an entry does not have are null; coefficient (its four parts)
+ * only where there is one. NULL without memory. */
 json_t *kg_view_entry(const kg_entry *entry, const kg_entry_proof *proof, bool verified);
 
 /* {"entries": […]} of the rows, the first of them when all would be more than size_max bytes. */
 json_t *kg_view_rows(const kg_index_rows *rows, size_t size_max);
 
-/* What show adds: swarm, parent, coefficient, genome, sampler, prompt and answer as text, heads,
+/* What show adds: swarm, parent, genome, sampler, prompt and answer as text, heads,
  * members, where the entry has them. */
 json_t *kg_view_whole(const kg_entry *entry, const kg_entry_proof *proof, bool verified);
 
