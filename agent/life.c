@@ -132,10 +132,9 @@ json_t *kg_life_wish(const kg_life *life, const char *question)
 		return NULL;
 	}
 	/* More than is used: own insights are among them, and some may not fit. */
-	return json_pack("{s:s, s:s, s:f, s:f, s:i, s:b}", "query", question, "tag",
-			 life->learn.tag, "hours", life->learn.hours, "min_consciousness",
-			 life->learn.min_consciousness, "limit", 4 * KG_PROMPT_RECALLED_MAX,
-			 "any_word", 1);
+	return json_pack("{s:s, s:s, s:f, s:f, s:i}", "query", question, "tag", life->learn.tag,
+			 "hours", life->learn.hours, "min_consciousness",
+			 life->learn.min_consciousness, "limit", 4 * KG_PROMPT_RECALLED_MAX);
 }
 
 kg_err kg_life_join(kg_life *life, const kg_chain_head *head, kg_outbox_done done, void *data)
