@@ -14,16 +14,16 @@ static const struct {
 } names[] = {
 	{KG_OK, "ok"},
 	{KG_EFAIL, "failed"},
-	{KG_ENOMEM, "no memory"},
+	{KG_ENOMEM, "no_memory"},
 	{KG_EINVAL, "invalid"},
-	{KG_ENOTFOUND, "not found"},
+	{KG_ENOTFOUND, "not_found"},
 	{KG_EEXISTS, "exists"},
-	{KG_EBADSIG, "bad signature"},
+	{KG_EBADSIG, "bad_signature"},
 	{KG_EDENIED, "denied"},
 	{KG_ECONFLICT, "conflict"},
 	{KG_ETIMEOUT, "timeout"},
 	{KG_EFULL, "full"},
-	{KG_EIO, "i/o"},
+	{KG_EIO, "io"},
 	{KG_ECORRUPT, "corrupt"},
 };
 

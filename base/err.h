@@ -48,7 +48,8 @@ kg_err kg_fail_context(kg_err code, const char *fmt, ...) KG_PRINTF(2, 3) __attr
 /* This thread's last message; "" when none. Borrowed until the next kg_fail* on this thread. */
 const char *kg_err_text(void);
 
-/* Short stable name of a code ("corrupt", "timeout", …), for logs and messages. */
+/* Short stable name of a code ("corrupt", "not_found", …), for logs and messages: one word of
+ * lowercase letters and underscores. */
 const char *kg_err_name(kg_err code);
 
 /* The code with that name; KG_EFAIL when unknown. */

@@ -93,7 +93,10 @@ static void test_err__names_and_codes_are_inverse(void **state)
 {
 	(void)state;
 	for (int code = KG_ECORRUPT; code <= KG_OK; code++) {
-		assert_int_equal(kg_err_from_name(kg_err_name((kg_err)code)), code);
+		const char *name = kg_err_name((kg_err)code);
+
+		assert_int_equal(kg_err_from_name(name), code);
+		assert_int_equal(strspn(name, "abcdefghijklmnopqrstuvwxyz_"), strlen(name));
 		for (int other = KG_ECORRUPT; other < code; other++)
 			assert_string_not_equal(kg_err_name((kg_err)code),
 						kg_err_name((kg_err)other));
