@@ -19,8 +19,9 @@ enum { TOKENS_MAX = 1 << 20, LESSONS_MAX = 100000, TOKENS_DEFAULT = 256, LESSONS
 
 typedef struct {
 	const char *text;
-	const char *strategy;
 	const char *agent_seed;
+	kg_strategy strategy;
+	bool has_strategy;
 	kg_sampler_settings sampler;
 	uint64_t tokens_max;
 	uint64_t windows;
@@ -101,8 +102,8 @@ static kg_err parse_one(options *o, int letter, const char *value)
 	case 'W':
 		return parse_wording(o, value);
 	case 'S':
-		o->strategy = value;
-		return KG_OK;
+		o->has_strategy = true;
+		return kg_strategy_parse(&o->strategy, value);
 	case 'a':
 		o->agent_seed = value;
 		return KG_OK;
@@ -154,14 +155,15 @@ static bool is_float(kg_strategy strategy)
 
 /* Without --strategy the file is taken as it is; but a seed acts on two-bit weights only, so that
  * --agent-seed alone means fairy2. */
-static kg_err settle_strategy(kg_strategy *out, const options *o, const kg_model *model)
+static kg_strategy settle_strategy(const options *o, const kg_model *model)
 {
-	*out = kg_model_strategy(model);
-	if (o->strategy != NULL)
-		return kg_strategy_parse(out, o->strategy);
-	if (o->agent_seed != NULL && is_float(*out))
-		*out = kg_strategy_of(KG_FORMAT_FAIRY2);
-	return KG_OK;
+	kg_strategy own = kg_model_strategy(model);
+
+	if (o->has_strategy)
+		return o->strategy;
+	if (o->agent_seed != NULL && is_float(own))
+		return kg_strategy_of(KG_FORMAT_FAIRY2);
+	return own;
 }
 
 static kg_err open_mind(mind *m, const options *o, const char *path)
@@ -170,13 +172,12 @@ static kg_err open_mind(mind *m, const options *o, const char *path)
 	kg_strategy strategy;
 	kg_err err = open_model(&m->model, path);
 
-	if (err == KG_OK)
-		err = settle_strategy(&strategy, o, m->model);
 	if (err == KG_OK && o->agent_seed != NULL)
 		err = kg_seed_from_label(seed, o->agent_seed);
-	if (err == KG_OK)
-		err = kg_weights_new(&m->weights, m->model, &strategy,
-				     o->agent_seed != NULL ? seed : NULL);
+	if (err != KG_OK)
+		return err;
+	strategy = settle_strategy(o, m->model);
+	err = kg_weights_new(&m->weights, m->model, &strategy, o->agent_seed != NULL ? seed : NULL);
 	return err == KG_OK ? kg_session_new(&m->session, m->weights, 0) : err;
 }
 
