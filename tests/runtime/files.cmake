@@ -2,3 +2,4 @@
 kg_test(runtime format)
 kg_test(runtime gguf)
 kg_test(runtime tokenizer SOURCES tiny.c)
+kg_test(runtime model SOURCES tiny.c)
