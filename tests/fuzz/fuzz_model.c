@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* fuzz_model – any bytes as a model file: refused, or a model that can be used and written again.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/model.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void use(const kg_model *m)
+{
+	const kg_model_form form = {.strategy = kg_strategy_of(KG_FORMAT_FAIRY3)};
+	size_t most = 0;
+	uint32_t *ids = NULL;
+	float *floats;
+	size_t count;
+	kg_buf out;
+
+	for (uint32_t i = 0; i < kg_model_tensor_count(m); i++) {
+		const kg_tensor *t = kg_model_tensor_at(m, i);
+
+		if ((size_t)t->rows * t->cols > most)
+			most = (size_t)t->rows * t->cols;
+	}
+	floats = malloc(most * sizeof(*floats));
+	if (floats == NULL)
+		return;
+	for (uint32_t i = 0; i < kg_model_tensor_count(m); i++)
+		if (kg_model_tensor_floats(m, kg_model_tensor_at(m, i), floats) != KG_OK)
+			abort();
+	free(floats);
+	if (kg_tokenizer_encode(kg_model_tokenizer(m), "a b\xff", 4, true, &ids, &count) != KG_OK)
+		abort();
+	free(ids);
+	kg_buf_init(&out, 1 << 24);
+	if (kg_model_encode(m, &out, &form) != KG_OK && kg_err_text()[0] == '\0')
+		abort();
+	kg_buf_release(&out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	uint8_t *file = aligned_alloc(64, (size + 64) / 64 * 64);
+	kg_model *m = NULL;
+
+	if (file == NULL)
+		return 0;
+	memcpy(file, data, size);
+	if (kg_model_open_memory(&m, file, size) == KG_OK)
+		use(m);
+	kg_model_free(m);
+	free(file);
+	return 0;
+}
