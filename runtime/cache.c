@@ -5,8 +5,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "runtime/fmath.h"
-
 enum { HEAD_MAX = 16384 };
 
 /* Where the parts of one layer and head lie. */
@@ -71,8 +69,8 @@ void kg_cache_release(kg_cache *cache)
 	cache->memory = NULL;
 }
 
-void kg_cache_put(kg_cache *cache, uint32_t layer, uint32_t head, uint32_t position,
-		  const float *key, const float *value)
+void kg_cache_put(kg_cache *cache, const kg_kernel *kernel, uint32_t layer, uint32_t head,
+		  uint32_t position, const float *key, const float *value)
 {
 	head_view at = view(cache, layer, head);
 	size_t n = cache->head_dim;
@@ -86,14 +84,14 @@ void kg_cache_put(kg_cache *cache, uint32_t layer, uint32_t head, uint32_t posit
 	}
 	row = (int8_t *)at.value + (size_t)position * cache->width;
 	/* The value's row holds the key for a moment, on its way into the tile. */
-	at.key_scale[position] = kg_fmath_quantize(row, key, n);
+	at.key_scale[position] = kernel->quantize(row, key, n);
 	for (size_t d = 0; d < n; d++) {
 		size_t line = (size_t)(position / KG_TILE_ROWS) * cache->quads + d / KG_TILE_COLS;
 
 		at.key[line * KG_LINE_SIZE + KG_TILE_COLS * (position % KG_TILE_ROWS) +
 		       d % KG_TILE_COLS] = (uint8_t)row[d];
 	}
-	at.value_scale[position] = kg_fmath_quantize(row, value, n);
+	at.value_scale[position] = kernel->quantize(row, value, n);
 }
 
 static void attend_i8(float *out, const kg_cache *cache, const kg_kernel *kernel,
@@ -105,12 +103,12 @@ static void attend_i8(float *out, const kg_cache *cache, const kg_kernel *kernel
 	float step;
 
 	memset(scratch->q, 0, (size_t)cache->quads * KG_TILE_COLS);
-	step = kg_fmath_quantize(scratch->q, query, cache->head_dim) * scale;
+	step = kernel->quantize(scratch->q, query, cache->head_dim) * scale;
 	kernel->tile_i8(scratch->sum, (const int8_t *)at->key, scratch->q,
 			(count + KG_TILE_ROWS - 1) / KG_TILE_ROWS, cache->quads);
 	for (uint32_t t = 0; t < count; t++)
 		score[t] = ((float)scratch->sum[t] * at->key_scale[t]) * step;
-	kg_fmath_softmax(score, count);
+	kernel->softmax(score, count);
 	for (uint32_t t = 0; t < count; t++)
 		score[t] *= at->value_scale[t];
 	kernel->mix_i8(scratch->mixture, (const int8_t *)at->value, score, count, cache->width);
@@ -127,7 +125,7 @@ static void attend_f32(float *out, const kg_cache *cache, const kg_kernel *kerne
 
 	for (uint32_t t = 0; t < count; t++)
 		score[t] = kernel->dot_f32(query, key + t * n, n) * scale;
-	kg_fmath_softmax(score, count);
+	kernel->softmax(score, count);
 	memset(out, 0, n * sizeof(*out));
 	for (uint32_t t = 0; t < count; t++)
 		for (size_t d = 0; d < n; d++)

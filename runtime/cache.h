@@ -38,8 +38,8 @@ KG_NODISCARD kg_err kg_cache_init(kg_cache *cache);
 void kg_cache_release(kg_cache *cache);
 
 /* Stores key and value of one head, head_dim floats each, at `position`. */
-void kg_cache_put(kg_cache *cache, uint32_t layer, uint32_t head, uint32_t position,
-		  const float *key, const float *value);
+void kg_cache_put(kg_cache *cache, const kg_kernel *kernel, uint32_t layer, uint32_t head,
+		  uint32_t position, const float *key, const float *value);
 
 /* What a query needs besides the cache. */
 typedef struct {

@@ -1,33 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/fmath.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/err.h"
+#include "runtime/fmath_loops.h"
 
-/* Adding and subtracting 1.5 * 2^23 (2^52) rounds to the nearest integer, ties to even, for
- * |x| < 2^22 (2^51): rintf without libm, and it vectorises. */
-#define ROUND_F 12582912.0f
+/* As LOOPS_ROUND, for |x| < 2^51. */
 #define ROUND_D 6755399441055744.0
-
-enum { LANES = 16 };
-
-static inline float float_of(uint32_t bits)
-{
-	float x;
-
-	memcpy(&x, &bits, sizeof(x));
-	return x;
-}
-
-static inline uint32_t bits_of(float x)
-{
-	uint32_t bits;
-
-	memcpy(&bits, &x, sizeof(bits));
-	return bits;
-}
 
 static inline double double_of(uint64_t bits)
 {
@@ -45,34 +25,9 @@ static inline uint64_t bits_of_double(double x)
 	return bits;
 }
 
-/* x = k ln 2 + r, |r| <= ln 2 / 2; e^r by its Taylor polynomial (degree 7: 1e-8 of truncation),
- * ln 2 in two parts so that k * hi is exact (Cody & Waite 1980). */
-static inline float exp_inline(float x)
-{
-	float t;
-	float k;
-	float r;
-	float p;
-
-	x = x < -87.0f ? -87.0f : x;
-	x = x > 88.0f ? 88.0f : x;
-	t = x * 1.44269504f + ROUND_F;
-	k = t - ROUND_F;
-	r = (x - k * 0.693359375f) - k * -2.12194440e-4f;
-	p = 1.9841270e-4f;
-	p = p * r + 1.3888889e-3f;
-	p = p * r + 8.3333333e-3f;
-	p = p * r + 4.1666667e-2f;
-	p = p * r + 1.6666667e-1f;
-	p = p * r + 0.5f;
-	p = (p * r) * r + r + 1.0f;
-	/* The low bits of t hold k; shifted to the exponent they multiply by 2^k. */
-	return p * float_of((bits_of(t) << 23) + 0x3f800000u);
-}
-
 float kg_fmath_expf(float x)
 {
-	return exp_inline(x);
+	return loops_exp(x);
 }
 
 double kg_fmath_exp(double x)
@@ -144,62 +99,29 @@ void kg_fmath_sincos(double x, double *sine, double *cosine)
 		*cosine = -*cosine;
 }
 
-static inline float silu_inline(float x)
-{
-	return x / (1.0f + exp_inline(-x));
-}
-
 float kg_fmath_siluf(float x)
 {
-	return silu_inline(x);
+	return loops_silu(x);
 }
 
 void kg_fmath_swiglu(float *gate, const float *up, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		gate[i] = silu_inline(gate[i]) * up[i];
+	loops_swiglu(gate, up, n);
 }
 
 float kg_fmath_sum(const float *x, size_t n)
 {
-	float lane[LANES] = {0};
-	size_t whole = n - n % LANES;
-
-	for (size_t i = 0; i < whole; i += LANES)
-		for (size_t l = 0; l < LANES; l++)
-			lane[l] += x[i + l];
-	for (size_t l = 0; l < n - whole; l++)
-		lane[l] += x[whole + l];
-	for (size_t half = LANES / 2; half > 0; half /= 2)
-		for (size_t l = 0; l < half; l++)
-			lane[l] += lane[l + half];
-	return lane[0];
-}
-
-static float max_of(const float *x, size_t n)
-{
-	float max = x[0];
-
-	for (size_t i = 1; i < n; i++)
-		max = x[i] > max ? x[i] : max;
-	return max;
+	return loops_sum(x, n);
 }
 
 void kg_fmath_softmax(float *x, size_t n)
 {
-	float max = max_of(x, n);
-	float scale;
-
-	for (size_t i = 0; i < n; i++)
-		x[i] = exp_inline(x[i] - max);
-	scale = 1.0f / kg_fmath_sum(x, n);
-	for (size_t i = 0; i < n; i++)
-		x[i] *= scale;
+	loops_softmax(x, n);
 }
 
 double kg_fmath_log_softmax(const float *logits, size_t n, size_t at)
 {
-	double max = (double)max_of(logits, n);
+	double max = (double)loops_max(logits, n, logits[0]);
 	double sum = 0.0;
 
 	KG_ASSERT(at < n);
@@ -210,22 +132,5 @@ double kg_fmath_log_softmax(const float *logits, size_t n, size_t at)
 
 float kg_fmath_quantize(int8_t *q, const float *x, size_t n)
 {
-	float max = 1e-5f;
-	float g;
-
-	for (size_t i = 0; i < n; i++) {
-		float a = fabsf(x[i]);
-
-		max = a > max ? a : max;
-	}
-	g = 127.0f / max;
-	for (size_t i = 0; i < n; i++) {
-		float v = x[i] * g;
-
-		v = v < -127.0f ? -127.0f : v;
-		v = v > 127.0f ? 127.0f : v;
-		/* The low byte of the rounded sum is the integer, in two's complement. */
-		q[i] = (int8_t)(uint8_t)bits_of(v + ROUND_F);
-	}
-	return 1.0f / g;
+	return loops_quantize(q, x, n);
 }

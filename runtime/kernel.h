@@ -73,6 +73,11 @@ typedef struct {
 
 	/* The same; `a` holds IEEE halves, converted exactly. */
 	float (*dot_f16)(const uint16_t *a, const float *b, size_t n);
+
+	/* kg_fmath_softmax, kg_fmath_swiglu and kg_fmath_quantize in wider vectors. */
+	void (*softmax)(float *x, size_t n);
+	void (*swiglu)(float *gate, const float *up, size_t n);
+	float (*quantize)(int8_t *q, const float *x, size_t n);
 } kg_kernel;
 
 /* The tables compiled in, weakest first, usable here or not. Borrowed, static. */

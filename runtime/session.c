@@ -181,7 +181,7 @@ static kg_activation activate(kg_session *s, const float *x, uint32_t n)
 	if (!kg_weights_quantized(s->weights))
 		return activation;
 	memset(s->steps + n, 0, KG_LINE_SIZE); /* the last line's padding */
-	activation.step = kg_fmath_quantize(s->steps, x, n);
+	activation.step = s->kernel->quantize(s->steps, x, n);
 	return activation;
 }
 
@@ -231,8 +231,8 @@ static void attention(kg_session *s, const kg_layer *layer, uint32_t l)
 	rope(s, s->q, c->heads);
 	rope(s, s->k, c->kv_heads);
 	for (uint32_t h = 0; h < c->kv_heads; h++)
-		kg_cache_put(&s->cache, l, h, s->position, s->k + (size_t)h * c->head_dim,
-			     s->v + (size_t)h * c->head_dim);
+		kg_cache_put(&s->cache, s->kernel, l, h, s->position,
+			     s->k + (size_t)h * c->head_dim, s->v + (size_t)h * c->head_dim);
 	for (uint32_t h = 0; h < c->heads; h++)
 		kg_cache_attend(s->mixed + (size_t)h * c->head_dim, &s->cache, s->kernel, l,
 				h / (c->heads / c->kv_heads), s->position + 1,
@@ -252,7 +252,7 @@ static void feed_forward(kg_session *s, const kg_layer *layer)
 	in = activate(s, s->norm, c->dim);
 	multiply(s->gate, s, &layer->gate, &in);
 	multiply(s->up, s, &layer->up, &in);
-	kg_fmath_swiglu(s->gate, s->up, c->hidden);
+	s->kernel->swiglu(s->gate, s->up, c->hidden);
 	in = activate(s, s->gate, c->hidden);
 	multiply(s->delta, s, &layer->down, &in);
 	for (uint32_t i = 0; i < c->dim; i++)

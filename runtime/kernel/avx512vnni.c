@@ -3,6 +3,7 @@
 #include <immintrin.h>
 #include <string.h>
 
+#include "runtime/fmath_loops.h"
 #include "runtime/kernel/tables.h"
 
 enum { LANES = 16, PARTS = 4, AHEAD = 8192 /* prefetch distance, bytes: measured best in DRAM */ };
@@ -154,10 +155,7 @@ static float finish(__m512 sum, const float *a, const float *b, size_t n)
 	_mm512_storeu_ps(lane, sum);
 	for (size_t l = 0; l < n; l++)
 		lane[l] += a[l] * b[l];
-	for (int half = LANES / 2; half > 0; half /= 2)
-		for (int l = 0; l < half; l++)
-			lane[l] += lane[l + half];
-	return lane[0];
+	return loops_tree(lane);
 }
 
 static float dot_f32(const float *a, const float *b, size_t n)
@@ -190,6 +188,21 @@ static float dot_f16(const uint16_t *a, const float *b, size_t n)
 	return finish(sum, tail, b + whole, n - whole);
 }
 
+static void softmax(float *x, size_t n)
+{
+	loops_softmax(x, n);
+}
+
+static void swiglu(float *gate, const float *up, size_t n)
+{
+	loops_swiglu(gate, up, n);
+}
+
+static float quantize(int8_t *q, const float *x, size_t n)
+{
+	return loops_quantize(q, x, n);
+}
+
 const kg_kernel kg_kernel_avx512vnni = {
 	.name = "avx512vnni",
 	.usable = usable,
@@ -198,4 +211,7 @@ const kg_kernel kg_kernel_avx512vnni = {
 	.mix_i8 = mix_i8,
 	.dot_f32 = dot_f32,
 	.dot_f16 = dot_f16,
+	.softmax = softmax,
+	.swiglu = swiglu,
+	.quantize = quantize,
 };

@@ -2,6 +2,8 @@
 /* The definition: plain C, read it to know what a kernel computes. */
 #include <string.h>
 
+#include "runtime/fmath.h"
+#include "runtime/fmath_loops.h"
 #include "runtime/half.h"
 #include "runtime/kernel/tables.h"
 
@@ -72,14 +74,6 @@ static void mix_i8(float *y, const int8_t *v, const float *p, uint32_t count, ui
 	}
 }
 
-static float tree(float lane[LANES])
-{
-	for (int half = LANES / 2; half > 0; half /= 2)
-		for (int l = 0; l < half; l++)
-			lane[l] += lane[l + half];
-	return lane[0];
-}
-
 static float dot_f32(const float *a, const float *b, size_t n)
 {
 	float lane[LANES] = {0};
@@ -90,7 +84,7 @@ static float dot_f32(const float *a, const float *b, size_t n)
 			lane[l] += a[i + l] * b[i + l];
 	for (size_t l = 0; l < n - whole; l++)
 		lane[l] += a[whole + l] * b[whole + l];
-	return tree(lane);
+	return loops_tree(lane);
 }
 
 static float dot_f16(const uint16_t *a, const float *b, size_t n)
@@ -99,7 +93,7 @@ static float dot_f16(const uint16_t *a, const float *b, size_t n)
 
 	for (size_t i = 0; i < n; i++)
 		lane[i % LANES] += kg_half_to_float(a[i]) * b[i];
-	return tree(lane);
+	return loops_tree(lane);
 }
 
 const kg_kernel kg_kernel_scalar = {
@@ -110,4 +104,7 @@ const kg_kernel kg_kernel_scalar = {
 	.mix_i8 = mix_i8,
 	.dot_f32 = dot_f32,
 	.dot_f16 = dot_f16,
+	.softmax = kg_fmath_softmax,
+	.swiglu = kg_fmath_swiglu,
+	.quantize = kg_fmath_quantize,
 };

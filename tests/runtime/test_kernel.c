@@ -271,6 +271,74 @@ static void test_dots__are_the_same_in_every_table(void **state)
 	each_table(check_dots);
 }
 
+static void check_loops(const kg_kernel *scalar, const kg_kernel *table)
+{
+	float a[100];
+	float b[100];
+	kg_rng rng;
+
+	kg_rng_init_u64(&rng, 17);
+	for (int k = 0; k < KINDS; k++)
+		for (size_t n = 1; n <= 100; n++) {
+			float want[100];
+			float got[100];
+			int8_t want_q[100];
+			int8_t got_q[100];
+			float want_step;
+			float got_step;
+
+			for (size_t i = 0; i < n; i++) {
+				a[i] = draw_float(&rng, (kind)k) * 40.0f;
+				b[i] = draw_float(&rng, (kind)k);
+			}
+			want_step = scalar->quantize(want_q, a, n);
+			got_step = table->quantize(got_q, a, n);
+			assert_memory_equal(&want_step, &got_step, sizeof(want_step));
+			assert_memory_equal(want_q, got_q, n);
+			memcpy(want, a, sizeof(a));
+			memcpy(got, a, sizeof(a));
+			scalar->swiglu(want, b, n);
+			table->swiglu(got, b, n);
+			assert_memory_equal(want, got, n * sizeof(*want));
+			memcpy(want, a, sizeof(a));
+			memcpy(got, a, sizeof(a));
+			scalar->softmax(want, n);
+			table->softmax(got, n);
+			assert_memory_equal(want, got, n * sizeof(*want));
+		}
+}
+
+static void test_loops__are_the_same_in_every_table(void **state)
+{
+	(void)state;
+	each_table(check_loops);
+}
+
+/* The worked position of docs/math.md, at row 5, column 2. */
+static void test_plane__of_the_worked_position(void **state)
+{
+	uint8_t *line = lines(2);
+	int8_t x[2][8] = {{0}};
+
+	(void)state;
+	x[0][2] = 10;
+	x[1][2] = 20;
+	memset(line, 0, 2 * KG_LINE_SIZE);
+	line[4 * 5 + 2] = 0x9A;
+	for (uint32_t i = 0; i < kg_kernel_count(); i++) {
+		kg_kernel_plane plane = {.line = line, .tiles = 1, .quads = 2};
+		int32_t y[2][KG_TILE_ROWS];
+
+		kg_kernel_plane_tables(&plane, 3, 1, 2, 1);
+		if (!kg_kernel_at(i)->usable())
+			continue;
+		kg_kernel_at(i)->plane(y[0], y[1], &plane, x[0], x[1]);
+		assert_int_equal(y[0][5], -70);
+		assert_int_equal(y[1][5], -40);
+	}
+	free(line);
+}
+
 static void test_dot_f16__converts_all_halves_exactly(void **state)
 {
 	const float one = 1.0f;
@@ -335,6 +403,8 @@ int main(void)
 		cmocka_unit_test(test_plane__is_the_widely_linear_product),
 		cmocka_unit_test(test_mix_i8__is_the_same_in_every_table),
 		cmocka_unit_test(test_dots__are_the_same_in_every_table),
+		cmocka_unit_test(test_loops__are_the_same_in_every_table),
+		cmocka_unit_test(test_plane__of_the_worked_position),
 		cmocka_unit_test(test_dot_f16__converts_all_halves_exactly),
 		cmocka_unit_test(test_dot_f32__is_close_to_double),
 		cmocka_unit_test(test_pick__by_name_or_the_strongest),
