@@ -212,6 +212,11 @@ void kg_socket_free(kg_socket *socket)
 	free(socket);
 }
 
+void kg_socket_set_patience(kg_socket *socket, int send_ms)
+{
+	(void)set_int(socket->raw, ZMQ_SNDTIMEO, send_ms);
+}
+
 static kg_err send_frame(kg_socket *s, const void *data, size_t size, int flags)
 {
 	int n;

@@ -41,6 +41,9 @@ KG_NODISCARD kg_err kg_socket_dial(kg_socket **out, kg_bus *bus, const char *end
 
 void kg_socket_free(kg_socket *socket);
 
+/* From now on a send waits so long for room or a connection; 0: not at all. */
+void kg_socket_set_patience(kg_socket *socket, int send_ms);
+
 /* Sends one message. `route` is where to (servers; from a received message) or NULL (clients).
  * `body` is borrowed. KG_EINVAL when the table forbids this kind from us, or this size;
  * KG_ENOTFOUND when the peer of the route is gone; KG_ETIMEOUT when there is no connection or the

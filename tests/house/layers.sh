@@ -20,7 +20,7 @@ cli|base identity bus memory runtime agent orchestrator
 main_law='
 memory|bus
 agent|bus
-orchestrator|memory/entry.h
+orchestrator|memory/entry.h memory/witness.h
 '
 
 findings=$(
