@@ -806,7 +806,8 @@ int kg_agent_main(void)
 	}
 	if (err == KG_OK) {
 		kg_log_init(a->launch->name, least);
-		err = kg_kernel_set(kg_conf_text(a->launch->conf, "runtime.kernel"));
+		const char *kernel = kg_conf_text(a->launch->conf, "runtime.kernel");
+		err = kg_kernel_set(strcmp(kernel, "auto") == 0 ? NULL : kernel);
 	}
 	if (err == KG_OK) {
 		a->heard_ms = kg_clock_mono_ms();
