@@ -290,6 +290,22 @@ static void multiply_grid(float *y, const kg_matrix *matrix, const kg_kernel *ke
 		y[i] = (float)sum[i] * (matrix->scale[i] * activation->step);
 }
 
+/* The two ends of a pairing. `restrict` because bytes may alias anything: without it the compiler
+ * loads every pointer again for every byte it stores. */
+static void gather(int8_t *restrict out, const int8_t *restrict q, const uint32_t *restrict from,
+		   const int8_t *restrict sign, uint32_t n)
+{
+	for (uint32_t j = 0; j < n; j++)
+		out[j] = (int8_t)(sign[j] * q[from[j]]);
+}
+
+static void scatter(float *restrict y, const float *restrict part, const uint32_t *restrict to,
+		    const int8_t *restrict sign, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		y[to[i]] = (float)sign[i] * part[i];
+}
+
 static void multiply_fairy(float *y, const kg_matrix *matrix, const kg_kernel *kernel,
 			   const kg_activation *activation, const kg_matrix_scratch *scratch)
 {
@@ -303,10 +319,8 @@ static void multiply_fairy(float *y, const kg_matrix *matrix, const kg_kernel *k
 	int32_t *y_i = scratch->y + (size_t)matrix->plane[0].tiles * KG_TILE_ROWS;
 	float *part = scratch->part;
 
-	for (uint32_t j = 0; j < m; j++) {
-		x_r[j] = (int8_t)(pairing->col_sign[j] * activation->q[pairing->col[j]]);
-		x_i[j] = (int8_t)(pairing->col_sign[m + j] * activation->q[pairing->col[m + j]]);
-	}
+	gather(x_r, activation->q, pairing->col, pairing->col_sign, m);
+	gather(x_i, activation->q, pairing->col + m, pairing->col_sign + m, m);
 	memset(x_r + m, 0, padded - m);
 	memset(x_i + m, 0, padded - m);
 	for (uint32_t p = 0; p < matrix->plane_count; p++) {
@@ -324,8 +338,7 @@ static void multiply_fairy(float *y, const kg_matrix *matrix, const kg_kernel *k
 				part[n + i] += (float)y_i[i] * step;
 			}
 	}
-	for (uint32_t i = 0; i < matrix->rows; i++)
-		y[pairing->row[i]] = (float)pairing->row_sign[i] * part[i];
+	scatter(y, part, pairing->row, pairing->row_sign, matrix->rows);
 }
 
 void kg_matrix_multiply(float *y, const kg_matrix *matrix, const kg_kernel *kernel,
