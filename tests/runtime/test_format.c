@@ -26,20 +26,9 @@ static void test_format__names_go_both_ways(void **state)
 
 static void test_format__every_spelling_of_a_fairy_is_known(void **state)
 {
-	static const char *const good[] = {"fairy2", "fairyx2",
-					   "fairy\xc3\x97"
-					   "2"};
-	static const char *const bad[] = {"",
-					  "fairy",
-					  "fairy0",
-					  "fairy4",
-					  "fairy22",
-					  "fairyx",
-					  "Fairy2",
-					  "fairyxx2",
-					  "fairy\xc3"
-					  "2",
-					  "int3"};
+	static const char *const good[] = {"fairy2", "fairyx2", "fairy\303\2272"};
+	static const char *const bad[] = {"",       "fairy",  "fairy0",   "fairy4",     "fairy22",
+					  "fairyx", "Fairy2", "fairyxx2", "fairy\3032", "int3"};
 	kg_format format;
 
 	(void)state;

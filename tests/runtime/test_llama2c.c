@@ -253,8 +253,7 @@ static void test_llama2c__the_text_form_is_read(void **state)
 		"<unk>\t0\n<s>\t0\n</s>\t0\na\t-0\ne\t-1\nf\t\n",
 		"<unk>\t0\n<s>\t0\n</s>\t0\na\t-0\ne\t-1\nf\t2x\n",
 		"<unk>\t0\n<s>\t0\n</s>\t0\na\t-0\ne\t-1\nf\tnan\n",
-		"<unk>\t0\n<s>\t0\n</s>\t0\na\t-0\ne\t-1\nf\t"
-		"1111111111111111111111111111111111111111\n",
+		"<unk>\t0\n<s>\t0\n</s>\t0\na\t-0\ne\t-1\nf\t11111111111111111111111111111111\n",
 	};
 	kg_tokenizer *t = NULL;
 	size_t size;
