@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <ini.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,50 +122,49 @@ void kg_conf_free(kg_conf *conf)
 typedef struct {
 	kg_conf *conf;
 	const char *name;
-	const char *rest; /* text not yet read */
-	int line;         /* number of the line in hand, from 1 */
-	kg_err err;
+	const char *section;
+	int line; /* number of the line in hand, from 1 */
 } reading;
 
-/* Debian's inih is built without line numbers in its handler, so the reader counts. It also takes
- * an indented line for more of the value above, which here is a setting like any other: the reader
- * removes the indentation. */
-static char *next_line(char *out, int room, void *stream)
+/* Removes white space at both ends, in place. */
+static char *trim(char *text)
 {
-	reading *r = stream;
 	size_t length;
 
-	r->rest += strspn(r->rest, " \t");
-	length = strcspn(r->rest, "\n");
-	if (*r->rest == '\0' || r->err != KG_OK)
-		return NULL;
-	r->line++;
-	if (length + 2 > (size_t)room) {
-		r->err = kg_fail(KG_EINVAL, "%s:%d: longer than %d bytes", r->name, r->line,
-				 room - 2);
-		return NULL;
-	}
-	memcpy(out, r->rest, length);
-	out[length] = '\0';
-	r->rest += length + (r->rest[length] == '\n');
-	return out;
+	text += strspn(text, " \t\r");
+	length = strlen(text);
+	while (length > 0 && strchr(" \t\r", text[length - 1]) != NULL)
+		length--;
+	text[length] = '\0';
+	return text;
 }
 
-static int on_line(void *user, const char *section, const char *name, const char *text)
+static kg_err read_line(reading *r, char *text)
 {
-	reading *r = user;
+	char *line = trim(text);
+	char *equals = strchr(line, '=');
+	size_t length = strlen(line);
 	char key[256];
 	size_t i = 0;
+	kg_err err;
 
-	if (r->err != KG_OK)
-		return 0;
-	(void)snprintf(key, sizeof(key), "%s%s%s", section, section[0] != '\0' ? "." : "", name);
-	r->err = find(&i, key);
-	if (r->err == KG_OK)
-		r->err = set_at(r->conf, i, text, KG_FROM_FILE);
-	if (r->err != KG_OK)
-		r->err = kg_fail_context(KG_EINVAL, "%s:%d", r->name, r->line);
-	return r->err == KG_OK;
+	if (length == 0 || line[0] == '#' || line[0] == ';')
+		return KG_OK;
+	if (line[0] == '[' && line[length - 1] == ']') {
+		line[length - 1] = '\0';
+		r->section = trim(line + 1);
+		return KG_OK;
+	}
+	if (line[0] == '[' || equals == NULL || equals == line)
+		return kg_fail(KG_EINVAL, "%s:%d: not 'key = value' or '[section]'", r->name,
+			       r->line);
+	*equals = '\0';
+	(void)snprintf(key, sizeof(key), "%s%s%s", r->section, r->section[0] != '\0' ? "." : "",
+		       trim(line));
+	err = find(&i, key);
+	if (err == KG_OK)
+		err = set_at(r->conf, i, trim(equals + 1), KG_FROM_FILE);
+	return err == KG_OK ? KG_OK : kg_fail_context(KG_EINVAL, "%s:%d", r->name, r->line);
 }
 
 /* A copy to read into, so that a failure in the middle changes nothing. */
@@ -179,37 +177,45 @@ static kg_err clone(kg_conf **out, const kg_conf *from)
 	return err;
 }
 
+/* Reads a text that may be written into. */
+static kg_err read_lines(kg_conf *conf, char *text, const char *name)
+{
+	static const char byte_order_mark[] = "\xef\xbb\xbf";
+	reading r = {.conf = conf, .name = name, .section = "", .line = 1};
+	kg_err err = KG_OK;
+
+	if (strncmp(text, byte_order_mark, 3) == 0)
+		text += 3;
+	for (char *line; err == KG_OK && (line = strsep(&text, "\n")) != NULL; r.line++)
+		err = read_line(&r, line);
+	return err;
+}
+
 kg_err kg_conf_parse(kg_conf *conf, const char *text, size_t size, const char *name)
 {
-	reading r = {.name = name};
+	kg_conf *next = NULL;
 	char *copy;
-	int bad;
+	kg_err err;
 
 	if (size > KG_CONF_FILE_MAX)
 		return kg_fail(KG_EFULL, "%s: more than %d bytes", name, KG_CONF_FILE_MAX);
-	if (memchr(text, '\0', size) != NULL)
+	if (size > 0 && memchr(text, '\0', size) != NULL)
 		return kg_fail(KG_EINVAL, "%s: contains a NUL byte", name);
-	copy = strndup(text, size);
+	copy = strndup(size > 0 ? text : "", size);
 	if (copy == NULL)
 		return kg_fail(KG_ENOMEM, "%s: no memory", name);
-	r.err = clone(&r.conf, conf);
-	r.rest = copy;
-	bad = r.err == KG_OK ? ini_parse_stream(next_line, &r, on_line, &r) : 0;
+	err = clone(&next, conf);
+	if (err == KG_OK)
+		err = read_lines(next, copy, name);
 	free(copy);
-	/* inih reads on after a line it cannot make out and tells the first such line at the end.
-	 */
-	if (bad != 0 && (r.err == KG_OK || bad < r.line))
-		r.err = kg_fail(KG_EINVAL, "%s:%d: not 'key = value' or '[section]'", name, bad);
-	if (r.err == KG_OK) {
-		for (size_t i = 0; i < conf->count; i++) {
-			value swap = conf->values[i];
+	for (size_t i = 0; err == KG_OK && i < conf->count; i++) {
+		value swap = conf->values[i];
 
-			conf->values[i] = r.conf->values[i];
-			r.conf->values[i] = swap;
-		}
+		conf->values[i] = next->values[i];
+		next->values[i] = swap;
 	}
-	kg_conf_free(r.conf);
-	return r.err;
+	kg_conf_free(next);
+	return err;
 }
 
 kg_err kg_conf_load(kg_conf *conf, const char *path, bool required)

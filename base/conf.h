@@ -30,7 +30,6 @@ typedef struct {
 
 typedef struct kg_conf kg_conf;
 
-/* A file has at most so many bytes, its lines at most 198. */
 enum { KG_CONF_FILE_MAX = 64 << 10 };
 
 /* All settings of the program; ends with a NULL key. */

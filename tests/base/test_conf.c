@@ -76,12 +76,12 @@ static void test_conf__reads_a_file(void **state)
 				     "  learn_hours=1.5\n"
 				     "\tlearn_limit =  16\n"
 				     "  # indented\n"
-				     "learn_tag: seen"),
+				     "learn_tag=seen = heard"),
 			 KG_OK);
 	assert_string_equal(kg_conf_text(conf, "log.level"), "debug");
 	assert_true(kg_conf_double(conf, "agent.learn_hours") == 1.5);
 	assert_int_equal(kg_conf_int(conf, "agent.learn_limit"), 16);
-	assert_string_equal(kg_conf_text(conf, "agent.learn_tag"), "seen");
+	assert_string_equal(kg_conf_text(conf, "agent.learn_tag"), "seen = heard");
 	assert_int_equal(kg_conf_origin_of(conf, "agent.learn_tag"), KG_FROM_FILE);
 	assert_int_equal(kg_conf_origin_of(conf, "agent.learn_step"), KG_FROM_DEFAULT);
 	assert_int_equal(parse(conf, ""), KG_OK);
@@ -129,19 +129,34 @@ static void test_conf__ranges_end_where_the_table_says(void **state)
 	}
 }
 
-static void test_conf__lines_have_a_limit(void **state)
+static void test_conf__a_line_may_be_as_long_as_its_value(void **state)
 {
-	char text[512] = "[log]\nlevel = warn\n[agent]\nshare_words = ";
+	char text[8192] = "[swarm]\nmodel = ";
 	size_t used = strlen(text);
-	size_t begun = strlen("share_words = ");
+	double max = 0;
 
-	memset(text + used, 'w', 198 - begun);
-	text[used + 198 - begun] = '\0';
+	for (const kg_conf_key *k = kg_conf_keys; k->key != NULL; k++)
+		if (strcmp(k->key, "swarm.model") == 0)
+			max = k->max;
+	memset(text + used, 'w', (size_t)max);
 	assert_int_equal(parse(*state, text), KG_OK);
-	assert_int_equal(strlen(kg_conf_text(*state, "agent.share_words")), 198 - begun);
+	assert_int_equal(strlen(kg_conf_text(*state, "swarm.model")), (size_t)max);
 	strcat(text, "w");
 	assert_int_equal(parse(*state, text), KG_EINVAL);
-	assert_memory_equal(kg_err_text(), "x.conf:4: ", 10);
+	assert_memory_equal(kg_err_text(), "x.conf:2: swarm.model", 21);
+}
+
+static void test_conf__a_long_key_is_unknown(void **state)
+{
+	char text[2048] = "[log]\nlevel";
+	size_t used = strlen(text);
+
+	memset(text + used, 'l', 1000);
+	strcat(text, " = warn\n");
+	refused(*state, text, "x.conf:2: ", "there is no setting");
+	memset(text, '[', 1000);
+	strcpy(text + 1000, "]\nlevel = warn\n");
+	refused(*state, text, "x.conf:2: ", "there is no setting");
 }
 
 static void test_conf__file_has_a_limit(void **state)
@@ -167,7 +182,7 @@ static void test_conf__cut_anywhere_it_reads_or_refuses(void **state)
 {
 	static const char whole[] =
 		"[log]\nlevel = warn\n[agent]\nlearn_tag = a\nlearn_hours = 2.5\n"
-		"learn_limit = 4 ; four\n# end\n";
+		"learn_limit = 4\n# end\n";
 
 	for (size_t cut = 0; cut < sizeof(whole); cut++) {
 		char *part = malloc(cut + 1);
@@ -257,7 +272,8 @@ int main(void)
 		WITH_CONF(test_conf__reads_a_file),
 		WITH_CONF(test_conf__bad_lines_are_named),
 		WITH_CONF(test_conf__ranges_end_where_the_table_says),
-		WITH_CONF(test_conf__lines_have_a_limit),
+		WITH_CONF(test_conf__a_line_may_be_as_long_as_its_value),
+		WITH_CONF(test_conf__a_long_key_is_unknown),
 		WITH_CONF(test_conf__file_has_a_limit),
 		WITH_CONF(test_conf__a_nul_byte_is_refused),
 		WITH_CONF(test_conf__cut_anywhere_it_reads_or_refuses),
