@@ -79,9 +79,6 @@ static kg_err prompt(char **out, int tty, const char *text)
 		return kg_fail_errno(errno, "terminal");
 	quiet = before;
 	quiet.c_lflag = (quiet.c_lflag & ~(tcflag_t)ECHO) | ECHONL;
-	err = kg_fs_write_all(tty, text, strlen(text));
-	if (err != KG_OK)
-		return err;
 	/* A signal waits for the end of the line, so that none leaves the terminal without echo. */
 	(void)sigemptyset(&signals);
 	(void)sigaddset(&signals, SIGINT);
@@ -91,7 +88,10 @@ static kg_err prompt(char **out, int tty, const char *text)
 	if (tcsetattr(tty, TCSAFLUSH, &quiet) != 0) {
 		err = kg_fail_errno(errno, "terminal");
 	} else {
-		err = line_read(out, tty, "terminal");
+		/* Asked after the flush, which drops what was typed before. */
+		err = kg_fs_write_all(tty, text, strlen(text));
+		if (err == KG_OK)
+			err = line_read(out, tty, "terminal");
 		(void)tcsetattr(tty, TCSAFLUSH, &before);
 	}
 	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
