@@ -161,13 +161,14 @@ KG_NODISCARD kg_err kg_model_tensor_floats(const kg_model *model, const kg_tenso
 /* What a model is to be written as. */
 typedef struct {
 	kg_strategy strategy;
-	const uint8_t *seed;        /* KG_SEED_SIZE, or NULL: the plain pairing */
+	const uint8_t *seed;        /* KG_SEED_SIZE, or NULL: the plain pairing; fairy only */
 	const uint8_t *base_digest; /* KG_DIGEST_SIZE_MODEL, or NULL */
 } kg_model_form;
 
-/* Writes a .fairy file atomically (temporary file, fsync, rename). Only a model in f32 or f16 can
- * be written in another form: KG_EINVAL otherwise; also for int4 and int2, which files do not
- * hold, and for values that are not finite. */
+/* Writes a .fairy file atomically (temporary file, fsync, rename). KG_EINVAL for a model that is
+ * already quantized (its base can be), for int4 and int2, which files do not hold, for fairy
+ * formats of a matrix with an odd side, and for values that are not finite or too great for a half.
+ */
 KG_NODISCARD kg_err kg_model_save(const kg_model *model, const char *path,
 				  const kg_model_form *form);
 
