@@ -261,11 +261,11 @@ kg_err kg_life_think(kg_life *life, const kg_think *order, const json_t *recalle
 	return KG_OK;
 }
 
-/* One candidate into `list`; KG_OK also for one that is left out. */
+/* One candidate into `list`. */
 static kg_err score_one(kg_life *life, const kg_score_order *order, size_t index,
 			const kg_buf *prompt, json_t *list)
 {
-	const char *id = NULL;
+	int64_t id = 0;
 	uint8_t *bytes = NULL;
 	size_t size = 0;
 	kg_err err = kg_score_order_at(order, index, &id, &bytes, &size);
@@ -276,11 +276,14 @@ static kg_err score_one(kg_life *life, const kg_score_order *order, size_t index
 	uint32_t judged = 0;
 	err = kg_mind_score(life->mind, &loglik, &judged, prompt->data, prompt->size, bytes, size);
 	free(bytes);
-	if (err != KG_OK) {
-		return err == KG_EFULL ? KG_OK : err;
+	if (err == KG_EFULL) {
+		loglik = KG_SCORE_UNREADABLE;
+		judged = (uint32_t)size;
+	} else if (err != KG_OK) {
+		return err;
 	}
-	json_t *score = json_pack("{s:s, s:f, s:I}", "id", id, "loglik", loglik, "bytes",
-				  (json_int_t)judged);
+	json_t *score = json_pack("{s:I, s:f, s:I}", "id", (json_int_t)id, "loglik", loglik,
+				  "bytes", (json_int_t)judged);
 	if (json_array_append_new(list, score) < 0) {
 		return kg_fail(KG_ENOMEM, "no memory for scores");
 	}

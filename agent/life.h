@@ -73,7 +73,8 @@ KG_NODISCARD kg_err kg_life_be_born(kg_life *life, int64_t now_ms, uint64_t *tic
 KG_NODISCARD kg_err kg_life_think(kg_life *life, const kg_think *order, const json_t *recalled,
 				  int64_t now_ms, int64_t (*clock_ms)(void), json_t **thought);
 
-/* The body of scores. A candidate that cannot be scored (too long) is left out. */
+/* The body of scores. A candidate that does not fit the context gets
+ * KG_SCORE_UNREADABLE. */
 KG_NODISCARD kg_err kg_life_score(kg_life *life, const json_t *body, json_t **scores);
 
 /* A round is settled: shares by the rule, records what was learned. `tickets` of the entries

@@ -101,12 +101,13 @@ kg_err kg_score_order_read(kg_score_order *out, const json_t *body)
 	return KG_OK;
 }
 
-kg_err kg_score_order_at(const kg_score_order *order, size_t index, const char **id,
-			 uint8_t **bytes, size_t *size)
+kg_err kg_score_order_at(const kg_score_order *order, size_t index, int64_t *id, uint8_t **bytes,
+			 size_t *size)
 {
 	const json_t *candidate = json_array_get(order->candidates, index);
-	const char *name = NULL, *text = NULL;
-	kg_err err = kg_json_get_text(&name, candidate, "id", KG_CANDIDATE_ID_SIZE - 1);
+	const char *text = NULL;
+	int64_t number = 0;
+	kg_err err = kg_json_get_i64(&number, candidate, "id", 0, UINT32_MAX);
 	if (err == KG_OK) {
 		err = kg_json_get_text(&text, candidate, "bytes_b64",
 				       kg_base64_size(KG_ENTRY_TEXT_MAX));
@@ -125,7 +126,7 @@ kg_err kg_score_order_at(const kg_score_order *order, size_t index, const char *
 		free(data);
 		return kg_fail(KG_ECORRUPT, "\"bytes_b64\" of a candidate is not base64");
 	}
-	*id = name;
+	*id = number;
 	*bytes = data;
 	*size = room;
 	return KG_OK;

@@ -27,7 +27,6 @@ enum {
 	KG_QUESTION_MAX = 64 << 10, /* bytes */
 	KG_CANDIDATES_MAX = 64,
 	KG_RECALLED_MAX = 10000,
-	KG_CANDIDATE_ID_SIZE = 64,
 	KG_MAX_TOKENS_MAX = 1 << 20,
 };
 
@@ -52,8 +51,11 @@ typedef struct {
 
 KG_NODISCARD kg_err kg_score_order_read(kg_score_order *out, const json_t *body);
 
-/* Candidate `index`: its id, borrowed, and its bytes, to be freed. */
-KG_NODISCARD kg_err kg_score_order_at(const kg_score_order *order, size_t index, const char **id,
+/* The log-likelihood of a candidate that cannot be read whole: the least that can be said. */
+#define KG_SCORE_UNREADABLE (-1e12)
+
+/* Candidate `index`: its id and its bytes, to be freed. */
+KG_NODISCARD kg_err kg_score_order_at(const kg_score_order *order, size_t index, int64_t *id,
 				      uint8_t **bytes, size_t *size);
 
 /* settle */
