@@ -1,0 +1,77 @@
+#!/bin/sh
+# shellcheck disable=SC1091,SC2154 # lib.sh is read at run time and sets kg and here
+# model: files imported, described, quantized; ids of texts. What computes is tested elsewhere.
+. "$(dirname "$0")/lib.sh"
+
+# A checkpoint of 196 bytes and its tokenizer of three pieces, out of one seed of the fuzzer.
+seed=$KG_SOURCE_DIR/tests/fuzz/corpus/llama2c/tied
+tail -c +5 "$seed" | head -c 196 >"$here/m.bin"
+tail -c +201 "$seed" >"$here/t.bin"
+
+expect 100 model
+expect 100 model nonsense
+expect 100 model import "$here/m.bin" -o "$here/m.fairy"
+expect 100 model import "$here/m.bin" --tokenizer "$here/t.bin"
+expect 100 model import "$here/m.bin" --tokenizer "$here/t.bin" -o "$here/m.fairy" --format int8
+expect 100 model info --strategy fairy2 "$here/m.fairy"
+expect 0 model import "$here/m.bin" --tokenizer "$here/t.bin" -o "$here/m.fairy"
+expect 0 model info "$here/m.fairy"
+out "format           f32"
+expect 0 model info "$here/m.fairy" --json
+json
+for key in architecture parameters format bits_per_weight file_bytes digest vocabulary context genome; do
+	out "\"$key\":"
+done
+base=$(sed -n 's/.*"digest": "\([0-9a-f]*\)".*/\1/p' "$here/out")
+[ ${#base} -eq 64 ] || complain "the digest has ${#base} digits"
+
+# The same genome is the same file; another seed is another.
+for strategy in int8 fairy1 fairy2 fairyx3; do
+	expect 0 model quantize "$here/m.fairy" --strategy "$strategy" --seed a -o "$here/q.fairy"
+	expect 0 model info "$here/q.fairy" --json
+	json
+	out "\"base_digest\": \"$base\""
+done
+expect 0 model quantize "$here/m.fairy" --strategy fairy2 --seed a -o "$here/a.fairy"
+expect 0 model quantize "$here/m.fairy" --strategy fairy2 --seed a -o "$here/b.fairy"
+expect 0 model quantize "$here/m.fairy" --strategy fairy2 --seed b -o "$here/c.fairy"
+cmp -s "$here/a.fairy" "$here/b.fairy" || complain "one genome, two files"
+! cmp -s "$here/a.fairy" "$here/c.fairy" || complain "two seeds, one file"
+
+# What cannot be done is said in a line, and nothing is written or lost.
+cp "$here/m.fairy" "$here/copy"
+expect 111 model quantize "$here/m.fairy" --strategy fairy2 -o "$here/m.fairy"
+err "would overwrite its own source"
+ln "$here/m.fairy" "$here/link"
+expect 111 model quantize "$here/m.fairy" --strategy fairy2 -o "$here/link"
+expect 111 model import "$here/m.bin" --tokenizer "$here/t.bin" -o "$here/m.bin"
+cmp -s "$here/m.fairy" "$here/copy" || complain "the source was changed"
+expect 111 model quantize "$here/m.fairy" --strategy int4 -o "$here/new.fairy"
+expect 111 model quantize "$here/a.fairy" --strategy fairy2 -o "$here/new.fairy"
+err "already quantized"
+expect 100 model quantize "$here/m.fairy" --strategy fairy9 -o "$here/new.fairy"
+expect 111 model import "$here/m.bin" --tokenizer "$here/m.bin" -o "$here/new.fairy"
+err "tokenizer file"
+expect 111 model import "$here/t.bin" --tokenizer "$here/t.bin" -o "$here/new.fairy"
+err "llama2.c file"
+expect 111 model import "$here/m.fairy" --tokenizer "$here/t.bin" -o "$here/new.fairy"
+head -c 2000 "$here/m.fairy" >"$here/cut.fairy"
+expect 111 model info "$here/cut.fairy"
+err "cut off"
+expect 111 model info "$here/none.fairy"
+expect 111 model info "$here"
+[ ! -e "$here/new.fairy" ] || complain "a failed command left a file"
+
+# Ids: no piece of this vocabulary is text, so every byte is unknown, the prefixed space too.
+expect 0 model tokenize "$here/m.fairy" ab
+[ "$(cat "$here/out")" = "1 0 0 0" ] || complain "ids of ab"
+expect 0 model tokenize "$here/m.fairy" --no-bos ab
+[ "$(cat "$here/out")" = "0 0 0" ] || complain "ids of ab without bos"
+[ "$(printf ab | "$kg" model tokenize "$here/m.fairy")" = "1 0 0 0" ] || complain "ids of stdin"
+expect 0 model tokenize "$here/m.fairy" --decode "1 0 2"
+[ "$(cat "$here/out")" = "<unk>" ] || complain "text of ids"
+expect 111 model tokenize "$here/m.fairy" --decode "1 3"
+expect 111 model tokenize "$here/m.fairy" --decode "1 x"
+expect 100 model tokenize
+
+finish
