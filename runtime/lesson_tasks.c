@@ -351,13 +351,12 @@ static const kg_lesson_form letter_forms[] = {
  * at the other end. The key is the row alone. */
 static void draw_row(kg_lesson_draft *draft, kg_rng *rng)
 {
-	const kg_wordlist *list = below(rng, 2) == 0 ? &kg_lesson_colours : &kg_lesson_animals;
-	uint32_t len = between(rng, 3, 6);
-	const char *word[6];
+	uint32_t len = between(rng, 3, 5);
+	const char *word[5];
 
 	draft->variant = below(rng, 3);
 	for (uint32_t i = 0; i < len; i++) {
-		word[i] = kg_wordlist_pick(list, rng);
+		word[i] = kg_wordlist_pick(&kg_lesson_colours, rng);
 		ADD(draft->slot[0], word[i], " ");
 	}
 	for (uint32_t i = 0; i < len; i++) {
@@ -429,67 +428,67 @@ const kg_lesson_kind kg_lesson_kinds[] = {
 	{{.name = "add",
 	  .about = "the sum of two numbers of two digits; unordered pairs are held out",
 	  WORDINGS(add_forms),
-	  .share = 1.0F},
+	  .share = 3.2F},
 	 .draw = draw_add,
 	 FORMS(add_forms)},
 	{{.name = "compare",
 	  .about = "the larger or smaller of two numbers 1-99; unordered pairs are held out",
 	  WORDINGS(compare_forms),
-	  .share = 1.6F},
+	  .share = 1.2F},
 	 .draw = draw_compare,
 	 FORMS(compare_forms)},
 	{{.name = "opposite",
 	  .about = "the opposite of a word (table); word with name and object is held out",
 	  WORDINGS(opposite_forms),
-	  .share = 0.6F},
+	  .share = 0.5F},
 	 .draw = draw_opposite,
 	 FORMS(opposite_forms)},
 	{{.name = "sequence",
 	  .about = "the next day, month or letter (table); items with name are held out",
 	  WORDINGS(sequence_forms),
-	  .share = 1.0F},
+	  .share = 0.4F},
 	 .draw = draw_sequence,
 	 FORMS(sequence_forms)},
 	{{.name = "steps",
 	  .about = "the next number in even steps; last number with step is held out",
 	  WORDINGS(steps_forms),
-	  .share = 1.8F},
+	  .share = 1.0F},
 	 .draw = draw_steps,
 	 FORMS(steps_forms)},
 	{{.name = "reverse",
 	  .about = "a word of 3 to 5 letters backwards; words are held out",
 	  WORDINGS(reverse_forms),
-	  .share = 1.0F},
+	  .share = 1.8F},
 	 .draw = draw_reverse,
 	 FORMS(reverse_forms)},
 	{{.name = "colour",
 	  .about = "what two colours make (table); pair with name and object is held out",
 	  WORDINGS(colour_forms),
-	  .share = 0.6F},
+	  .share = 0.4F},
 	 .draw = draw_colour,
 	 FORMS(colour_forms)},
 	{{.name = "who",
 	  .about = "who has what, told in two facts; pairs of facts are held out",
 	  WORDINGS(who_forms),
-	  .share = 1.5F},
+	  .share = 1.0F},
 	 .draw = draw_who,
 	 FORMS(who_forms)},
 	{{.name = "letter",
 	  .about = "the first or last letter of a word; words are held out",
 	  WORDINGS(letter_forms),
-	  .share = 0.6F},
+	  .share = 0.4F},
 	 .draw = draw_letter,
 	 FORMS(letter_forms)},
 	{{.name = "row",
-	  .about = "a row of 3 to 6 words mirrored or shifted round; rows are held out",
+	  .about = "a row of 3 to 5 colours mirrored or shifted round; rows are held out",
 	  WORDINGS(row_forms),
-	  .share = 1.2F},
+	  .share = 2.6F},
 	 .draw = draw_row,
 	 FORMS(row_forms)},
 	{{.name = "after",
 	  .about = "the number after or before one (table); number with name is held out",
 	  WORDINGS(after_forms),
-	  .share = 1.0F},
+	  .share = 0.4F},
 	 .draw = draw_after,
 	 FORMS(after_forms)},
 };

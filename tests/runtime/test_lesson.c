@@ -320,9 +320,7 @@ static void solve_row(solution *s, const tokens *t)
 
 	assert_int_equal(mirror + left + has(t, "right"), 1);
 	only(&row, t, &kg_lesson_colours);
-	if (row.count == 0)
-		only(&row, t, &kg_lesson_animals);
-	assert_in_range(row.count, 3, 6);
+	assert_in_range(row.count, 3, 5);
 	for (uint32_t i = 0; i < row.count; i++)
 		key_add(s, row.at[i]);
 	if (mirror) {
