@@ -453,9 +453,17 @@ const kg_command kg_cmd_model = {
 		"      S is int8, fairy1, fairy2 or fairy3; without a seed the plain pairing\n"
 		"  tokenize F [--decode] [--no-bos] [TEXT]\n"
 		"      ids of a text, or with --decode the text of ids; - or none: standard input\n"
-		"  generate F PROMPT [-n N] [--temperature T] [--top-k K] [--top-p P] [--seed S]\n"
-		"      goes on from a text\n"
-		"  eval F --text T [--windows N] | --lessons [--seed S] [--count N]\n"
-		"      how well a model predicts a text, or answers lessons\n",
+		"  generate [F] PROMPT [-n N] [--temperature T] [--top-k K] [--top-p P] [--seed "
+		"S]\n"
+		"      goes on from a text by N new tokens (256) or to the end; greedy unless T > "
+		"0;\n"
+		"      without F, or with \"nursery\", the embedded model; PROMPT -: standard "
+		"input\n"
+		"  eval [F] --text T [--windows N] | --lessons [--seed S] [--count N]\n"
+		"       [--wording trained|unseen|both] [--json]\n"
+		"      how well a model predicts a text, or answers lessons (N per task and "
+		"wording)\n"
+		"  both: --strategy S --agent-seed LABEL\n"
+		"      as the agent of that genome; a seed alone means fairy2\n",
 	.run = run,
 };

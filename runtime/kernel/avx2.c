@@ -127,6 +127,11 @@ static inline __m256 floats(const int8_t *v)
 		_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)v)));
 }
 
+static inline __m256 add_scaled(__m256 sum, float p, const int8_t *v)
+{
+	return _mm256_add_ps(sum, _mm256_mul_ps(_mm256_set1_ps(p), floats(v)));
+}
+
 static void mix_i8(float *y, const int8_t *v, const float *p, uint32_t count, uint32_t width)
 {
 	uint32_t whole = count - count % PARTS;
@@ -139,12 +144,14 @@ static void mix_i8(float *y, const int8_t *v, const float *p, uint32_t count, ui
 			part[k] = _mm256_setzero_ps();
 		for (uint32_t t = 0; t < whole; t += PARTS)
 			for (uint32_t k = 0; k < PARTS; k++, row += width)
-				part[k] = _mm256_add_ps(
-					part[k],
-					_mm256_mul_ps(_mm256_set1_ps(p[t + k]), floats(row)));
-		for (uint32_t k = 0; k < count - whole; k++, row += width)
-			part[k] = _mm256_add_ps(
-				part[k], _mm256_mul_ps(_mm256_set1_ps(p[whole + k]), floats(row)));
+				part[k] = add_scaled(part[k], p[t + k], row);
+		/* One by one: an index that varies would move all four sums to the stack. */
+		if (whole < count)
+			part[0] = add_scaled(part[0], p[whole], row);
+		if (whole + 1 < count)
+			part[1] = add_scaled(part[1], p[whole + 1], row + width);
+		if (whole + 2 < count)
+			part[2] = add_scaled(part[2], p[whole + 2], row + 2 * (size_t)width);
 		_mm256_storeu_ps(y + at, _mm256_add_ps(_mm256_add_ps(part[0], part[1]),
 						       _mm256_add_ps(part[2], part[3])));
 	}

@@ -63,9 +63,10 @@ static void tile_i8(int32_t *y, const int8_t *line, const int8_t *x, uint32_t ti
 				dot(&part[k], _mm512_xor_si512(_mm512_loadu_si512(line), flip),
 				    four(v + KG_TILE_COLS * k));
 			}
-		for (uint32_t k = 0; k < quads - whole; k++, line += KG_LINE_SIZE)
-			dot(&part[k], _mm512_xor_si512(_mm512_loadu_si512(line), flip),
-			    four(v + KG_TILE_COLS * k));
+		/* Always the same sum: an index that varies would move all four to the stack. */
+		for (uint32_t quad = whole; quad < quads; quad++, line += KG_LINE_SIZE)
+			dot(&part[0], _mm512_xor_si512(_mm512_loadu_si512(line), flip),
+			    four(x + (size_t)quad * KG_TILE_COLS));
 		_mm512_storeu_si512(y, _mm512_add_epi32(_mm512_add_epi32(part[0], part[1]),
 							_mm512_add_epi32(part[2], part[3])));
 	}
@@ -140,8 +141,12 @@ static void mix_i8(float *y, const int8_t *v, const float *p, uint32_t count, ui
 		for (uint32_t t = 0; t < whole; t += PARTS)
 			for (uint32_t k = 0; k < PARTS; k++, row += width)
 				part[k] = add_scaled(part[k], p[t + k], row);
-		for (uint32_t k = 0; k < count - whole; k++, row += width)
-			part[k] = add_scaled(part[k], p[whole + k], row);
+		if (whole < count)
+			part[0] = add_scaled(part[0], p[whole], row);
+		if (whole + 1 < count)
+			part[1] = add_scaled(part[1], p[whole + 1], row + width);
+		if (whole + 2 < count)
+			part[2] = add_scaled(part[2], p[whole + 2], row + 2 * (size_t)width);
 		_mm512_storeu_ps(y + at, _mm512_add_ps(_mm512_add_ps(part[0], part[1]),
 						       _mm512_add_ps(part[2], part[3])));
 	}

@@ -70,6 +70,28 @@ static void test_document__ends_at_separator_lines_and_is_trimmed(void **state)
 			 (const char *const[]){"a <|endoftext|>\n<|endoftext|> b", NULL});
 }
 
+static void test_document__of_every_cut_text_stays_inside(void **state)
+{
+	static const char text[] = "\n<|endoftext|>\r\n a\r\n<|endoftext|>\n<|endoftext|> \nb\n";
+
+	(void)state;
+	for (size_t size = 0; size < sizeof(text); size++) {
+		char *cut = malloc(size + 1);
+		kg_document_reader reader;
+		const char *document;
+		size_t length;
+
+		/* At the end of the block, so that a read beyond is seen by the sanitizer. */
+		memcpy(cut + 1, text, size);
+		kg_document_init(&reader, cut + 1, size);
+		while (kg_document_next(&reader, &document, &length)) {
+			assert_true(document > cut && document + length <= cut + 1 + size);
+			assert_true(length > 0 && memchr(" \r\n", document[0], 3) == NULL);
+		}
+		free(cut);
+	}
+}
+
 static void test_stream__puts_bos_before_each_document(void **state)
 {
 	const uint32_t want[] = {BOS, 3 + 'a', 3 + 'b', BOS, 3 + 'c'};
@@ -339,6 +361,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_document__ends_at_separator_lines_and_is_trimmed),
+		cmocka_unit_test(test_document__of_every_cut_text_stays_inside),
 		cmocka_unit_test(test_stream__puts_bos_before_each_document),
 		cmocka_unit_test(test_text__scores_each_token_once_in_whole_windows),
 		cmocka_unit_test(test_text__agrees_with_itself_and_can_be_stopped),
