@@ -41,6 +41,7 @@ enum {
 	CHECKPOINT_MS = 30000,
 	PUBLISH_MS = 20000,
 	DROPS_MS = 60000,
+	PATIENCE_MS = 5000, /* between words to clients that wait */
 	QUEUE_MAX = 64,
 	WHY_SIZE = 256
 };
@@ -107,6 +108,7 @@ typedef struct {
 	int64_t beat_ms;
 	int64_t checkpoint_ms;
 	int64_t drops_ms;
+	int64_t waited_ms; /* when clients were last told to wait */
 	uint64_t drops;
 	double ready_seconds;
 	bool was_ready;
@@ -308,6 +310,8 @@ static void reap(orchestrator *o)
 
 /* ---- rounds ---- */
 
+static const char *const stages[] = {"thinking", "scoring", "publishing"};
+
 static void answer(orchestrator *o, const kg_message *client, kg_message_kind kind, json_t *body)
 {
 	/* A client that went away does not matter to anybody. */
@@ -320,9 +324,10 @@ static void refuse(orchestrator *o, const kg_message *client, kg_err code)
 	answer(o, client, KG_MESSAGE_FAILED, kg_message_failure(code));
 }
 
-static void progress(orchestrator *o, const char *stage, size_t done, size_t of)
+static void progress(orchestrator *o, const kg_message *client, const char *stage, size_t done,
+		     size_t of)
 {
-	answer(o, &o->current.inquiry.client, KG_MESSAGE_PROGRESS,
+	answer(o, client, KG_MESSAGE_PROGRESS,
 	       json_pack("{s:s, s:I, s:I}", "stage", stage, "done", (json_int_t)done, "of",
 			 (json_int_t)of));
 }
@@ -415,7 +420,6 @@ static void round_close(orchestrator *o)
 /* Brings client and agents up to what the round has come to. */
 static void round_follow(orchestrator *o)
 {
-	static const char *const stages[] = {"thinking", "scoring", "publishing"};
 	open_round *c = &o->current;
 	size_t done, of;
 
@@ -433,8 +437,24 @@ static void round_follow(orchestrator *o)
 	}
 	kg_round_progress(c->round, &done, &of);
 	if (done != c->done || done == 0)
-		progress(o, stages[c->stage], done, of);
+		progress(o, &c->inquiry.client, stages[c->stage], done, of);
 	c->done = done;
+}
+
+/* Clients take silence for death: a word to each that waits. */
+static void reassure(orchestrator *o, int64_t now)
+{
+	size_t done, of;
+
+	if (now - o->waited_ms < PATIENCE_MS)
+		return;
+	o->waited_ms = now;
+	if (o->current.open) {
+		kg_round_progress(o->current.round, &done, &of);
+		progress(o, &o->current.inquiry.client, stages[o->current.stage], done, of);
+	}
+	for (size_t i = 0; i < o->queued; i++)
+		progress(o, &o->queue[i].client, "waiting", i, o->queued);
 }
 
 static void round_lose(orchestrator *o, unsigned agent, const char *why)
@@ -983,6 +1003,7 @@ static void timers(orchestrator *o)
 		kg_round_expire(o->current.round);
 		round_follow(o);
 	}
+	reassure(o, now);
 	if (drops->count != o->drops && now - o->drops_ms >= DROPS_MS) {
 		char why[256];
 
