@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/* remember: one more entry in the collective memory, signed by the operator or as an agent. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/hex.h"
+#include "base/json.h"
+#include "cli/passphrase.h"
+#include "cli/reading.h"
+#include "cli/writing.h"
+
+extern const kg_command kg_cmd_remember;
+
+typedef struct {
+	const char *type;
+	const char *message;
+	const char *tags;
+	const char *references;
+	const char *as;
+	bool has_confidence;
+	double confidence;
+	bool has_level;
+	double level;
+	bool json;
+} options;
+
+static int parse(options *o, int argc, char **argv)
+{
+	static const struct option known[] = {{"memory-type", required_argument, NULL, 't'},
+					      {"message", required_argument, NULL, 'm'},
+					      {"tags", required_argument, NULL, 'g'},
+					      {"confidence", required_argument, NULL, 'c'},
+					      {"consciousness-level", required_argument, NULL, 'l'},
+					      {"references", required_argument, NULL, 'r'},
+					      {"as", required_argument, NULL, 'a'},
+					      {"json", no_argument, NULL, 'j'},
+					      {NULL, 0, NULL, 0}};
+	kg_err err = KG_OK;
+	int letter;
+
+	*o = (options){0};
+	opterr = 0;
+	while ((letter = getopt_long(argc, argv, "t:m:", known, NULL)) != -1 && err == KG_OK) {
+		if (letter == 't') {
+			o->type = optarg;
+		} else if (letter == 'm') {
+			o->message = optarg;
+		} else if (letter == 'g') {
+			o->tags = optarg;
+		} else if (letter == 'r') {
+			o->references = optarg;
+		} else if (letter == 'a') {
+			o->as = optarg;
+		} else if (letter == 'j') {
+			o->json = true;
+		} else if (letter == 'c') {
+			o->has_confidence = true;
+			err = kg_cli_double(&o->confidence, "--confidence", optarg, 0, 1);
+		} else if (letter == 'l') {
+			o->has_level = true;
+			err = kg_cli_double(&o->level, "--consciousness-level", optarg, 0, 1);
+		} else {
+			return kg_cli_usage(&kg_cmd_remember,
+					    "unknown option, or one without its value");
+		}
+	}
+	if (err != KG_OK)
+		return kg_cli_usage(&kg_cmd_remember, "%s", kg_err_text());
+	if (optind != argc)
+		return kg_cli_usage(&kg_cmd_remember, "what is '%s'?", argv[optind]);
+	if (o->type == NULL || o->message == NULL)
+		return kg_cli_usage(&kg_cmd_remember, "--memory-type and --message are needed");
+	return KG_EXIT_YES;
+}
+
+/* The types that a person or an agent says; the others have rules of their own. */
+static kg_err parse_type(kg_entry_type *type, const char *name)
+{
+	kg_err err = kg_entry_type_parse(type, name);
+
+	if (err != KG_OK)
+		return err;
+	if (*type == KG_ENTRY_BIRTH || *type == KG_ENTRY_LINEAGE || *type == KG_ENTRY_CHECKPOINT ||
+	    *type == KG_ENTRY_REVOCATION)
+		return kg_fail(KG_EINVAL, "a %s is not remembered by hand", name);
+	return KG_OK;
+}
+
+static kg_err set_message(kg_entry *entry, const char *message)
+{
+	char *text = NULL;
+	kg_err err;
+
+	if (strcmp(message, "-") != 0)
+		return kg_entry_set_text(entry, message, strlen(message));
+	err = kg_cli_stdin(&text, KG_ENTRY_TEXT_MAX);
+	if (err == KG_OK)
+		err = kg_entry_set_text(entry, text, strlen(text));
+	free(text);
+	return err;
+}
+
+/* What can be judged without the memory: the rest of a wrong usage. */
+static kg_err fill(kg_entry *entry, const options *o)
+{
+	kg_err err = parse_type(&entry->type, o->type);
+
+	if (err == KG_OK)
+		err = set_message(entry, o->message);
+	if (err == KG_OK && entry->text.size == 0)
+		err = kg_fail(KG_EINVAL, "--message is empty");
+	if (err == KG_OK && o->tags != NULL)
+		err = kg_entry_add_tags(entry, o->tags);
+	if (o->has_confidence)
+		kg_entry_set_confidence(entry, o->confidence);
+	if (o->has_level)
+		kg_entry_set_level(entry, o->level);
+	return err;
+}
+
+static kg_err add_reference(kg_entry *entry, const kg_cli *cli, const char *text)
+{
+	kg_reading reading;
+	kg_entry_proof proof;
+	kg_entry_id id;
+	kg_pubkey agent;
+	uint64_t sequence;
+	kg_err err;
+
+	/* A whole id may be one of another swarm. */
+	if (strlen(text) == 2 * KG_HASH_SIZE && kg_entry_id_parse(&id, text) == KG_OK)
+		return kg_entry_add_reference(entry, &id);
+	err = kg_reading_open(&reading, cli);
+	if (err != KG_OK)
+		return err;
+	err = kg_index_find(reading.index, &proof, &agent, &sequence, text);
+	kg_reading_close(&reading);
+	return err == KG_OK ? kg_entry_add_reference(entry, &proof.id) : err;
+}
+
+static kg_err add_references(kg_entry *entry, const kg_cli *cli, const char *list)
+{
+	kg_err err = KG_OK;
+
+	while (err == KG_OK && *list != '\0') {
+		char text[2 * KG_HASH_SIZE + 1];
+		size_t length = strcspn(list, ",");
+
+		if (length == 0 || length >= sizeof(text))
+			return kg_fail(KG_EINVAL, "--references: \"%.80s\" is no list of ids",
+				       list);
+		memcpy(text, list, length);
+		text[length] = '\0';
+		err = add_reference(entry, cli, text);
+		list += length + (list[length] == ',' ? 1 : 0);
+	}
+	return err;
+}
+
+static kg_err say(kg_receipt *receipt, kg_entry *entry, const kg_cli *cli, const options *o)
+{
+	kg_writing *writing = NULL;
+	kg_swarm *swarm = NULL;
+	kg_key *agent = NULL;
+	kg_err closed;
+	kg_err err = kg_passphrase_open_swarm(&swarm, cli);
+
+	if (err == KG_OK && o->as != NULL)
+		err = kg_swarm_agent_key(swarm, o->as, &agent);
+	if (err == KG_OK)
+		err = kg_writing_open(&writing, cli, swarm);
+	if (err == KG_OK)
+		err = kg_writing_say(writing, receipt, entry,
+				     agent != NULL ? agent : kg_swarm_operator_key(swarm),
+				     agent != NULL ? o->as : "operator");
+	closed = kg_writing_close(writing);
+	kg_key_free(agent);
+	kg_swarm_free(swarm);
+	return err == KG_OK ? closed : err;
+}
+
+static void print_receipt(const kg_receipt *r, const kg_entry *entry, bool json)
+{
+	char id[KG_HASH_TEXT_SIZE];
+	char commit[KG_COMMIT_TEXT_SIZE];
+	char agent[KG_PUBKEY_TEXT_SIZE];
+	char time[KG_TIME_TEXT_SIZE];
+
+	kg_entry_id_format(id, &r->id);
+	kg_commit_format(commit, &r->commit);
+	kg_pubkey_format(agent, &r->agent);
+	kg_clock_format(time, r->time_ms);
+	if (json) {
+		json_t *document =
+			json_pack("{s:s, s:s, s:s, s:I, s:s}", "id", id, "commit", commit, "agent",
+				  agent, "sequence", (json_int_t)r->sequence, "time", time);
+
+		kg_json_print(document, false);
+		json_decref(document);
+		return;
+	}
+	printf("%s\n%s #%llu, commit %.12s, %s\n", id, entry->agent_name,
+	       (unsigned long long)r->sequence, commit, time);
+}
+
+static int run(kg_cli *cli, int argc, char **argv)
+{
+	kg_receipt receipt;
+	kg_entry entry;
+	options o;
+	int code = parse(&o, argc, argv);
+	kg_err err;
+
+	if (code != KG_EXIT_YES)
+		return code;
+	kg_entry_init(&entry, KG_ENTRY_OBSERVATION);
+	err = fill(&entry, &o);
+	if (err != KG_OK) {
+		code = err == KG_EINVAL || err == KG_EFULL
+			       ? kg_cli_usage(&kg_cmd_remember, "%s", kg_err_text())
+			       : kg_cli_trouble("remember");
+		kg_entry_release(&entry);
+		return code;
+	}
+	if (o.references != NULL)
+		err = add_references(&entry, cli, o.references);
+	if (err == KG_OK)
+		err = say(&receipt, &entry, cli, &o);
+	if (err == KG_OK)
+		print_receipt(&receipt, &entry, o.json);
+	kg_entry_release(&entry);
+	return err == KG_OK ? KG_EXIT_YES : kg_cli_trouble("remember");
+}
+
+const kg_command kg_cmd_remember = {
+	.name = "remember",
+	.usage = "--memory-type T --message M [--tags a,b] [--confidence F]\n"
+		 "       [--consciousness-level F] [--references id,…] [--as AGENT] [--json]",
+	.about = "sign and append an entry to the collective memory",
+	.help = "T is insight, observation, learning, reflection, question, trace or heartbeat; M "
+		"is\n"
+		"the text, or - to read it from standard input. The operator's key signs, or with "
+		"--as\n"
+		"the key of that agent. Works with and without a running swarm; when the command "
+		"ends\n"
+		"with 0, the entry is on disk.",
+	.run = run,
+};

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/reading.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/hex.h"
+#include "identity/keyring.h"
+#include "memory/chain.h"
+#include "memory/journal.h"
+#include "memory/memory.h"
+
+enum { SHORT_TEXT = 200 /* bytes */ };
+
+/* A keeper that was killed may have left entries in the journal alone. When nobody else writes they
+ * are carried over before anything is read; when that is not possible they are still safe there. */
+static void recover(const kg_cli *cli, const kg_pubkey *swarm)
+{
+	char path[KG_PATH_SIZE];
+	struct stat st;
+	kg_memory *memory = NULL;
+
+	if (kg_path(path, "%s/journal/journal", cli->state_dir) != KG_OK || stat(path, &st) != 0 ||
+	    st.st_size <= KG_JOURNAL_HEADER_SIZE)
+		return;
+	if (kg_memory_open(&memory, cli->state_dir, swarm, NULL, NULL) != KG_OK)
+		return;
+	if (kg_memory_settle(memory) != KG_OK)
+		(void)fprintf(stderr, "kindergarten: journal: ignoring: %s\n", kg_err_text());
+	kg_memory_free(memory);
+}
+
+static kg_err open_index(kg_reading *r, const kg_cli *cli)
+{
+	char path[KG_PATH_SIZE];
+	kg_err err = kg_path(path, "%s/index.sqlite", cli->state_dir);
+
+	if (err == KG_OK)
+		err = kg_index_open(&r->index, path, false);
+	if (err == KG_OK)
+		return KG_OK;
+	r->index = NULL;
+	err = kg_index_open(&r->index, NULL, true);
+	return err == KG_OK ? kg_chain_fill_index(&r->admit, r->store, r->index, true) : err;
+}
+
+kg_err kg_reading_open(kg_reading *out, const kg_cli *cli)
+{
+	kg_keyring_public public;
+	kg_reading r = {0};
+	kg_err err = kg_keyring_read_public(&public, cli->state_dir);
+
+	if (err != KG_OK)
+		return err;
+	r.swarm = public.swarm;
+	recover(cli, &r.swarm);
+	err = kg_store_open(&r.store, cli->state_dir);
+	if (err == KG_ENOTFOUND)
+		return kg_fail(KG_ENOTFOUND, "nothing has been remembered in %s", cli->state_dir);
+	if (err == KG_OK)
+		err = kg_admit_init(&r.admit, &r.swarm, 0);
+	if (err == KG_OK) {
+		err = kg_chain_load(&r.admit, r.store);
+		r.believed = err == KG_OK;
+		if (err == KG_ECORRUPT)
+			err = KG_OK;
+	}
+	if (err == KG_OK)
+		err = open_index(&r, cli);
+	if (err != KG_OK) {
+		kg_reading_close(&r);
+		return err;
+	}
+	*out = r;
+	return KG_OK;
+}
+
+void kg_reading_close(kg_reading *reading)
+{
+	kg_index_free(reading->index);
+	kg_admit_release(&reading->admit);
+	kg_store_free(reading->store);
+	memset(reading, 0, sizeof(*reading));
+}
+
+kg_err kg_reading_agent(const kg_reading *reading, kg_pubkey *agent, const char *text)
+{
+	const kg_admit_chain *found = NULL;
+	size_t length = strlen(text);
+	bool is_prefix = length >= 6 && length <= 2 * KG_PUBKEY_SIZE && kg_hex_is(text, length);
+
+	for (size_t i = 0; i < reading->admit.count; i++) {
+		if (strcmp(reading->admit.chains[i].name, text) == 0) {
+			*agent = reading->admit.chains[i].agent;
+			return KG_OK;
+		}
+	}
+	for (size_t i = 0; is_prefix && i < reading->admit.count; i++) {
+		char hex[KG_PUBKEY_TEXT_SIZE];
+
+		kg_pubkey_format(hex, &reading->admit.chains[i].agent);
+		if (strncmp(hex, text, length) != 0)
+			continue;
+		if (found != NULL)
+			return kg_fail(KG_ECONFLICT, "several keys begin with %s", text);
+		found = &reading->admit.chains[i];
+	}
+	if (found == NULL)
+		return kg_fail(KG_ENOTFOUND, "no agent \"%.80s\"", text);
+	*agent = found->agent;
+	return KG_OK;
+}
+
+kg_err kg_reading_commit(const kg_reading *reading, kg_commit *commit, const char *text)
+{
+	kg_entry_proof proof;
+	kg_pubkey agent;
+	uint64_t sequence;
+	size_t length = strlen(text);
+	kg_err err;
+
+	if (length < 6 || length > 2 * KG_HASH_SIZE || !kg_hex_is(text, length))
+		return kg_fail(KG_ENOTFOUND, "\"%.80s\" is not 6 to 64 hex digits of an entry",
+			       text);
+	err = kg_index_find(reading->index, &proof, &agent, &sequence, text);
+	if (err == KG_OK) {
+		*commit = proof.commit;
+		return KG_OK;
+	}
+	/* Git knows commits that the index does not. */
+	if (err == KG_ENOTFOUND && length <= 2 * KG_COMMIT_SIZE &&
+	    kg_store_find(reading->store, commit, text) == KG_OK)
+		return KG_OK;
+	return err == KG_ENOTFOUND ? kg_fail(KG_ENOTFOUND, "no entry %s", text) : err;
+}
+
+static void print_text(const kg_entry *e, bool whole)
+{
+	const char *text = e->text.size > 0 ? (const char *)e->text.data : "";
+	size_t left = e->text.size;
+	bool cut = false;
+
+	if (!whole && left > SHORT_TEXT) {
+		left = SHORT_TEXT;
+		while (left > 0 && ((uint8_t)text[left] & 0xc0) == 0x80)
+			left--;
+		cut = true;
+	}
+	while (left > 0) {
+		const char *end = memchr(text, '\n', left);
+		size_t line = end != NULL ? (size_t)(end - text) : left;
+
+		printf("    %.*s%s\n", (int)line, text, cut && line == left ? "…" : "");
+		line += end != NULL ? 1 : 0;
+		text += line;
+		left -= line;
+	}
+}
+
+void kg_reading_print(const kg_cli *cli, const kg_entry *e, const kg_entry_proof *proof,
+		      bool verified, bool whole)
+{
+	const char *bold = cli->colour ? "\033[1m" : "";
+	const char *red = cli->colour ? "\033[31m" : "";
+	const char *plain = cli->colour ? "\033[0m" : "";
+	char time[KG_TIME_TEXT_SIZE];
+	char id[KG_HASH_TEXT_SIZE];
+
+	kg_clock_format(time, e->time_ms);
+	kg_entry_id_format(id, &proof->id);
+	printf("%.12s  %s  %s%s%s #%llu  %s%s%s%s", id, time, bold, e->agent_name, plain,
+	       (unsigned long long)e->sequence, kg_entry_type_name(e->type), red,
+	       verified ? "" : "  NOT VERIFIED", plain);
+	for (size_t i = 0; i < e->tag_count; i++)
+		printf("%s%s", i == 0 ? "  [" : " ", e->tags[i]);
+	printf("%s", e->tag_count > 0 ? "]" : "");
+	if (e->has_confidence)
+		printf("  confidence %.2f", e->confidence);
+	if (e->has_level)
+		printf("  consciousness %.2f", e->level);
+	printf("\n");
+	print_text(e, whole);
+}

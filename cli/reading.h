@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * reading – the collective memory for commands that only read: git, index and who is a member.
+ *
+ * Reads beside a running keeper. An index that is missing or of no use is made anew in memory.
+ */
+#ifndef KG_CLI_READING_H
+#define KG_CLI_READING_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "cli/command.h"
+#include "memory/admit.h"
+#include "memory/entry.h"
+#include "memory/index.h"
+#include "memory/store.h"
+
+typedef struct {
+	kg_pubkey swarm;
+	kg_store *store;
+	kg_index *index;
+	kg_admit admit; /* members and heads, as far as they can be believed */
+	bool believed;  /* the swarm's own chain is good, so that admit is complete */
+} kg_reading;
+
+/* KG_ENOTFOUND when there is no memory here. */
+KG_NODISCARD kg_err kg_reading_open(kg_reading *out, const kg_cli *cli);
+void kg_reading_close(kg_reading *reading);
+
+/* An agent by name, key, or six or more first digits of its key. KG_ENOTFOUND, KG_ECONFLICT. */
+KG_NODISCARD kg_err kg_reading_agent(const kg_reading *reading, kg_pubkey *agent, const char *text);
+
+/* An entry by id or commit, or six or more first digits of one. KG_ENOTFOUND, KG_ECONFLICT. */
+KG_NODISCARD kg_err kg_reading_commit(const kg_reading *reading, kg_commit *commit,
+				      const char *text);
+
+/* Prints an entry on a few lines, for people; `whole` without shortening the text. */
+void kg_reading_print(const kg_cli *cli, const kg_entry *entry, const kg_entry_proof *proof,
+		      bool verified, bool whole);
+
+#endif
