@@ -62,7 +62,9 @@ kg_err kg_json_dump(char **out, const json_t *value)
 
 void kg_json_print(const json_t *value, bool pretty)
 {
-	(void)json_dumpf(value, stdout, (pretty ? JSON_INDENT(2) : JSON_COMPACT) | JSON_ENCODE_ANY);
+	(void)json_dumpf(value, stdout,
+			 (pretty ? JSON_INDENT(2) : JSON_COMPACT) | JSON_ENCODE_ANY |
+				 JSON_REAL_PRECISION(15));
 	(void)putchar('\n');
 }
 

@@ -23,7 +23,8 @@ KG_NODISCARD kg_err kg_json_parse(json_t **out, const void *data, size_t size);
 /* Compact text with keys in the order of insertion; free() it. */
 KG_NODISCARD kg_err kg_json_dump(char **out, const json_t *value);
 
-/* Prints the document and a newline on stdout; indented by 2 when `pretty`. */
+/* Prints the document and a newline on stdout; indented by 2 when `pretty`. Numbers have 15 digits,
+ * so that 0.1 reads 0.1; kg_json_dump gives all 17. */
 void kg_json_print(const json_t *value, bool pretty);
 
 /* Required members: KG_ECORRUPT naming `key` when missing, of another type or out of range.

@@ -7,8 +7,10 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static json_t *parsed(const char *text)
 {
@@ -84,6 +86,32 @@ static void test_json__the_cause_names_its_line(void **state)
 	(void)state;
 	refused("{\n\"a\": 1,\n\"a\": 2}");
 	assert_non_null(strstr(kg_err_text(), "line 3"));
+}
+
+static void test_json__numbers_are_exact_in_dumps_and_short_in_print(void **state)
+{
+	json_t *value = json_real(0.1);
+	char *text = NULL;
+	char printed[32] = "";
+	int kept = dup(STDOUT_FILENO);
+	int fd[2];
+
+	(void)state;
+	assert_int_equal(kg_json_dump(&text, value), KG_OK);
+	assert_true(strtod(text, NULL) == 0.1);
+	assert_string_equal(text, "0.10000000000000001");
+	free(text);
+	assert_int_equal(fflush(stdout) | pipe(fd), 0);
+	assert_true(dup2(fd[1], STDOUT_FILENO) >= 0);
+	kg_json_print(value, true);
+	(void)fflush(stdout);
+	assert_true(dup2(kept, STDOUT_FILENO) >= 0);
+	assert_int_equal(read(fd[0], printed, sizeof(printed) - 1), 4);
+	assert_string_equal(printed, "0.1\n");
+	(void)close(kept);
+	(void)close(fd[0]);
+	(void)close(fd[1]);
+	json_decref(value);
 }
 
 static void nested(char *text, size_t depth)
@@ -231,6 +259,7 @@ int main(void)
 		cmocka_unit_test(test_json__parse_and_dump_return_the_text),
 		cmocka_unit_test(test_json__bad_documents_are_refused),
 		cmocka_unit_test(test_json__the_cause_names_its_line),
+		cmocka_unit_test(test_json__numbers_are_exact_in_dumps_and_short_in_print),
 		cmocka_unit_test(test_json__depth_is_limited),
 		cmocka_unit_test(test_json__size_is_limited),
 		cmocka_unit_test(test_json__a_document_cut_anywhere_is_refused),
