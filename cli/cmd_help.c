@@ -13,7 +13,7 @@ static void print_all(void)
 	       "memory\n\n"
 	       "usage: kindergarten [--state DIR] [--config FILE] COMMAND [OPTION…]\n\n");
 	for (size_t i = 0; i < kg_command_count; i++)
-		if (kg_commands[i] != NULL && !kg_commands[i]->hidden)
+		if (!kg_commands[i]->hidden)
 			printf("  %-10s %s\n", kg_commands[i]->name, kg_commands[i]->about);
 	printf("\n`kindergarten help COMMAND` tells its options. Exit codes: 0 yes, 1 no,"
 	       " 100 wrong usage, 111 trouble.\n");

@@ -11,7 +11,7 @@
 	X(config) X(doctor) X(help) X(version) X(role)
 /* clang-format on */
 
-#define DECLARE(name) extern const kg_command kg_cmd_##name __attribute__((weak));
+#define DECLARE(name) extern const kg_command kg_cmd_##name;
 COMMANDS(DECLARE)
 
 #define LIST(name) &kg_cmd_##name,
@@ -24,7 +24,7 @@ static const char *const planned[] = {"scale",   "chat",   "study",   "sync",  "
 const kg_command *kg_command_find(const char *name)
 {
 	for (size_t i = 0; i < kg_command_count; i++)
-		if (kg_commands[i] != NULL && strcmp(kg_commands[i]->name, name) == 0)
+		if (strcmp(kg_commands[i]->name, name) == 0)
 			return kg_commands[i];
 	return NULL;
 }

@@ -7,7 +7,6 @@
 
 #include "cli/command.h"
 
-/* An entry is NULL when its command is not in this binary. */
 extern const kg_command *const kg_commands[];
 extern const size_t kg_command_count;
 
