@@ -293,7 +293,7 @@ static kg_err take_tensors(cursor *c, kg_gguf *g, const uint8_t *start)
 	uint64_t room;
 
 	g->tensors = calloc(g->tensors_count + 1, sizeof(*g->tensors));
-	g->sorted = calloc(g->tensors_count + 1, sizeof(*g->sorted));
+	g->sorted = calloc(g->tensors_count + 1, sizeof(void *));
 	if (g->tensors == NULL || g->sorted == NULL)
 		return kg_fail(KG_ENOMEM, "model file: no memory for %u tensors", g->tensors_count);
 	for (uint32_t i = 0; i < g->tensors_count; i++) {
@@ -305,7 +305,7 @@ static kg_err take_tensors(cursor *c, kg_gguf *g, const uint8_t *start)
 		end += padded(g->tensors[i].size, g->alignment);
 		g->sorted[i] = &g->tensors[i];
 	}
-	qsort(g->sorted, g->tensors_count, sizeof(*g->sorted), tensors_compare);
+	qsort(g->sorted, g->tensors_count, sizeof(void *), tensors_compare);
 	for (uint32_t i = 1; i < g->tensors_count; i++)
 		if (tensors_compare(&g->sorted[i - 1], &g->sorted[i]) == 0)
 			return kg_fail(KG_ECORRUPT, "model file: tensor %.*s is there twice",
@@ -559,7 +559,7 @@ const kg_gguf_tensor *kg_gguf_tensor_get(const kg_gguf *gguf, const char *name)
 	kg_gguf_tensor wanted = {.name = name, .name_size = strlen(name)};
 	kg_gguf_tensor *key = &wanted;
 	kg_gguf_tensor **found =
-		bsearch(&key, gguf->sorted, gguf->tensors_count, sizeof(key), tensors_compare);
+		bsearch(&key, gguf->sorted, gguf->tensors_count, sizeof(void *), tensors_compare);
 
 	return found == NULL ? NULL : *found;
 }

@@ -174,8 +174,8 @@ static kg_err take_header(cursor *c, kg_model_config *config)
 /* Floats of one role in one layer. */
 static uint64_t role_size(kg_tensor_role role, const kg_model_config *config)
 {
-	uint32_t rows;
-	uint32_t cols;
+	uint32_t rows = 0;
+	uint32_t cols = 0;
 
 	kg_tensor_role_shape(role, config, &rows, &cols);
 	return (uint64_t)rows * cols;
@@ -206,7 +206,7 @@ static kg_err check_size(const cursor *c, const kg_model_config *config)
 		floats += role_size(KG_TENSOR_HEAD, config);
 	if (c->size != floats * sizeof(float))
 		return kg_fail(KG_ECORRUPT, "llama2.c file: %zu bytes where its header says %llu",
-			       c->size, (unsigned long long)(floats * sizeof(float)));
+			       c->size, (unsigned long long)floats * sizeof(float));
 	return KG_OK;
 }
 
@@ -247,7 +247,7 @@ kg_err kg_llama2c_import(kg_model **out, const uint8_t *checkpoint, size_t check
 			 const uint8_t *tokenizer, size_t tokenizer_size, const char *name)
 {
 	cursor c = {checkpoint, checkpoint_size};
-	kg_model_config config;
+	kg_model_config config = {0};
 	kg_tokenizer *t = NULL;
 	kg_model *m = NULL;
 	kg_err err = take_header(&c, &config);

@@ -12,6 +12,12 @@
 
 enum { FORMAT_VERSION = 1, DATA_ALIGNMENT = 64 };
 
+typedef struct {
+	kg_model *m;
+	const kg_gguf *g;
+	uint8_t *room; /* what is left of m->expanded */
+} loader;
+
 static kg_err corrupt(const kg_tensor *t, const char *what)
 {
 	return kg_fail(KG_ECORRUPT, "model file: tensor %s %s", t->name, what);
@@ -143,8 +149,8 @@ static kg_err get_prompt(const kg_gguf *g, kg_model *m)
 }
 
 /* Finds the stored tensor `name` and requires its type and exact dimensions. */
-static kg_err stored(kg_model *m, const kg_gguf *g, const kg_tensor *t, const char *suffix,
-		     kg_ggml_type type, uint64_t inner, uint64_t outer, const uint8_t **data)
+static kg_err stored(loader *l, const kg_tensor *t, const char *suffix, kg_ggml_type type,
+		     uint64_t inner, uint64_t outer, const uint8_t **data)
 {
 	char name[KG_TENSOR_NAME_MAX + 16];
 	const kg_gguf_tensor *found;
@@ -152,7 +158,7 @@ static kg_err stored(kg_model *m, const kg_gguf *g, const kg_tensor *t, const ch
 
 	memcpy(name, t->name, length);
 	memcpy(name + length, suffix, strlen(suffix) + 1);
-	found = kg_gguf_tensor_get(g, name);
+	found = kg_gguf_tensor_get(l->g, name);
 	if (found == NULL)
 		return kg_fail(KG_ECORRUPT, "model file: tensor %s is missing", name);
 	if (found->type != type)
@@ -165,7 +171,7 @@ static kg_err stored(kg_model *m, const kg_gguf *g, const kg_tensor *t, const ch
 			       name, (unsigned long long)found->dims[1],
 			       (unsigned long long)found->dims[0], (unsigned long long)outer,
 			       (unsigned long long)inner);
-	m->tensor_bytes += found->size;
+	l->m->tensor_bytes += found->size;
 	*data = found->data;
 	return KG_OK;
 }
@@ -191,12 +197,12 @@ static bool halves_finite(const void *data, size_t n)
 	return bad == 0;
 }
 
-static kg_err load_wide(kg_model *m, const kg_gguf *g, kg_tensor *t)
+static kg_err load_wide(loader *l, kg_tensor *t)
 {
 	bool wide = t->format == KG_FORMAT_F32;
 	size_t n = (size_t)t->rows * t->cols;
-	const uint8_t *data;
-	kg_err err = stored(m, g, t, "", wide ? KG_GGML_F32 : KG_GGML_F16, t->cols, t->rows, &data);
+	const uint8_t *data = NULL;
+	kg_err err = stored(l, t, "", wide ? KG_GGML_F32 : KG_GGML_F16, t->cols, t->rows, &data);
 
 	if (err != KG_OK)
 		return err;
@@ -206,16 +212,16 @@ static kg_err load_wide(kg_model *m, const kg_gguf *g, kg_tensor *t)
 	return KG_OK;
 }
 
-static kg_err load_int8(kg_model *m, const kg_gguf *g, kg_tensor *t)
+static kg_err load_int8(loader *l, kg_tensor *t)
 {
 	size_t n = (size_t)t->rows * t->cols;
-	const uint8_t *scales;
-	const uint8_t *data;
+	const uint8_t *scales = NULL;
+	const uint8_t *data = NULL;
 	unsigned bad = 0;
-	kg_err err = stored(m, g, t, "", KG_GGML_I8, t->cols, t->rows, &data);
+	kg_err err = stored(l, t, "", KG_GGML_I8, t->cols, t->rows, &data);
 
 	if (err == KG_OK)
-		err = stored(m, g, t, ".scales", KG_GGML_F32, t->rows, 1, &scales);
+		err = stored(l, t, ".scales", KG_GGML_F32, t->rows, 1, &scales);
 	if (err != KG_OK)
 		return err;
 	for (size_t i = 0; i < n; i++)
@@ -267,18 +273,18 @@ static kg_err expand(const kg_tensor *t, uint8_t *code, const uint8_t *packed, s
 	return KG_OK;
 }
 
-static kg_err load_fairy(kg_model *m, const kg_gguf *g, kg_tensor *t, uint8_t **room)
+static kg_err load_fairy(loader *l, kg_tensor *t)
 {
 	static const char *const suffixes[KG_FAIRY_PLANES_MAX] = {"", ".plane1"};
 	uint32_t stages = kg_format_stages(t->format);
 	uint32_t planes = kg_fairy_plane_count(stages);
 	size_t n = kg_fairy_plane_size(t->rows, t->cols);
-	const uint8_t *scales;
+	const uint8_t *scales = NULL;
 	kg_err err;
 
 	if (t->rows % 2 != 0 || t->cols % 2 != 0)
 		return corrupt(t, "has an odd size, which cannot be paired");
-	err = stored(m, g, t, ".scales", KG_GGML_F32, KG_FAIRY_SCALES, planes, &scales);
+	err = stored(l, t, ".scales", KG_GGML_F32, KG_FAIRY_SCALES, planes, &scales);
 	t->fairy.rows = t->rows;
 	t->fairy.cols = t->cols;
 	t->fairy.stages = (uint8_t)stages;
@@ -288,20 +294,20 @@ static kg_err load_fairy(kg_model *m, const kg_gguf *g, kg_tensor *t, uint8_t **
 		const uint8_t *codes = NULL;
 		float s[KG_FAIRY_SCALES];
 
-		memcpy(s, scales + p * sizeof(s), sizeof(s));
+		memcpy(s, scales + (size_t)p * sizeof(s), sizeof(s));
 		err = load_scales(t, s, one_stage, plane);
 		if (err == KG_OK && one_stage)
-			err = stored(m, g, t, suffixes[p], KG_GGML_I8, (n + 1) / 2, 1, &codes);
+			err = stored(l, t, suffixes[p], KG_GGML_I8, (n + 1) / 2, 1, &codes);
 		else if (err == KG_OK)
-			err = stored(m, g, t, suffixes[p], KG_GGML_I8, t->cols / 2, t->rows / 2,
+			err = stored(l, t, suffixes[p], KG_GGML_I8, t->cols / 2, t->rows / 2,
 				     &codes);
 		if (err != KG_OK)
 			return err;
 		/* Codes of an opened model are only read: the mapping is read-only. */
-		plane->code = (uint8_t *)(uintptr_t)codes;
+		memcpy(&plane->code, &codes, sizeof(codes));
 		if (one_stage) {
-			plane->code = *room;
-			*room += n;
+			plane->code = l->room;
+			l->room += n;
 			err = expand(t, plane->code, codes, n);
 		}
 	}
@@ -341,20 +347,19 @@ static uint32_t stored_count(kg_format format)
 static kg_err load_tensors(kg_model *m, const kg_gguf *g)
 {
 	uint32_t expected = 0;
-	uint8_t *room;
 	kg_err err = make_room(m);
+	loader l = {m, g, m->expanded};
 
-	room = m->expanded;
 	for (uint32_t i = 0; i < m->tensors_count && err == KG_OK; i++) {
 		kg_tensor *t = &m->tensors[i];
 
 		expected += stored_count(t->format);
 		if (kg_format_stages(t->format) > 0)
-			err = load_fairy(m, g, t, &room);
+			err = load_fairy(&l, t);
 		else if (t->format == KG_FORMAT_INT8)
-			err = load_int8(m, g, t);
+			err = load_int8(&l, t);
 		else
-			err = load_wide(m, g, t);
+			err = load_wide(&l, t);
 	}
 	if (err == KG_OK && expected != kg_gguf_tensor_count(g))
 		return kg_fail(KG_ECORRUPT, "model file: %u tensors where the config says %u",
@@ -364,8 +369,8 @@ static kg_err load_tensors(kg_model *m, const kg_gguf *g)
 
 static kg_err load(kg_model **out, const kg_gguf *g, const uint8_t *data, size_t size)
 {
-	kg_model_config config;
-	kg_strategy strategy;
+	kg_model_config config = {0};
+	kg_strategy strategy = {0};
 	kg_model *m = NULL;
 	kg_err err = get_version(g);
 

@@ -142,7 +142,7 @@ static void put_plane(work *w, const kg_tensor *t, const kg_fairy *q, uint32_t p
 static kg_err write_fairy(work *w, const kg_tensor *t, uint32_t stages)
 {
 	uint32_t planes = kg_fairy_plane_count(stages);
-	float *scales = block(w, planes * KG_FAIRY_SCALES * sizeof(*scales));
+	float *scales = block(w, (size_t)planes * KG_FAIRY_SCALES * sizeof(*scales));
 	kg_pairing pairing;
 	kg_fairy q;
 	kg_err err;
@@ -160,7 +160,7 @@ static kg_err write_fairy(work *w, const kg_tensor *t, uint32_t stages)
 	if (err != KG_OK)
 		return kg_fail_context(err, "%s", t->name);
 	for (uint32_t p = 0; p < planes; p++) {
-		float *s = scales + p * KG_FAIRY_SCALES;
+		float *s = scales + (size_t)p * KG_FAIRY_SCALES;
 
 		s[0] = q.plane[p].u0;
 		s[1] = q.plane[p].u1;
@@ -281,7 +281,7 @@ static kg_err work_init(work *w, const kg_model *model, const kg_model_form *for
 		if (kg_pairing_size(t->rows, t->cols) > pairing)
 			pairing = kg_pairing_size(t->rows, t->cols);
 	}
-	w->blocks = malloc(model->tensors_count * BLOCKS_PER_TENSOR * sizeof(*w->blocks));
+	w->blocks = malloc((size_t)model->tensors_count * BLOCKS_PER_TENSOR * sizeof(*w->blocks));
 	w->floats = malloc(most * sizeof(*w->floats));
 	w->paired = malloc(most * sizeof(*w->paired));
 	w->residual = malloc(most * sizeof(*w->residual));
