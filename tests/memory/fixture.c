@@ -3,9 +3,6 @@
 
 #include <unistd.h>
 
-#include "identity/secret.h"
-#include "memory/witness.h"
-
 kg_key *fixture_key(uint8_t byte)
 {
 	uint8_t seed[KG_KEY_SEED_SIZE];
@@ -22,7 +19,8 @@ void fixture_make(fixture *f)
 
 	memset(f, 0, sizeof(*f));
 	assert_int_equal(kg_identity_init(), KG_OK);
-	assert_int_equal(kg_path(f->dir, "%s/kg-memory-XXXXXX", temp != NULL ? temp : "/tmp"), KG_OK);
+	assert_int_equal(kg_path(f->dir, "%s/kg-memory-XXXXXX", temp != NULL ? temp : "/tmp"),
+			 KG_OK);
 	assert_non_null(mkdtemp(f->dir));
 	f->now_ms = (int64_t)FIXTURE_NOW * 1000;
 	f->swarm.key = fixture_key(100);
@@ -47,13 +45,13 @@ kg_entry_proof fixture_sign(kg_buf *object, author *who, kg_entry *entry, int64_
 {
 	kg_entry_proof proof;
 
-	assert_int_equal(kg_entry_place(entry, &who->swarm, who->key, who->name, &who->head, now_ms),
-			 KG_OK);
+	assert_int_equal(
+		kg_entry_place(entry, &who->swarm, who->key, who->name, &who->head, now_ms), KG_OK);
 	assert_int_equal(kg_entry_sign(object, &proof, entry, who->key,
 				       who->head.sequence > 0 ? &who->head.commit : NULL),
 			 KG_OK);
-	who->head = (kg_chain_head){entry->sequence, entry->time_ms, entry->time_counter,
-				    proof.commit};
+	who->head =
+		(kg_chain_head){entry->sequence, entry->time_ms, entry->time_counter, proof.commit};
 	return proof;
 }
 
@@ -121,9 +119,9 @@ kg_receipt fixture_checkpoint(fixture *f, kg_memory *memory)
 
 	f->now_ms += 1000;
 	assert_int_equal(kg_memory_heads(memory, &heads, &count), KG_OK);
-	assert_int_equal(kg_checkpoint_make(&e, f->swarm.key, &f->swarm.head, heads, count,
-					    f->now_ms),
-			 KG_OK);
+	assert_int_equal(
+		kg_checkpoint_make(&e, f->swarm.key, &f->swarm.head, heads, count, f->now_ms),
+		KG_OK);
 	free(heads);
 	return submit_swarm(f, memory, &e);
 }
@@ -143,9 +141,8 @@ kg_memory *fixture_open(fixture *f)
 		members[i].agent = *kg_key_public(f->agents[i].key);
 		memcpy(members[i].name, f->agents[i].name, sizeof(members[i].name));
 	}
-	assert_int_equal(kg_membership_make(&e, f->swarm.key, &f->swarm.head, members, 3,
-					    f->now_ms),
-			 KG_OK);
+	assert_int_equal(
+		kg_membership_make(&e, f->swarm.key, &f->swarm.head, members, 3, f->now_ms), KG_OK);
 	(void)submit_swarm(f, memory, &e);
 	return memory;
 }

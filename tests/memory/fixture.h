@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "base/fs.h"
+#include "identity/secret.h"
 #include "memory/entry.h"
 #include "memory/memory.h"
 #include "memory/witness.h"

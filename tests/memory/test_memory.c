@@ -40,8 +40,7 @@ static void test_memory__what_is_said_is_recalled_and_stock_git_verifies_it(void
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(
-			test_memory__what_is_said_is_recalled_and_stock_git_verifies_it),
+		cmocka_unit_test(test_memory__what_is_said_is_recalled_and_stock_git_verifies_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
