@@ -300,8 +300,8 @@ static kg_err eval_text(kg_text_score *score, const mind *m, const options *o)
 	kg_progress progress;
 	uint32_t *stream = NULL;
 	size_t count = 0;
+	kg_text_request request;
 	kg_map map;
-	uint64_t windows;
 	kg_err err = kg_map_open(&map, o->text);
 
 	if (err != KG_OK)
@@ -312,11 +312,13 @@ static kg_err eval_text(kg_text_score *score, const mind *m, const options *o)
 	if (err == KG_OK)
 		err = open_reference(&reference, m);
 	if (err == KG_OK) {
-		windows = kg_evaluate_windows(m->session, count);
-		if (o->windows != 0 && o->windows < windows)
-			windows = o->windows;
-		kg_progress_start(&progress, "reading", windows);
-		err = kg_evaluate_text(score, m->session, reference.session, stream, count, windows,
+		request.ids = stream;
+		request.count = count;
+		request.windows = kg_evaluate_windows(m->session, count);
+		if (o->windows != 0 && o->windows < request.windows)
+			request.windows = o->windows;
+		kg_progress_start(&progress, "reading", request.windows);
+		err = kg_evaluate_text(score, m->session, reference.session, &request,
 				       show_progress, &progress);
 		kg_progress_end(&progress);
 	}

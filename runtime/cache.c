@@ -88,7 +88,7 @@ void kg_cache_put(kg_cache *cache, const kg_kernel *kernel, uint32_t layer, uint
 	for (size_t d = 0; d < n; d++) {
 		size_t line = (size_t)(position / KG_TILE_ROWS) * cache->quads + d / KG_TILE_COLS;
 
-		at.key[line * KG_LINE_SIZE + KG_TILE_COLS * (position % KG_TILE_ROWS) +
+		at.key[line * KG_LINE_SIZE + (size_t)KG_TILE_COLS * (position % KG_TILE_ROWS) +
 		       d % KG_TILE_COLS] = (uint8_t)row[d];
 	}
 	at.value_scale[position] = kernel->quantize(row, value, n);
@@ -132,14 +132,13 @@ static void attend_f32(float *out, const kg_cache *cache, const kg_kernel *kerne
 			out[d] += score[t] * value[t * n + d];
 }
 
-void kg_cache_attend(float *out, const kg_cache *cache, const kg_kernel *kernel, uint32_t layer,
-		     uint32_t head, uint32_t count, const float *query,
-		     const kg_cache_scratch *scratch)
+void kg_cache_attend(float *out, const kg_cache *cache, const kg_kernel *kernel,
+		     const kg_cache_query *query, const kg_cache_scratch *scratch)
 {
-	head_view at = view(cache, layer, head);
+	head_view at = view(cache, query->layer, query->head);
 
 	if (cache->quantized)
-		attend_i8(out, cache, kernel, &at, count, query, scratch);
+		attend_i8(out, cache, kernel, &at, query->count, query->x, scratch);
 	else
-		attend_f32(out, cache, kernel, &at, count, query, scratch->score);
+		attend_f32(out, cache, kernel, &at, query->count, query->x, scratch->score);
 }

@@ -49,13 +49,19 @@ typedef struct {
 	float *mixture; /* width */
 } kg_cache_scratch;
 
+typedef struct {
+	uint32_t layer;
+	uint32_t head;  /* the key head */
+	uint32_t count; /* tokens to look at: 0 .. count-1 */
+	const float *x; /* head_dim */
+} kg_cache_query;
+
 /*
- * out = sum over t < count of p[t] * value[t], p = softmax of query . key[t] / sqrt(head_dim).
+ * out = sum over t < count of p[t] * value[t], p = softmax of x . key[t] / sqrt(head_dim).
  * int8 form: score = ((float)sum * key scale) * (query step * (1 / sqrt(head_dim))); the mixture
  * takes p[t] * value scale[t] times the integer.
  */
-void kg_cache_attend(float *out, const kg_cache *cache, const kg_kernel *kernel, uint32_t layer,
-		     uint32_t head, uint32_t count, const float *query,
-		     const kg_cache_scratch *scratch);
+void kg_cache_attend(float *out, const kg_cache *cache, const kg_kernel *kernel,
+		     const kg_cache_query *query, const kg_cache_scratch *scratch);
 
 #endif

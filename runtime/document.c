@@ -64,8 +64,8 @@ bool kg_document_next(kg_document_reader *reader, const char **document, size_t 
 /* Appends count ids; grows by doubling. */
 static kg_err append(uint32_t **all, size_t *used, size_t *room, const uint32_t *ids, size_t count)
 {
-	if (*room - *used < count) {
-		size_t wanted = 2 * (*used + count);
+	if (*all == NULL || *room - *used < count) {
+		size_t wanted = 2 * (*used + count) + 1;
 		uint32_t *grown = reallocarray(*all, wanted, sizeof(**all));
 
 		if (grown == NULL)

@@ -84,18 +84,19 @@ static kg_err score_window(kg_text_score *score, kg_session *session, kg_session
 }
 
 kg_err kg_evaluate_text(kg_text_score *out, kg_session *session, kg_session *reference,
-			const uint32_t *stream, size_t count, uint64_t windows,
-			kg_evaluate_progress *progress, void *context)
+			const kg_text_request *request, kg_evaluate_progress *progress,
+			void *context)
 {
-	uint64_t all = kg_evaluate_windows(session, count);
+	uint64_t all = kg_evaluate_windows(session, request->count);
+	uint64_t windows = request->windows;
 	uint32_t n = kg_session_vocabulary(session);
 	kg_text_score score = {.compared = reference != NULL};
 	logits_pair logits;
 	kg_err err = KG_OK;
 
 	if (all == 0)
-		return kg_fail(KG_EINVAL, "the text has %zu tokens; one window needs %u", count,
-			       window_of(session) + 1);
+		return kg_fail(KG_EINVAL, "the text has %zu tokens; one window needs %u",
+			       request->count, window_of(session) + 1);
 	if (reference != NULL && (kg_session_vocabulary(reference) != n ||
 				  kg_session_context(reference) < window_of(session)))
 		return kg_fail(KG_EINVAL, "the reference is another model");
@@ -106,8 +107,8 @@ kg_err kg_evaluate_text(kg_text_score *out, kg_session *session, kg_session *ref
 		return kg_fail(KG_ENOMEM, "no memory for %u logits", n);
 	logits.theirs = logits.mine + n;
 	for (uint64_t w = 0; w < windows && err == KG_OK; w++) {
-		err = score_window(&score, session, reference, stream + w * window_of(session),
-				   &logits);
+		err = score_window(&score, session, reference,
+				   request->ids + w * window_of(session), &logits);
 		if (err == KG_OK && progress != NULL && !progress(context, w + 1, windows))
 			err = kg_fail(KG_ETIMEOUT, "evaluation stopped");
 	}
@@ -162,7 +163,7 @@ kg_err kg_evaluate_answer(bool *right, kg_session *session, const char *prompt, 
 	const kg_tokenizer *tokenizer =
 		kg_model_tokenizer(kg_weights_model(kg_session_weights(session)));
 	size_t length = strlen(answer);
-	char *wanted = malloc(length + 2);
+	char *wanted = malloc(length + sizeof("\n"));
 	float *logits = calloc(kg_session_vocabulary(session), sizeof(*logits));
 	uint32_t *ids = NULL;
 	size_t count;
@@ -172,8 +173,9 @@ kg_err kg_evaluate_answer(bool *right, kg_session *session, const char *prompt, 
 		err = kg_fail(KG_ENOMEM, "no memory for an answer");
 		goto done;
 	}
-	memcpy(wanted, answer, length);
-	memcpy(wanted + length, "\n", 2);
+	memcpy(wanted, answer, length + 1);
+	wanted[length] = '\n';
+	wanted[length + 1] = '\0';
 	err = kg_tokenizer_encode(tokenizer, prompt, strlen(prompt), true, &ids, &count);
 	if (err == KG_OK)
 		err = follows(right, session, ids, count, wanted, logits);
@@ -209,7 +211,7 @@ static kg_err ask_task(kg_lesson_score *score, kg_session *session,
 	init_stream(&rng, request->seed, task, wording);
 	for (uint32_t i = 0; i < request->count; i++) {
 		kg_lesson lesson;
-		bool right;
+		bool right = false;
 		kg_err err;
 
 		kg_lesson_draw(&lesson, &rng, task, KG_LESSON_TEST, wording);

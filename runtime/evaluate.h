@@ -44,14 +44,21 @@ double kg_text_score_perplexity_per_byte(const kg_text_score *score);
 /* Windows that a stream of `count` tokens gives a session. */
 uint64_t kg_evaluate_windows(const kg_session *session, size_t count);
 
+/* A stream of tokens to score. */
+typedef struct {
+	const uint32_t *ids;
+	size_t count;
+	uint64_t windows; /* the first so many; 0 = all; never more than there are */
+} kg_text_request;
+
 /*
- * Scores the first `windows` windows (0 = all; never more than there are). `reference`, or NULL, is
- * a session of other weights on the same vocabulary to compare greedy tokens with. Both sessions
- * are rewound. KG_EINVAL when the stream is shorter than one window.
+ * Scores windows of a stream. `reference`, or NULL, is a session of other weights on the same
+ * vocabulary to compare greedy tokens with. Both sessions are rewound. KG_EINVAL when the stream is
+ * shorter than one window.
  */
 KG_NODISCARD kg_err kg_evaluate_text(kg_text_score *out, kg_session *session, kg_session *reference,
-				     const uint32_t *stream, size_t count, uint64_t windows,
-				     kg_evaluate_progress *progress, void *context);
+				     const kg_text_request *request, kg_evaluate_progress *progress,
+				     void *context);
 
 typedef struct {
 	uint32_t count;

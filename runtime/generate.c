@@ -110,12 +110,14 @@ kg_err kg_generate(kg_generation *out, kg_session *session, kg_sampler *sampler,
 	kg_buf_init(&made.text, KG_GENERATE_TEXT_MAX);
 	made.tokens = calloc((size_t)most + 1, sizeof(*made.tokens));
 	made.logprobs = calloc((size_t)most + 1, sizeof(*made.logprobs));
-	if (logits == NULL || made.tokens == NULL || made.logprobs == NULL)
+	if (logits == NULL || made.tokens == NULL || made.logprobs == NULL) {
 		err = kg_fail(KG_ENOMEM, "no memory for %u tokens", most);
-	else
-		err = take_prompt(session, request->prompt, request->prompt_count, logits);
+		goto done;
+	}
+	err = take_prompt(session, request->prompt, request->prompt_count, logits);
 	if (err == KG_OK)
 		err = run(&made, session, sampler, request, logits);
+done:
 	free(logits);
 	if (err != KG_OK) {
 		kg_generation_release(&made);

@@ -15,7 +15,7 @@ static const kg_kernel *const kernels[] = {
 #endif
 };
 
-enum { KERNEL_COUNT = sizeof(kernels) / sizeof(*kernels) };
+enum { KERNEL_COUNT = sizeof(kernels) / sizeof(kernels[0]) };
 
 /* The one process-wide choice, written once at start before any thread. */
 static const kg_kernel *current;

@@ -29,7 +29,8 @@ static size_t place(uint32_t row, uint32_t col, uint32_t quads)
 {
 	size_t line = (size_t)(row / KG_TILE_ROWS) * quads + col / KG_TILE_COLS;
 
-	return line * KG_LINE_SIZE + KG_TILE_COLS * (row % KG_TILE_ROWS) + col % KG_TILE_COLS;
+	return line * KG_LINE_SIZE + (size_t)KG_TILE_COLS * (row % KG_TILE_ROWS) +
+	       col % KG_TILE_COLS;
 }
 
 static bool is_float(kg_format format)
@@ -155,7 +156,8 @@ static kg_err own_grid(kg_matrix *matrix)
 	size_t lines = (size_t)tiles_of(matrix->rows) * quads_of(matrix->cols);
 
 	matrix->line = own(matrix, 0, lines * KG_LINE_SIZE);
-	matrix->scale = own(matrix, 1, tiles_of(matrix->rows) * KG_TILE_ROWS * sizeof(float));
+	matrix->scale =
+		own(matrix, 1, (size_t)tiles_of(matrix->rows) * KG_TILE_ROWS * sizeof(float));
 	return matrix->line == NULL || matrix->scale == NULL ? KG_ENOMEM : KG_OK;
 }
 
@@ -168,9 +170,11 @@ static void put_grid_row(kg_matrix *matrix, uint32_t row, const int8_t *from)
 static kg_err quantize_grid(kg_matrix *matrix, const float *r)
 {
 	int8_t *row = malloc(matrix->cols);
-	kg_err err = row == NULL ? kg_fail(KG_ENOMEM, "%s: no memory to quantize", matrix->name)
-				 : own_grid(matrix);
+	kg_err err;
 
+	if (row == NULL)
+		return kg_fail(KG_ENOMEM, "%s: no memory to quantize", matrix->name);
+	err = own_grid(matrix);
 	for (uint32_t i = 0; i < matrix->rows && err == KG_OK; i++) {
 		err = kg_grid_quantize(row, &matrix->scale[i], r + (size_t)i * matrix->cols,
 				       matrix->cols, kg_format_grid_max(matrix->format));

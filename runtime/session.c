@@ -58,7 +58,7 @@ static size_t lay_out(kg_session *s, uint8_t *base)
 	size_t kv = (size_t)c->kv_heads * c->head_dim;
 	size_t wide = larger(larger(c->dim, c->hidden), heads);
 	size_t rows = larger(wide, c->vocabulary);
-	size_t tokens = (s->context + KG_TILE_ROWS - 1) / KG_TILE_ROWS * KG_TILE_ROWS;
+	size_t tokens = ((size_t)s->context + KG_TILE_ROWS - 1) / KG_TILE_ROWS * KG_TILE_ROWS;
 	size_t used = 0;
 
 	s->frequency = carve(base, &used, c->head_dim / 2, sizeof(double));
@@ -108,8 +108,11 @@ kg_err kg_session_new(kg_session **out, const kg_weights *weights, uint32_t cont
 			      .head_dim = c->head_dim,
 			      .context = s->context,
 			      .quantized = kg_weights_quantized(weights)};
-	err = s->buffers == NULL ? kg_fail(KG_ENOMEM, "no memory for a session")
-				 : kg_cache_init(&s->cache);
+	err = KG_ENOMEM;
+	if (s->buffers == NULL)
+		(void)kg_fail(err, "no memory for a session");
+	else
+		err = kg_cache_init(&s->cache);
 	if (err != KG_OK) {
 		kg_session_free(s);
 		return err;
@@ -206,10 +209,10 @@ static void rope_angles(kg_session *s)
 /* Turns the pairs (2i, 2i+1) of `heads` heads. */
 static void rope(const kg_session *s, float *x, uint32_t heads)
 {
-	uint32_t half = s->config->head_dim / 2;
+	size_t half = s->config->head_dim / 2;
 
 	for (uint32_t h = 0; h < heads; h++, x += 2 * half)
-		for (uint32_t i = 0; i < half; i++) {
+		for (size_t i = 0; i < half; i++) {
 			float re = x[2 * i];
 			float im = x[2 * i + 1];
 
@@ -233,10 +236,15 @@ static void attention(kg_session *s, const kg_layer *layer, uint32_t l)
 	for (uint32_t h = 0; h < c->kv_heads; h++)
 		kg_cache_put(&s->cache, s->kernel, l, h, s->position,
 			     s->k + (size_t)h * c->head_dim, s->v + (size_t)h * c->head_dim);
-	for (uint32_t h = 0; h < c->heads; h++)
-		kg_cache_attend(s->mixed + (size_t)h * c->head_dim, &s->cache, s->kernel, l,
-				h / (c->heads / c->kv_heads), s->position + 1,
-				s->q + (size_t)h * c->head_dim, &s->attention);
+	for (uint32_t h = 0; h < c->heads; h++) {
+		kg_cache_query query = {.layer = l,
+					.head = h * c->kv_heads / c->heads,
+					.count = s->position + 1,
+					.x = s->q + (size_t)h * c->head_dim};
+
+		kg_cache_attend(s->mixed + (size_t)h * c->head_dim, &s->cache, s->kernel, &query,
+				&s->attention);
+	}
 	in = activate(s, s->mixed, c->heads * c->head_dim);
 	multiply(s->delta, s, &layer->output, &in);
 	for (uint32_t i = 0; i < c->dim; i++)

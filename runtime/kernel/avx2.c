@@ -98,7 +98,7 @@ static void plane(int32_t *y_r, int32_t *y_i, const kg_kernel_plane *p, const in
 			__m256i im = four(x_i + (size_t)quad * KG_TILE_COLS);
 
 			for (int k = 0; k < 2; k++) {
-				__m256i w = load(line + 32 * k);
+				__m256i w = load(line + 32 * (size_t)k);
 				__m256i q = _mm256_and_si256(w, nibble);
 				__m256i h = _mm256_and_si256(
 					_mm256_xor_si256(w, _mm256_srli_epi16(w, 4)), nibble);

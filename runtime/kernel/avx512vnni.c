@@ -50,6 +50,7 @@ static void tile_i8(int32_t *y, const int8_t *line, const int8_t *x, uint32_t ti
 	/* w xor 128 is w + 128 as unsigned; 128 * sum(x) is taken off again. */
 	const __m512i flip = _mm512_set1_epi8(-128);
 	const __m512i start = _mm512_set1_epi32(-128 * sum_i8(x, quads * KG_TILE_COLS));
+	const size_t step = (size_t)PARTS * KG_TILE_COLS;
 	uint32_t whole = quads - quads % PARTS;
 
 	for (uint32_t tile = 0; tile < tiles; tile++, y += KG_TILE_ROWS) {
@@ -57,11 +58,11 @@ static void tile_i8(int32_t *y, const int8_t *line, const int8_t *x, uint32_t ti
 				       _mm512_setzero_si512()};
 		const int8_t *v = x;
 
-		for (uint32_t quad = 0; quad < whole; quad += PARTS, v += PARTS * KG_TILE_COLS)
+		for (uint32_t quad = 0; quad < whole; quad += PARTS, v += step)
 			for (int k = 0; k < PARTS; k++, line += KG_LINE_SIZE) {
 				_mm_prefetch(line + AHEAD, _MM_HINT_T0);
 				dot(&part[k], _mm512_xor_si512(_mm512_loadu_si512(line), flip),
-				    four(v + KG_TILE_COLS * k));
+				    four(v + KG_TILE_COLS * (size_t)k));
 			}
 		/* Always the same sum: an index that varies would move all four to the stack. */
 		for (uint32_t quad = whole; quad < quads; quad++, line += KG_LINE_SIZE)

@@ -144,7 +144,8 @@ static void test_text__scores_each_token_once_in_whole_windows(void **state)
 	assert_int_equal(kg_evaluate_windows(m.session, 116), 2);
 	assert_int_equal(kg_evaluate_windows(m.session, 2 * 48 + 1), 2);
 	assert_int_equal(kg_evaluate_windows(m.session, 2 * 48), 1);
-	assert_int_equal(kg_evaluate_text(&score, m.session, NULL, stream, 116, 0, NULL, NULL),
+	assert_int_equal(kg_evaluate_text(&score, m.session, NULL,
+					  &(kg_text_request){stream, 116, 0}, NULL, NULL),
 			 KG_OK);
 	want = surprise(&m, stream, 48) + surprise(&m, stream + 48, 48);
 	assert_true(fabs(score.nll - want) < 1e-9);
@@ -156,10 +157,12 @@ static void test_text__scores_each_token_once_in_whole_windows(void **state)
 	assert_true(fabs(kg_text_score_bits_per_byte(&score) - want / log(2.0) / 94) < 1e-9);
 	assert_true(fabs(kg_text_score_perplexity_per_byte(&score) - exp(want / 94)) < 1e-6);
 
-	assert_int_equal(kg_evaluate_text(&score, m.session, NULL, stream, 116, 1, NULL, NULL),
+	assert_int_equal(kg_evaluate_text(&score, m.session, NULL,
+					  &(kg_text_request){stream, 116, 1}, NULL, NULL),
 			 KG_OK);
 	assert_int_equal(score.tokens, 48);
-	assert_int_equal(kg_evaluate_text(&score, m.session, NULL, stream, 48, 0, NULL, NULL),
+	assert_int_equal(kg_evaluate_text(&score, m.session, NULL,
+					  &(kg_text_request){stream, 48, 0}, NULL, NULL),
 			 KG_EINVAL);
 	forget(&m);
 }
@@ -184,14 +187,14 @@ static void test_text__agrees_with_itself_and_can_be_stopped(void **state)
 	(void)state;
 	for (uint32_t i = 0; i < 100; i++)
 		stream[i] = 3 + (i * 11) % 256;
-	assert_int_equal(
-		kg_evaluate_text(&score, m.session, same.session, stream, 100, 0, NULL, NULL),
-		KG_OK);
+	assert_int_equal(kg_evaluate_text(&score, m.session, same.session,
+					  &(kg_text_request){stream, 100, 0}, NULL, NULL),
+			 KG_OK);
 	assert_true(score.compared);
 	assert_int_equal(score.agreed, score.tokens);
-	assert_int_equal(
-		kg_evaluate_text(&score, m.session, NULL, stream, 100, 0, stop_at_once, &calls),
-		KG_ETIMEOUT);
+	assert_int_equal(kg_evaluate_text(&score, m.session, NULL,
+					  &(kg_text_request){stream, 100, 0}, stop_at_once, &calls),
+			 KG_ETIMEOUT);
 	assert_int_equal(calls, 1);
 	forget(&m);
 	forget(&same);
