@@ -20,7 +20,7 @@ struct kg_life {
 	kg_outbox *outbox; /* NULL until joined */
 	kg_coefficient coefficient;
 	kg_coefficient traced; /* as the last entry told it */
-	bool restored;         /* the coefficient came from the own chain */
+	int64_t restored_ms;   /* time of the own entry that the coefficient came from; 0: none */
 	kg_share_rule share;
 	kg_learn_rule learn;
 	kg_learned learned; /* insights learned */
@@ -153,11 +153,11 @@ void kg_life_remember(kg_life *life, const kg_heard *own)
 	if (!kg_pubkey_equal(&own->agent, kg_key_public(life->key))) {
 		return;
 	}
-	if (own->has_coefficient && !life->restored &&
+	if (own->has_coefficient && own->time_ms > life->restored_ms &&
 	    kg_coefficient_check(&own->coefficient) == KG_OK) {
 		life->coefficient = own->coefficient;
 		life->traced = own->coefficient;
-		life->restored = true;
+		life->restored_ms = own->time_ms;
 	}
 	if (own->type == KG_ENTRY_INSIGHT) {
 		kg_learned_add(&life->own, own->id.bytes);
@@ -199,7 +199,13 @@ static uint32_t choose_lore(const kg_life *life, const json_t *recalled, int64_t
 			.tag_count = h->tag_count,
 		};
 		memcpy(lore.id, h->id.bytes, KG_HASH_SIZE);
-		if (kg_learn_rule_accepts(&life->learn, &lore, kg_key_public(life->key), now_ms)) {
+		/* What several agents found is read, and learned, once. */
+		bool said = false;
+		for (uint32_t k = 0; k < count && !said; k++) {
+			said = strcmp(heard[k].text, h->text) == 0;
+		}
+		if (!said &&
+		    kg_learn_rule_accepts(&life->learn, &lore, kg_key_public(life->key), now_ms)) {
 			count++;
 		}
 	}

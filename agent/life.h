@@ -57,8 +57,8 @@ KG_NODISCARD kg_err kg_life_join(kg_life *life, const kg_chain_head *head, kg_ou
 				 void *data);
 kg_outbox *kg_life_outbox(kg_life *life);
 
-/* After a restart, from own entries as recalled, newest first: the coefficient of the first that
- * has one; what was learned; which insights are its own. */
+/* After a restart, from own entries as recalled: the coefficient of the latest that has one; what
+ * was learned; which insights are its own. */
 void kg_life_remember(kg_life *life, const kg_heard *own);
 
 /* Signs the birth entry of this genome. */

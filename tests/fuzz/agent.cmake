@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+kg_fuzz(speech LIBS kg_agent)
+kg_fuzz(genome LIBS kg_agent)
