@@ -233,28 +233,34 @@ kg_err kg_conf_load(kg_conf *conf, const char *path, bool required)
 	return err;
 }
 
+enum { VARIABLE_SIZE = 128 };
+
+/* The value of the key in the environment and the variable it is in; NULL when it is in none. */
+static const char *environment_of(const kg_conf_key *key, char variable[VARIABLE_SIZE])
+{
+	size_t used = (size_t)snprintf(variable, VARIABLE_SIZE, "KINDERGARTEN_%s", key->key);
+	const char *text;
+
+	KG_ASSERT(used < VARIABLE_SIZE);
+	for (char *c = variable; *c != '\0'; c++)
+		*c = (char)(*c == '.' ? '_' : toupper((unsigned char)*c));
+	text = getenv(variable);
+	if (text != NULL || key->environment == NULL)
+		return text;
+	(void)snprintf(variable, VARIABLE_SIZE, "%s", key->environment);
+	return getenv(variable);
+}
+
 kg_err kg_conf_environment(kg_conf *conf)
 {
-	for (size_t i = 0; i < conf->count; i++) {
-		char name[128] = "KINDERGARTEN_";
-		size_t used = strlen(name);
-		const char *text = NULL;
-		kg_err err;
+	char variable[VARIABLE_SIZE];
 
-		for (const char *c = kg_conf_keys[i].key; *c != '\0' && used + 1 < sizeof(name);
-		     c++)
-			name[used++] = *c == '.' ? '_' : (char)toupper((unsigned char)*c);
-		name[used] = '\0';
-		text = getenv(name);
-		if (text == NULL && kg_conf_keys[i].environment != NULL) {
-			(void)snprintf(name, sizeof(name), "%s", kg_conf_keys[i].environment);
-			text = getenv(name);
-		}
-		if (text == NULL)
-			continue;
-		err = set_at(conf, i, text, KG_FROM_ENVIRONMENT);
+	for (size_t i = 0; i < conf->count; i++) {
+		const char *text = environment_of(&kg_conf_keys[i], variable);
+		kg_err err = text != NULL ? set_at(conf, i, text, KG_FROM_ENVIRONMENT) : KG_OK;
+
 		if (err != KG_OK)
-			return kg_fail_context(err, "environment %s", name);
+			return kg_fail_context(err, "environment %s", variable);
 	}
 	return KG_OK;
 }

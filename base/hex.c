@@ -37,7 +37,8 @@ kg_err kg_hex_decode(uint8_t *data, size_t size, const char *text)
 	if (strnlen(text, 2 * size + 1) != 2 * size || !kg_hex_is(text, 2 * size))
 		return kg_fail(KG_EINVAL, "not %zu lowercase hex digits", 2 * size);
 	for (size_t i = 0; i < size; i++)
-		data[i] = (uint8_t)(hex_value(text[2 * i]) << 4 | hex_value(text[2 * i + 1]));
+		data[i] = (uint8_t)((unsigned)hex_value(text[2 * i]) << 4 |
+				    (unsigned)hex_value(text[2 * i + 1]));
 	return KG_OK;
 }
 
@@ -64,7 +65,7 @@ void kg_base64_encode(char *text, const uint8_t *data, size_t size)
 
 		*text++ = b64_digits[v >> 18];
 		*text++ = b64_digits[v >> 12 & 63];
-		*text++ = two ? b64_digits[v >> 6 & 63] : '=';
+		*text++ = (char)(two ? b64_digits[v >> 6 & 63] : '=');
 		*text++ = '=';
 	}
 	*text = '\0';

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/rng.h"
 
+#include <stddef.h>
+
 #include "base/err.h"
 
 static uint64_t splitmix64(uint64_t *state)
@@ -27,7 +29,7 @@ void kg_rng_init(kg_rng *rng, const uint8_t seed[KG_SEED_SIZE], uint64_t stream)
 	uint64_t chain = splitmix64(&mix);
 
 	for (int pass = 0; pass < 2; pass++) {
-		for (int k = 0; k < 4; k++) {
+		for (size_t k = 0; k < 4; k++) {
 			chain ^= pass == 0 ? load_le64(seed + 8 * k) : rng->s[k];
 			rng->s[k] = splitmix64(&chain);
 		}
