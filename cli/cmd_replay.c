@@ -11,61 +11,29 @@
 #include "base/hex.h"
 #include "base/json.h"
 #include "cli/command.h"
+#include "cli/reading.h"
 #include "identity/secret.h"
 #include "memory/chain.h"
 #include "memory/entry.h"
-#include "memory/index.h"
-#include "memory/store.h"
 #include "orchestrator/runfile.h"
 #include "runtime/nursery.h"
 
 extern const kg_command kg_cmd_replay;
 
-/* The commit of the entry that `prefix` means: by the index, else by git alone, which knows commit
- * ids only. */
-static kg_err find_commit(kg_commit *commit, kg_store *store, const char *state_dir,
-			  const char *prefix)
+static kg_err load_entry(kg_entry *entry, kg_entry_proof *proof, bool *verified, const kg_cli *cli,
+			 const char *name)
 {
-	char path[KG_PATH_SIZE];
-	kg_index *index = NULL;
-	kg_entry_proof proof;
-	kg_pubkey agent;
-	uint64_t sequence = 0;
-	kg_err err = kg_path(path, "%s/index.sqlite", state_dir);
-	if (err == KG_OK) {
-		err = kg_index_open(&index, path, false);
-	}
-	if (err == KG_OK) {
-		err = kg_index_find(index, &proof, &agent, &sequence, prefix);
-	}
-	kg_index_free(index);
-	if (err == KG_OK) {
-		*commit = proof.commit;
-		return KG_OK;
-	}
-	if (err == KG_ECONFLICT || strlen(prefix) > KG_COMMIT_TEXT_SIZE - 1) {
+	kg_reading reading;
+	kg_commit commit;
+	kg_err err = kg_reading_open(&reading, cli);
+	if (err != KG_OK) {
 		return err;
 	}
-	return kg_store_find(store, commit, prefix);
-}
-
-static kg_err load_entry(kg_entry *entry, kg_entry_proof *proof, bool *verified, const kg_cli *cli,
-			 const char *prefix)
-{
-	kg_store *store = NULL;
-	kg_commit commit;
-	if (strlen(prefix) < 6 || strlen(prefix) > 64 || !kg_hex_is(prefix, strlen(prefix))) {
-		return kg_fail(KG_EINVAL, "\"%.80s\" is not 6 to 64 hex digits of an entry",
-			       prefix);
-	}
-	kg_err err = kg_store_open(&store, cli->state_dir);
+	err = kg_reading_commit(&reading, &commit, name);
 	if (err == KG_OK) {
-		err = find_commit(&commit, store, cli->state_dir, prefix);
+		err = kg_chain_read(reading.store, entry, proof, verified, &commit);
 	}
-	if (err == KG_OK) {
-		err = kg_chain_read(store, entry, proof, verified, &commit);
-	}
-	kg_store_free(store);
+	kg_reading_close(&reading);
 	return err;
 }
 
@@ -202,20 +170,20 @@ static void print_verdict(const verdict *v, const kg_entry *entry, const kg_entr
 	json_decref(made);
 }
 
-static int replay(const kg_cli *cli, const char *prefix, const char *given, bool json)
+static int replay(const kg_cli *cli, const char *name, const char *given, bool json)
 {
 	kg_entry entry;
 	kg_entry_proof proof;
 	kg_model *model = NULL;
 	verdict v = {0};
 	bool verified = false;
-	kg_err err = load_entry(&entry, &proof, &verified, cli, prefix);
+	kg_err err = load_entry(&entry, &proof, &verified, cli, name);
 	if (err != KG_OK) {
 		(void)kg_cli_trouble("replay");
 		return err == KG_ENOTFOUND ? KG_EXIT_NO : KG_EXIT_TROUBLE;
 	}
 	if (!entry.has_sampler) {
-		err = kg_fail(KG_EINVAL, "%s by %s is a %s, not a generated text", prefix,
+		err = kg_fail(KG_EINVAL, "%s by %s is a %s, not a generated text", name,
 			      entry.agent_name, kg_entry_type_name(entry.type));
 	} else if (!verified) {
 		v.detail = "the signature is not good: the entry says nothing about its author";

@@ -10,9 +10,9 @@
 
 #include "agent/coefficient.h"
 #include "base/clock.h"
-#include "base/fs.h"
 #include "base/json.h"
 #include "cli/command.h"
+#include "cli/reading.h"
 #include "memory/index.h"
 
 extern const kg_command kg_cmd_trace;
@@ -49,27 +49,25 @@ static int by_agent_and_sequence(const void *a, const void *b)
 /* Births and traces of one agent (name or key) or of all, sorted; other entries are left out. */
 static kg_err load(kg_index_rows *rows, const kg_cli *cli, const char *agent)
 {
-	char path[KG_PATH_SIZE];
-	kg_index *index = NULL;
+	kg_reading reading;
 	kg_pubkey key;
-	kg_index_filter filter = {.tag = NULL, .limit = KG_INDEX_LIMIT_MAX};
-	if (agent && kg_pubkey_parse(&key, agent) == KG_OK) {
+	kg_index_filter filter = {.limit = KG_INDEX_LIMIT_MAX};
+	kg_err err = kg_reading_open(&reading, cli);
+	if (err != KG_OK) {
+		return err;
+	}
+	if (agent) {
+		err = kg_reading_agent(&reading, &key, agent);
 		filter.agent = &key;
-	} else {
-		filter.agent_name = agent;
 	}
 	const kg_entry_type types[] = {KG_ENTRY_BIRTH, KG_ENTRY_TRACE};
 	kg_index_rows got[2] = {{0}};
-	kg_err err = kg_path(path, "%s/index.sqlite", cli->state_dir);
-	if (err == KG_OK) {
-		err = kg_index_open(&index, path, false);
-	}
 	for (size_t i = 0; err == KG_OK && i < 2; i++) {
 		filter.has_type = true;
 		filter.type = types[i];
-		err = kg_index_recall(index, &got[i], &filter);
+		err = kg_index_recall(reading.index, &got[i], &filter);
 	}
-	kg_index_free(index);
+	kg_reading_close(&reading);
 	size_t count = got[0].count + got[1].count;
 	kg_index_row *all = err == KG_OK ? calloc(count + 1, sizeof(*all)) : NULL;
 	if (err == KG_OK && !all) {
@@ -299,8 +297,10 @@ static int run(kg_cli *cli, int argc, char **argv)
 	}
 	const char *agent = optind < argc ? argv[optind] : NULL;
 	kg_index_rows rows = {0};
-	if (load(&rows, cli, agent) != KG_OK) {
-		return kg_cli_trouble("trace");
+	kg_err err = load(&rows, cli, agent);
+	if (err != KG_OK) {
+		(void)kg_cli_trouble("trace");
+		return err == KG_ENOTFOUND ? KG_EXIT_NO : KG_EXIT_TROUBLE;
 	}
 	int code = rows.count > 0 ? KG_EXIT_YES : KG_EXIT_NO;
 	if (json) {
@@ -311,8 +311,8 @@ static int run(kg_cli *cli, int argc, char **argv)
 	} else if (rows.count > 0) {
 		draw(&rows);
 	} else {
-		fprintf(stderr, "kindergarten: trace: nobody%s%s has left a trace\n",
-			agent ? " called " : "", agent ? agent : "");
+		fprintf(stderr, "kindergarten: trace: %s has left no trace\n",
+			agent ? agent : "nobody");
 	}
 	kg_index_rows_release(&rows);
 	return code;
