@@ -61,13 +61,12 @@ static void put_coefficient(json_t *view, const kg_entry *e)
 
 	if (view == NULL || !e->has_parts)
 		return;
-	(void)json_object_set_new(
-		view, "coefficient",
-		json_pack("{s:f, s:f, s:f, s:f}", "quantization_awareness",
-			  p->quantization_awareness, "complex_understanding",
-			  p->complex_understanding, "compression_readiness",
-			  p->compression_readiness, "pedagogical_capacity",
-			  p->pedagogical_capacity));
+	(void)json_object_set_new(view, "coefficient",
+				  json_pack("{s:f, s:f, s:f, s:f}", "quantization_awareness",
+					    p->quantization_awareness, "complex_understanding",
+					    p->complex_understanding, "compression_readiness",
+					    p->compression_readiness, "pedagogical_capacity",
+					    p->pedagogical_capacity));
 }
 
 json_t *kg_view_entry(const kg_entry *e, const kg_entry_proof *proof, bool verified)
