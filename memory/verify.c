@@ -230,6 +230,24 @@ static bool header_parent(kg_commit *parent, const kg_buf *object)
 	return kg_commit_parse(parent, text) == KG_OK;
 }
 
+/* The sequence that an object claims which is no entry; 0 when it claims none. Its place is not
+ * believed, only used to tell what is missing there. */
+static uint64_t claimed_sequence(const kg_buf *object)
+{
+	static const char key[] = "\nSequence: ";
+	const char *text = kg_buf_text(object);
+	const char *found = NULL;
+	char *end;
+	unsigned long long sequence;
+
+	for (const char *at = strstr(text, key); at != NULL; at = strstr(at + 1, key))
+		found = at;
+	if (found == NULL)
+		return 0;
+	sequence = strtoull(found + sizeof(key) - 1, &end, 10);
+	return *end == '\n' && sequence <= INT64_MAX ? sequence : 0;
+}
+
 static bool is_signed(const kg_buf *object)
 {
 	const char *end = memmem(object->data, object->size, "\n\n", 2);
@@ -294,12 +312,45 @@ static void check_claims(judge *j, const place *at, uint64_t sequence, const kg_
 	}
 }
 
+/* The place of an entry whose signature is good, or of what one claims that is not. */
+static void judge_good(judge *j, place *at, const kg_entry *e, const kg_entry_proof *proof)
+{
+	check_author(j, at, e, &proof->id);
+	check_order(j, at, e, &proof->id);
+	check_claims(j, at, e->sequence, &proof->id);
+	at->expected = e->sequence - 1;
+	at->has_later = true;
+	at->later_ms = e->time_ms;
+	at->later_counter = e->time_counter;
+}
+
+static void judge_bad(judge *j, place *at, const kg_buf *object, kg_err err)
+{
+	uint64_t sequence = at->expected > 0 ? at->expected : claimed_sequence(object);
+	const char *reason = reason_of(err, object);
+	kg_entry_proof proof;
+	char why[128];
+	kg_entry e;
+
+	(void)snprintf(why, sizeof(why), "%s", kg_err_text());
+	if (kg_entry_open_unverified(&e, &proof, object->data, object->size) == KG_OK) {
+		find(j, at, e.sequence, &proof.id, reason, "%s", why);
+		judge_good(j, at, &e, &proof);
+		kg_entry_release(&e);
+		return;
+	}
+	find(j, at, sequence, NULL, reason, "%s", why);
+	if (sequence > 0)
+		check_claims(j, at, sequence, NULL);
+	at->expected = sequence > 0 ? sequence - 1 : 0;
+	at->has_later = false;
+}
+
 /* Judges the entry at `at` and moves on to its parent; false at the end of what can be walked. */
 static bool judge_entry(judge *j, place *at, kg_buf *object)
 {
 	const kg_verify_options *o = j->options;
 	kg_entry_proof proof;
-	bool readable;
 	kg_entry e;
 	kg_err err;
 
@@ -316,31 +367,11 @@ static bool judge_entry(judge *j, place *at, kg_buf *object)
 		return false;
 	}
 	err = kg_entry_open(&e, &proof, object->data, object->size);
-	readable = err == KG_OK;
-	if (err != KG_OK) {
-		const char *reason = reason_of(err, object);
-		char why[128];
-
-		(void)snprintf(why, sizeof(why), "%s", kg_err_text());
-		readable =
-			kg_entry_open_unverified(&e, &proof, object->data, object->size) == KG_OK;
-		find(j, at, readable ? e.sequence : at->expected, readable ? &proof.id : NULL,
-		     reason, "%s", why);
-	}
-	if (readable) {
-		check_author(j, at, &e, &proof.id);
-		check_order(j, at, &e, &proof.id);
-		check_claims(j, at, e.sequence, &proof.id);
-		at->expected = e.sequence - 1;
-		at->has_later = true;
-		at->later_ms = e.time_ms;
-		at->later_counter = e.time_counter;
+	if (err == KG_OK) {
+		judge_good(j, at, &e, &proof);
 		kg_entry_release(&e);
 	} else {
-		if (at->expected > 0)
-			check_claims(j, at, at->expected, NULL);
-		at->expected = at->expected > 0 ? at->expected - 1 : 0;
-		at->has_later = false;
+		judge_bad(j, at, object, err);
 	}
 	if (header_parent(&at->commit, object))
 		return true;
