@@ -10,24 +10,19 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/clock.h"
 #include "base/fs.h"
-#include "base/hex.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "base/rng.h"
 #include "bus/bus.h"
 #include "bus/feed.h"
 #include "bus/launch.h"
 #include "bus/socket.h"
-#include "memory/entry.h"
-#include "memory/witness.h"
 #include "orchestrator/child.h"
 #include "orchestrator/crew.h"
-#include "orchestrator/exchange.h"
+#include "orchestrator/docket.h"
+#include "orchestrator/notary_main.h"
 #include "orchestrator/restart.h"
-#include "orchestrator/round.h"
 #include "orchestrator/runfile.h"
 
 enum {
@@ -37,12 +32,8 @@ enum {
 	HUNG_MS = 30000, /* one step of a large model on a loaded machine takes seconds */
 	STOP_MS = 10000, /* to finish and flush, before SIGKILL */
 	KEEPER_START_MS = 30000,
-	KEEPER_ASK_MS = 2000,
 	CHECKPOINT_MS = 30000,
-	PUBLISH_MS = 20000,
 	DROPS_MS = 60000,
-	PATIENCE_MS = 5000, /* between words to clients that wait */
-	QUEUE_MAX = 64,
 	WHY_SIZE = 256
 };
 
@@ -62,25 +53,6 @@ typedef struct {
 	bool suspected;
 } process;
 
-/* A question that waits, or is being answered. */
-typedef struct {
-	kg_message client; /* where the answer goes; its body is released */
-	kg_question question;
-} inquiry;
-
-typedef struct {
-	bool open;
-	inquiry inquiry;
-	kg_round *round;
-	kg_round_stage stage; /* that the agents were told */
-	size_t done;          /* that the client was told */
-	char id[KG_ROUND_ID_SIZE];
-	uint64_t number; /* request id of its messages */
-	uint64_t seed;
-	int64_t started_ms;
-	int64_t deadline_ms; /* of the stage */
-} open_round;
-
 typedef struct {
 	const kg_orchestrator_options *options;
 	kg_runfile run;
@@ -98,17 +70,13 @@ typedef struct {
 	process *processes;    /* of the agents */
 	kg_crew_agent *agents; /* the same index */
 	unsigned count;
-	inquiry queue[QUEUE_MAX]; /* oldest first */
-	size_t queued;
-	open_round current;
-	uint64_t rounds;
+	kg_docket *docket;
+	kg_notary notary;
 	kg_rng rng;
-	json_t *witnessed; /* heads of the last checkpoint */
 	int64_t started_ms;
 	int64_t beat_ms;
 	int64_t checkpoint_ms;
 	int64_t drops_ms;
-	int64_t waited_ms; /* when clients were last told to wait */
 	uint64_t drops;
 	double ready_seconds;
 	bool was_ready;
@@ -247,8 +215,6 @@ static const kg_restart_policy *policy(const orchestrator *o)
 	return o->was_ready ? &policy_ready : &policy_start;
 }
 
-static void round_lose(orchestrator *o, unsigned agent, const char *why);
-
 static void agent_ended(orchestrator *o, unsigned i, const char *how)
 {
 	process *p = &o->processes[i];
@@ -261,7 +227,7 @@ static void agent_ended(orchestrator *o, unsigned i, const char *how)
 	p->route.size = 0;
 	kg_log(o->ending ? KG_LOG_INFO : KG_LOG_WARN, "agent.ended", "name=%s why=%s",
 	       o->agents[i].name, kg_log_quote(quoted, sizeof(quoted), why));
-	round_lose(o, i, why);
+	kg_docket_lose(o->docket, i, why, now);
 	if (o->ending)
 		return;
 	(void)snprintf(o->agents[i].why, sizeof(o->agents[i].why), "%s", why);
@@ -310,267 +276,46 @@ static void reap(orchestrator *o)
 
 /* ---- rounds ---- */
 
-static const char *const stages[] = {"thinking", "scoring", "publishing"};
-
-static void answer(orchestrator *o, const kg_message *client, kg_message_kind kind, json_t *body)
+static kg_err to_agent(void *data, unsigned agent, kg_message_kind kind, uint64_t id, json_t *body)
 {
+	orchestrator *o = data;
+	const process *p = &o->processes[agent];
+
+	if (p->route.size == 0) {
+		json_decref(body);
+		return kg_fail(KG_ENOTFOUND, "%s is gone", o->agents[agent].name);
+	}
+	return kg_socket_send_json(o->server, &p->route, kind, id, body);
+}
+
+static void to_client(void *data, const kg_message *client, kg_message_kind kind, json_t *body)
+{
+	orchestrator *o = data;
+
+	if (kind == KG_MESSAGE_FAILED)
+		kg_log_err(KG_LOG_WARN, "ask.failed");
+	else if (kind == KG_MESSAGE_ANSWER)
+		kg_log(KG_LOG_INFO, "ask.answered", "agreement=%.3f seconds=%.3f",
+		       json_real_value(json_object_get(body, "agreement")),
+		       json_real_value(json_object_get(body, "seconds")));
 	/* A client that went away does not matter to anybody. */
 	if (kg_socket_reply(o->server, client, kind, body) != KG_OK)
 		kg_log_err(KG_LOG_DEBUG, "client.gone");
 }
 
-static void refuse(orchestrator *o, const kg_message *client, kg_err code)
+static void move(void *data, unsigned agent, kg_crew_event event)
 {
-	answer(o, client, KG_MESSAGE_FAILED, kg_message_failure(code));
+	agent_move(data, agent, event);
 }
 
-static void progress(orchestrator *o, const kg_message *client, const char *stage, size_t done,
-		     size_t of)
-{
-	answer(o, client, KG_MESSAGE_PROGRESS,
-	       json_pack("{s:s, s:I, s:I}", "stage", stage, "done", (json_int_t)done, "of",
-			 (json_int_t)of));
-}
-
-static void round_send(orchestrator *o, size_t slot, kg_message_kind kind, json_t *body)
-{
-	process *p = &o->processes[kg_round_agent(o->current.round, slot)];
-
-	if (p->route.size > 0 &&
-	    kg_socket_send_json(o->server, &p->route, kind, o->current.number, body) == KG_OK)
-		return;
-	if (p->route.size == 0) {
-		json_decref(body);
-		kg_round_lose(o->current.round, slot, "it is gone");
-	} else {
-		kg_round_lose(o->current.round, slot, kg_err_text());
-	}
-}
-
-/* What the stage asks of every agent that owes it. */
-static void round_ask(orchestrator *o)
-{
-	open_round *c = &o->current;
-	int64_t patience = kg_conf_int(o->options->conf, "swarm.think_seconds") * 1000;
-
-	c->stage = kg_round_get_stage(c->round);
-	if (c->stage == KG_ROUND_PUBLISHING)
-		patience = PUBLISH_MS;
-	c->deadline_ms = kg_clock_mono_ms() + patience;
-	c->done = 0;
-	for (size_t i = 0; i < kg_round_count(c->round); i++) {
-		unsigned agent = kg_round_agent(c->round, i);
-
-		/* Losing the last one that owes ends the stage: then the rest is not asked. */
-		if (kg_round_get_stage(c->round) != c->stage)
-			break;
-		if (!kg_round_is_owing(c->round, i))
-			continue;
-		if (c->stage == KG_ROUND_THINKING)
-			round_send(o, i, KG_MESSAGE_THINK,
-				   kg_exchange_think(c->id, &c->inquiry.question,
-						     kg_exchange_agent_seed(c->seed, agent),
-						     patience));
-		else if (c->stage == KG_ROUND_SCORING)
-			round_send(o, i, KG_MESSAGE_SCORE,
-				   kg_exchange_score(c->id, &c->inquiry.question, c->round));
-		else
-			round_send(o, i, KG_MESSAGE_SETTLE, kg_exchange_settle(c->id, c->round, i));
-	}
-}
-
-static void round_answer(orchestrator *o)
-{
-	const char *names[KG_ROUND_AGENTS_MAX];
-	open_round *c = &o->current;
-	double seconds = (double)(kg_clock_mono_ms() - c->started_ms) / 1000;
-	json_t *body;
-
-	if (c->stage == KG_ROUND_FAILED) {
-		refuse(o, &c->inquiry.client,
-		       kg_fail(KG_EFAIL, "no agent is left in the round, the last one: %s",
-			       kg_round_why(c->round)));
-		return;
-	}
-	for (size_t i = 0; i < kg_round_count(c->round); i++)
-		names[i] = o->agents[kg_round_agent(c->round, i)].name;
-	body = kg_round_json(c->round, names, seconds);
-	if (body != NULL)
-		(void)json_object_set_new(body, "round", json_string(c->id));
-	answer(o, &c->inquiry.client, KG_MESSAGE_ANSWER, body);
-}
-
-static void round_close(orchestrator *o)
-{
-	open_round *c = &o->current;
-
-	for (size_t i = 0; i < kg_round_count(c->round); i++) {
-		unsigned agent = kg_round_agent(c->round, i);
-
-		if (o->agents[agent].state == KG_CREW_BUSY)
-			agent_move(o, agent, KG_CREW_REST);
-	}
-	kg_log(KG_LOG_INFO, "round.closed", "round=%s agents=%zu ms=%lld", c->id,
-	       kg_round_count(c->round), (long long)(kg_clock_mono_ms() - c->started_ms));
-	kg_question_release(&c->inquiry.question);
-	kg_round_free(c->round);
-	memset(c, 0, sizeof(*c));
-}
-
-/* Brings client and agents up to what the round has come to. */
-static void round_follow(orchestrator *o)
-{
-	open_round *c = &o->current;
-	size_t done, of;
-
-	if (!c->open)
-		return;
-	while (c->stage != kg_round_get_stage(c->round) && c->stage < KG_ROUND_DONE) {
-		c->stage = kg_round_get_stage(c->round);
-		if (c->stage < KG_ROUND_DONE)
-			round_ask(o);
-	}
-	if (c->stage >= KG_ROUND_DONE) {
-		round_answer(o);
-		round_close(o);
-		return;
-	}
-	kg_round_progress(c->round, &done, &of);
-	if (done != c->done || done == 0)
-		progress(o, &c->inquiry.client, stages[c->stage], done, of);
-	c->done = done;
-}
-
-/* Clients take silence for death: a word to each that waits. */
-static void reassure(orchestrator *o, int64_t now)
-{
-	size_t done, of;
-
-	if (now - o->waited_ms < PATIENCE_MS)
-		return;
-	o->waited_ms = now;
-	if (o->current.open) {
-		kg_round_progress(o->current.round, &done, &of);
-		progress(o, &o->current.inquiry.client, stages[o->current.stage], done, of);
-	}
-	for (size_t i = 0; i < o->queued; i++)
-		progress(o, &o->queue[i].client, "waiting", i, o->queued);
-}
-
-static void round_lose(orchestrator *o, unsigned agent, const char *why)
-{
-	size_t slot;
-
-	if (!o->current.open)
-		return;
-	slot = kg_round_slot(o->current.round, agent);
-	if (slot == kg_round_count(o->current.round))
-		return;
-	kg_round_lose(o->current.round, slot, why);
-	round_follow(o);
-}
-
-/* The k agents that are ready and have answered least, in order of their numbers; how many. */
-static size_t choose_agents(const orchestrator *o, unsigned k, unsigned chosen[KG_ROUND_AGENTS_MAX])
-{
-	bool taken[KG_CREW_MAX] = {false};
-	size_t count = 0;
-
-	if (k == 0 || k > KG_ROUND_AGENTS_MAX)
-		k = KG_ROUND_AGENTS_MAX;
-	while (count < k) {
-		unsigned best = o->count;
-
-		for (unsigned i = 0; i < o->count; i++)
-			if (o->agents[i].state == KG_CREW_READY && !taken[i] &&
-			    (best == o->count || o->agents[i].answers < o->agents[best].answers))
-				best = i;
-		if (best == o->count)
-			break;
-		taken[best] = true;
-		count++;
-	}
-	count = 0;
-	for (unsigned i = 0; i < o->count; i++)
-		if (taken[i])
-			chosen[count++] = i;
-	return count;
-}
-
-static bool anyone_may_come(const orchestrator *o)
-{
-	for (unsigned i = 0; i < o->count; i++)
-		if (o->agents[i].state != KG_CREW_PARKED)
-			return true;
-	return false;
-}
-
-static uint64_t random_u64(void)
+static uint64_t random_u64(void *data)
 {
 	uint64_t value = 0;
 
+	(void)data;
 	while (getrandom(&value, sizeof(value), 0) < 0 && errno == EINTR)
 		;
 	return value;
-}
-
-static void round_open(orchestrator *o, const unsigned *chosen, size_t count)
-{
-	open_round *c = &o->current;
-	uint64_t id = random_u64();
-
-	c->inquiry = o->queue[0];
-	o->queued--;
-	memmove(o->queue, o->queue + 1, o->queued * sizeof(o->queue[0]));
-	if (kg_round_new(&c->round, chosen, count) != KG_OK) {
-		refuse(o, &c->inquiry.client, KG_ENOMEM);
-		kg_question_release(&c->inquiry.question);
-		return;
-	}
-	c->open = true;
-	c->number = ++o->rounds;
-	c->seed = c->inquiry.question.has_seed ? c->inquiry.question.seed : random_u64();
-	c->started_ms = kg_clock_mono_ms();
-	(void)snprintf(c->id, sizeof(c->id), "%016llx", (unsigned long long)id);
-	kg_log(KG_LOG_INFO, "round.opened", "round=%s agents=%zu", c->id, count);
-	for (size_t i = 0; i < count; i++)
-		agent_move(o, chosen[i], KG_CREW_WORK);
-	round_ask(o);
-	round_follow(o);
-}
-
-/* The next question, when there is one and somebody to answer it. */
-static void round_next(orchestrator *o)
-{
-	unsigned chosen[KG_ROUND_AGENTS_MAX];
-	size_t count;
-
-	if (o->current.open || o->queued == 0 || o->ending)
-		return;
-	count = choose_agents(o, o->queue[0].question.k, chosen);
-	if (count > 0) {
-		round_open(o, chosen, count);
-	} else if (!anyone_may_come(o)) {
-		refuse(o, &o->queue[0].client,
-		       kg_fail(KG_EFAIL, "every agent is parked: %s", o->agents[0].why));
-		kg_question_release(&o->queue[0].question);
-		o->queued--;
-		memmove(o->queue, o->queue + 1, o->queued * sizeof(o->queue[0]));
-	}
-}
-
-static void rounds_end(orchestrator *o)
-{
-	for (size_t i = 0; i < o->queued; i++) {
-		refuse(o, &o->queue[i].client, kg_fail(KG_EFAIL, "the swarm is shutting down"));
-		kg_question_release(&o->queue[i].question);
-	}
-	o->queued = 0;
-	if (o->current.open) {
-		refuse(o, &o->current.inquiry.client,
-		       kg_fail(KG_EFAIL, "the swarm is shutting down"));
-		round_close(o);
-	}
 }
 
 /* ---- messages ---- */
@@ -597,39 +342,15 @@ static json_t *status(orchestrator *o)
 			 (json_int_t)pss);
 }
 
-static void on_ask(orchestrator *o, kg_message *m)
-{
-	inquiry *q = &o->queue[o->queued];
-	kg_err err;
-
-	if (o->ending || o->stop) {
-		refuse(o, m, kg_fail(KG_EFAIL, "the swarm is shutting down"));
-		return;
-	}
-	if (o->queued == QUEUE_MAX) {
-		refuse(o, m, kg_fail(KG_EFULL, "%d questions are waiting already", QUEUE_MAX));
-		return;
-	}
-	err = kg_question_read(&q->question, m->json);
-	if (err != KG_OK) {
-		refuse(o, m, err);
-		return;
-	}
-	q->client = *m;
-	q->client.json = NULL;
-	q->client.data = NULL;
-	o->queued++;
-}
-
 static void on_client(orchestrator *o, kg_message *m)
 {
 	if (m->kind == KG_MESSAGE_ASK) {
-		on_ask(o, m);
+		kg_docket_ask(o->docket, m);
 	} else if (m->kind == KG_MESSAGE_STATUS) {
-		answer(o, m, KG_MESSAGE_STATUS_IS, status(o));
+		to_client(o, m, KG_MESSAGE_STATUS_IS, status(o));
 	} else if (m->kind == KG_MESSAGE_DOWN) {
 		kg_log(KG_LOG_INFO, "swarm.down", "from=%s", m->from);
-		answer(o, m, KG_MESSAGE_BYE, json_object());
+		to_client(o, m, KG_MESSAGE_BYE, json_object());
 		o->stop = true;
 	}
 }
@@ -649,7 +370,7 @@ static void on_ready(orchestrator *o, unsigned i, const kg_message *m)
 
 	if (err != KG_OK) {
 		kg_log_err(KG_LOG_WARN, "message.refused");
-		refuse(o, m, err);
+		to_client(o, m, KG_MESSAGE_FAILED, kg_message_failure(err));
 		return;
 	}
 	if (o->agents[i].state == KG_CREW_STARTING) {
@@ -658,29 +379,6 @@ static void on_ready(orchestrator *o, unsigned i, const kg_message *m)
 		kg_log(KG_LOG_INFO, "agent.ready", "name=%s ms=%lld", o->agents[i].name,
 		       (long long)(kg_clock_mono_ms() - o->processes[i].started_ms));
 	}
-}
-
-static void on_round(orchestrator *o, unsigned i, const kg_message *m)
-{
-	open_round *c = &o->current;
-	size_t slot = c->open ? kg_round_slot(c->round, i) : 0;
-	kg_err err;
-
-	if (!c->open || m->id != c->number || slot == kg_round_count(c->round))
-		return; /* of a round that is over */
-	if (m->kind == KG_MESSAGE_THOUGHT)
-		err = kg_exchange_thought(c->round, slot, c->id, m->json);
-	else if (m->kind == KG_MESSAGE_SCORES)
-		err = kg_exchange_scores(c->round, slot, c->id, m->json);
-	else if (m->kind == KG_MESSAGE_PUBLISHED)
-		err = kg_exchange_published(c->round, slot, c->id, m->json);
-	else
-		err = kg_message_fail(m);
-	if (err != KG_OK && (m->kind == KG_MESSAGE_FAILED || err != KG_ECONFLICT)) {
-		kg_log_err(KG_LOG_WARN, "round.lost");
-		kg_round_lose(c->round, slot, kg_err_text());
-	}
-	round_follow(o);
 }
 
 static void on_agent(orchestrator *o, kg_message *m)
@@ -700,9 +398,9 @@ static void on_agent(orchestrator *o, kg_message *m)
 		if (o->agents[i].state != KG_CREW_STARTING &&
 		    kg_crew_tell_beat(&o->agents[i], m->json) != KG_OK)
 			kg_log_err(KG_LOG_WARN, "message.refused");
-		answer(o, m, KG_MESSAGE_BEAT, json_object());
-	} else {
-		on_round(o, i, m);
+		to_client(o, m, KG_MESSAGE_BEAT, json_object());
+	} else if (kg_docket_hear(o->docket, i, m, p->heard_ms) != KG_OK) {
+		kg_log_err(KG_LOG_WARN, "round.lost");
 	}
 }
 
@@ -739,193 +437,18 @@ static void drain(orchestrator *o)
 
 /* ---- witness ---- */
 
-/* A question to the keeper; what else it says meanwhile counts as a beat. */
-static kg_err ask_keeper(orchestrator *o, kg_message_kind kind, json_t *body, kg_message *out)
-{
-	kg_err err = kg_socket_ask(o->to_keeper, kind, body, KEEPER_ASK_MS, out, on_keeper, o);
-
-	if (err == KG_OK && out->kind == KG_MESSAGE_FAILED) {
-		err = kg_message_fail(out);
-		kg_message_release(out);
-	}
-	return err;
-}
-
-static kg_err read_head(kg_chain_head *head, const json_t *body)
-{
-	int64_t sequence, time_ms, counter;
-	const char *commit;
-	kg_err err;
-
-	memset(head, 0, sizeof(*head));
-	if ((err = kg_json_get_i64(&sequence, body, "sequence", 0, INT64_MAX)) != KG_OK)
-		return err;
-	if (sequence == 0)
-		return KG_OK;
-	if ((err = kg_json_get_i64(&time_ms, body, "time_ms", 0, INT64_MAX)) != KG_OK ||
-	    (err = kg_json_get_i64(&counter, body, "counter", 0, UINT16_MAX)) != KG_OK ||
-	    (err = kg_json_get_text(&commit, body, "commit", KG_COMMIT_TEXT_SIZE - 1)) != KG_OK)
-		return err;
-	head->sequence = (uint64_t)sequence;
-	head->time_ms = time_ms;
-	head->time_counter = (uint16_t)counter;
-	return kg_commit_parse(&head->commit, commit);
-}
-
-static kg_err ask_head(orchestrator *o, kg_chain_head *head, const kg_pubkey *agent)
-{
-	char key[KG_PUBKEY_TEXT_SIZE];
-	kg_message m = {0};
-	kg_err err;
-
-	kg_pubkey_format(key, agent);
-	err = ask_keeper(o, KG_MESSAGE_HEAD, json_pack("{s:s}", "agent", key), &m);
-	if (err == KG_OK)
-		err = read_head(head, m.json);
-	kg_message_release(&m);
-	return err;
-}
-
-/* Signs `entry` with the swarm's key and gives it to the keeper. */
-static kg_err submit(orchestrator *o, const kg_entry *entry, const kg_chain_head *previous)
-{
-	kg_message m = {0};
-	kg_buf object;
-	kg_err err;
-
-	kg_buf_init(&object, KG_ENTRY_OBJECT_MAX);
-	err = kg_entry_sign(&object, NULL, entry, kg_swarm_key(o->options->identity),
-			    previous->sequence > 0 ? &previous->commit : NULL);
-	if (err == KG_OK)
-		err = kg_socket_ask_raw(o->to_keeper, KG_MESSAGE_SUBMIT, object.data, object.size,
-					KEEPER_ASK_MS, &m, on_keeper, o);
-	if (err == KG_OK && m.kind == KG_MESSAGE_FAILED)
-		err = kg_message_fail(&m);
-	kg_message_release(&m);
-	kg_buf_release(&object);
-	return err;
-}
-
-static kg_err read_heads(kg_entry_head **out, size_t *count, const json_t *array)
-{
-	kg_entry_head *heads = calloc(json_array_size(array) + 1, sizeof(*heads));
-	const json_t *value;
-	kg_err err = KG_OK;
-	size_t i;
-
-	if (heads == NULL)
-		return kg_fail(KG_ENOMEM, "no memory for a checkpoint");
-	json_array_foreach(array, i, value)
-	{
-		const char *agent, *commit;
-		int64_t sequence;
-
-		if ((err = kg_json_get_text(&agent, value, "agent", KG_PUBKEY_TEXT_SIZE - 1)) !=
-			    KG_OK ||
-		    (err = kg_pubkey_parse(&heads[i].agent, agent)) != KG_OK ||
-		    (err = kg_json_get_i64(&sequence, value, "sequence", 1, INT64_MAX)) != KG_OK ||
-		    (err = kg_json_get_text(&commit, value, "commit", KG_COMMIT_TEXT_SIZE - 1)) !=
-			    KG_OK ||
-		    (err = kg_commit_parse(&heads[i].commit, commit)) != KG_OK)
-			break;
-		heads[i].sequence = (uint64_t)sequence;
-	}
-	if (err != KG_OK) {
-		free(heads);
-		return err;
-	}
-	*out = heads;
-	*count = json_array_size(array);
-	return KG_OK;
-}
-
-static kg_err checkpoint_heads(orchestrator *o, json_t *array)
-{
-	const kg_key *key = kg_swarm_key(o->options->identity);
-	kg_entry_head *heads = NULL;
-	kg_chain_head previous;
-	size_t count = 0;
-	kg_entry entry;
-	kg_err err = read_heads(&heads, &count, array);
-
-	if (err == KG_OK)
-		err = ask_head(o, &previous, kg_key_public(key));
-	if (err == KG_OK)
-		err = kg_checkpoint_make(&entry, key, &previous, heads, count, kg_clock_wall_ms());
-	free(heads);
-	if (err != KG_OK)
-		return err;
-	err = submit(o, &entry, &previous);
-	kg_entry_release(&entry);
-	if (err == KG_OK) {
-		json_decref(o->witnessed);
-		o->witnessed = json_incref(array);
-		kg_log(KG_LOG_INFO, "checkpoint.signed", "chains=%zu sequence=%llu", count,
-		       (unsigned long long)previous.sequence + 1);
-	}
-	return err;
-}
-
 /* A checkpoint, when any chain has grown since the last one. */
 static void checkpoint(orchestrator *o)
 {
-	kg_message m = {0};
-	json_t *array = NULL;
-	kg_err err;
+	size_t chains;
 
 	o->checkpoint_ms = kg_clock_mono_ms();
 	if (o->keeper_state != KG_CREW_READY)
 		return;
-	err = ask_keeper(o, KG_MESSAGE_HEADS, json_object(), &m);
-	if (err == KG_OK)
-		err = kg_json_get_array(&array, m.json, "heads", KG_ENTRY_HEADS_MAX);
-	if (err == KG_OK && json_array_size(array) > 0 &&
-	    (o->witnessed == NULL || json_equal(array, o->witnessed) == 0))
-		err = checkpoint_heads(o, array);
-	if (err != KG_OK)
+	if (kg_notary_checkpoint(&o->notary, &chains) != KG_OK)
 		kg_log_err(KG_LOG_WARN, "checkpoint.failed");
-	kg_message_release(&m);
-}
-
-/* Certifies every member that the swarm's chain does not certify yet. */
-static kg_err certify(orchestrator *o)
-{
-	const kg_key *key = kg_swarm_key(o->options->identity);
-	kg_entry_member *missing = calloc(o->member_count, sizeof(*missing));
-	kg_chain_head head;
-	size_t count = 0;
-	kg_entry entry;
-	kg_err err = KG_OK;
-
-	if (missing == NULL)
-		return kg_fail(KG_ENOMEM, "no memory for the members");
-	for (size_t i = 0; i < o->member_count && err == KG_OK; i++) {
-		const kg_member *m = &o->members[i];
-
-		if (kg_pubkey_equal(&m->key, kg_key_public(key)))
-			continue;
-		err = ask_head(o, &head, &m->key);
-		if (err != KG_EDENIED)
-			continue;
-		err = KG_OK;
-		missing[count].agent = m->key;
-		memcpy(missing[count].name, m->peer.name, KG_NAME_SIZE);
-		count++;
-	}
-	if (err == KG_OK && count > 0) {
-		err = ask_head(o, &head, kg_key_public(key));
-		if (err == KG_OK)
-			err = kg_membership_make(&entry, key, &head, missing, count,
-						 kg_clock_wall_ms());
-		if (err == KG_OK) {
-			err = submit(o, &entry, &head);
-			kg_entry_release(&entry);
-		}
-		if (err == KG_OK)
-			kg_log(KG_LOG_INFO, "members.certified", "count=%zu", count);
-	}
-	free(missing);
-	return err;
+	else if (chains > 0)
+		kg_log(KG_LOG_INFO, "checkpoint.signed", "chains=%zu", chains);
 }
 
 /* ---- the loop ---- */
@@ -999,11 +522,7 @@ static void timers(orchestrator *o)
 		keeper_start(o);
 	if (!o->ending && o->was_ready && now - o->checkpoint_ms >= CHECKPOINT_MS)
 		checkpoint(o);
-	if (o->current.open && now >= o->current.deadline_ms) {
-		kg_round_expire(o->current.round);
-		round_follow(o);
-	}
-	reassure(o, now);
+	kg_docket_tick(o->docket, now);
 	if (drops->count != o->drops && now - o->drops_ms >= DROPS_MS) {
 		char why[256];
 
@@ -1039,7 +558,6 @@ static void step(orchestrator *o)
 	drain(o);
 	reap(o);
 	timers(o);
-	round_next(o);
 	check_ready(o);
 }
 
@@ -1120,6 +638,22 @@ static kg_err gather(orchestrator *o)
 	return kg_runfile_endpoints(&o->run, o->options->state_dir);
 }
 
+static kg_err open_docket(orchestrator *o)
+{
+	const kg_docket_port port = {.data = o,
+				     .to_agent = to_agent,
+				     .to_client = to_client,
+				     .move = move,
+				     .random = random_u64};
+
+	o->notary = (kg_notary){.identity = o->options->identity,
+				.keeper = o->to_keeper,
+				.other = on_keeper,
+				.data = o};
+	return kg_docket_new(&o->docket, &port, o->agents, o->count,
+			     kg_conf_int(o->options->conf, "swarm.think_seconds") * 1000);
+}
+
 static kg_err open_signals(orchestrator *o)
 {
 	sigset_t set;
@@ -1188,7 +722,8 @@ static kg_err open_bus(orchestrator *o)
 
 static void open_keeper(orchestrator *o)
 {
-	kg_err err = KG_OK;
+	size_t certified = 0;
+	kg_err err;
 
 	kg_child_init(&o->keeper.child);
 	o->keeper_state = KG_CREW_DEAD;
@@ -1201,8 +736,13 @@ static void open_keeper(orchestrator *o)
 		if (kg_clock_mono_ms() - o->started_ms > KEEPER_START_MS)
 			give_up(o, kg_fail(KG_ETIMEOUT, "the keeper does not answer"));
 	}
-	if (!is_over(o) && (err = certify(o)) != KG_OK)
-		give_up(o, kg_fail_context(err, "certifying the agents"));
+	if (!is_over(o)) {
+		err = kg_notary_certify(&o->notary, o->members, o->member_count, &certified);
+		if (err != KG_OK)
+			give_up(o, kg_fail_context(err, "certifying the agents"));
+		else if (certified > 0)
+			kg_log(KG_LOG_INFO, "members.certified", "count=%zu", certified);
+	}
 	for (unsigned i = 0; i < o->count; i++)
 		o->processes[i].due_ms = 0;
 }
@@ -1256,12 +796,13 @@ static void stop_keeper(orchestrator *o)
 static void end(orchestrator *o)
 {
 	o->ending = true;
-	rounds_end(o);
+	kg_docket_end(o->docket);
 	stop_agents(o);
 	checkpoint(o);
 	stop_keeper(o);
 	kg_runfile_clean(o->options->state_dir);
-	kg_log(KG_LOG_INFO, "swarm.ended", "rounds=%llu", (unsigned long long)o->rounds);
+	kg_log(KG_LOG_INFO, "swarm.ended", "rounds=%llu",
+	       (unsigned long long)kg_docket_rounds(o->docket));
 }
 
 static void release(orchestrator *o)
@@ -1271,7 +812,8 @@ static void release(orchestrator *o)
 	kg_feed_free(o->feed);
 	kg_bus_free(o->bus);
 	kg_curve_free(o->curve);
-	json_decref(o->witnessed);
+	kg_docket_free(o->docket);
+	json_decref(o->notary.witnessed);
 	free(o->members);
 	free(o->processes);
 	free(o->agents);
@@ -1293,7 +835,7 @@ kg_err kg_orchestrator_run(const kg_orchestrator_options *options)
 	o->lock_fd = -1;
 	o->signal_fd = -1;
 	o->started_ms = kg_clock_mono_ms();
-	kg_rng_init_u64(&o->rng, random_u64());
+	kg_rng_init_u64(&o->rng, random_u64(NULL));
 	err = take_place(o);
 	if (err == KG_OK)
 		err = open_signals(o);
@@ -1301,6 +843,8 @@ kg_err kg_orchestrator_run(const kg_orchestrator_options *options)
 		err = gather(o);
 	if (err == KG_OK)
 		err = open_bus(o);
+	if (err == KG_OK)
+		err = open_docket(o);
 	if (err == KG_OK) {
 		open_keeper(o);
 		o->checkpoint_ms = kg_clock_mono_ms();
