@@ -75,7 +75,12 @@ static void test_entry__opening_gives_what_was_signed(void **state)
 	assert_true(back.confidence > 0.333332 && back.confidence < 0.333334);
 	assert_true(back.level > 0.4624999 && back.level < 0.4625001);
 	assert_memory_equal(&back.parts, &e.parts, sizeof(e.parts));
-	assert_memory_equal(&back.sampler, &e.sampler, sizeof(e.sampler));
+	assert_true(back.sampler.temperature == e.sampler.temperature);
+	assert_true(back.sampler.top_p == e.sampler.top_p);
+	assert_int_equal(back.sampler.top_k, e.sampler.top_k);
+	assert_int_equal(back.sampler.max_tokens, e.sampler.max_tokens);
+	assert_int_equal(back.sampler.tokens, e.sampler.tokens);
+	assert_true(back.sampler.seed == e.sampler.seed);
 	assert_string_equal(back.genome.strategy, "fairy2");
 	assert_int_equal(back.prompt.size, 11);
 	assert_memory_equal(back.prompt.data, "a \"prompt\"\n", 11);
