@@ -1,5 +1,4 @@
 #!/bin/bash
-# shellcheck disable=SC1091,SC2154 # lib.sh is read at run time and sets kg and here
 # doctor finds what is wrong with the place it is in.
 . "$(dirname "$0")/lib.sh"
 

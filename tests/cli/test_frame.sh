@@ -1,5 +1,4 @@
 #!/bin/sh
-# shellcheck disable=SC1091,SC2154 # lib.sh is read at run time and sets kg and here
 # The frame of the command line: commands, global options, settings, exit codes.
 . "$(dirname "$0")/lib.sh"
 

@@ -1,5 +1,4 @@
 #!/bin/sh
-# shellcheck disable=SC1091,SC2154 # lib.sh is read at run time and sets kg and here
 # cmake --install puts the binary, its man page and its completion where they belong.
 . "$(dirname "$0")/lib.sh"
 

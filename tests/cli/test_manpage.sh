@@ -1,5 +1,4 @@
 #!/bin/bash
-# shellcheck disable=SC1091,SC2154 # lib.sh is read at run time and sets kg and here
 # The man page and the completion know every command and option that `help` knows.
 . "$(dirname "$0")/lib.sh"
 

@@ -1,5 +1,4 @@
 #!/bin/sh
-# shellcheck disable=SC1091,SC2154 # lib.sh is read at run time and sets kg and here
 # model: files imported, described, quantized; ids of texts. What computes is tested elsewhere.
 . "$(dirname "$0")/lib.sh"
 
