@@ -4,7 +4,7 @@
 
 const kg_conf_key kg_conf_keys[] = {
 	{"runtime.kernel", KG_CONF_TEXT, "auto", 0, 32,
-	 "kernel table: auto, scalar, avx2, avx512vnni, neon", "KINDERGARTEN_KERNEL"},
+	 "kernel table: auto, or one of those that `doctor` lists", "KINDERGARTEN_KERNEL"},
 	{"log.level", KG_CONF_TEXT, "info", 0, 8, "least level logged: debug, info, warn, error",
 	 NULL},
 	{"agent.share_words", KG_CONF_TEXT, "insight,discovered,pattern", 0, 256,
