@@ -89,36 +89,36 @@ static void on_term(int number)
 	terminated = 1;
 }
 
-/* Resident and proportional memory of this process; 0 where the system does not tell. */
-static int64_t rss_bytes(void)
-{
-	long long pages = 0;
-	FILE *file = fopen("/proc/self/statm", "re");
-	if (!file) {
-		return 0;
-	}
-	if (fscanf(file, "%*s %lld", &pages) != 1) {
-		pages = 0;
-	}
-	fclose(file);
-	return (int64_t)pages * sysconf(_SC_PAGESIZE);
-}
-
-static int64_t pss_bytes(void)
+/* The first number behind `name` in a file of /proc ("" : the second number of the file, as in
+ * statm); 0 where the system does not tell. */
+static int64_t proc_number(const char *path, const char *name)
 {
 	char line[256];
-	long long kib = 0;
-	FILE *file = fopen("/proc/self/smaps_rollup", "re");
+	int64_t number = 0;
+	FILE *file = fopen(path, "re");
 	if (!file) {
 		return 0;
 	}
 	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "Pss: %lld kB", &kib) == 1) {
+		const char *at = name[0] ? line + strlen(name) : strchr(line, ' ');
+		if (at && strncmp(line, name, strlen(name)) == 0) {
+			number = strtoll(at, NULL, 10);
 			break;
 		}
 	}
 	fclose(file);
-	return (int64_t)kib * 1024;
+	return number;
+}
+
+/* Resident and proportional memory of this process. */
+static int64_t rss_bytes(void)
+{
+	return proc_number("/proc/self/statm", "") * sysconf(_SC_PAGESIZE);
+}
+
+static int64_t pss_bytes(void)
+{
+	return proc_number("/proc/self/smaps_rollup", "Pss:") * 1024;
 }
 
 /* ---- what is said ---- */
@@ -157,8 +157,11 @@ static void send_beat(agent *a, int64_t now)
 
 static bool send_ready(agent *a)
 {
-	char key[KG_PUBKEY_TEXT_SIZE], seed[2 * KG_SEED_SIZE + 1];
-	char genome[KG_HASH_TEXT_SIZE], base[KG_HASH_TEXT_SIZE], weights[KG_HASH_TEXT_SIZE];
+	char key[KG_PUBKEY_TEXT_SIZE];
+	char seed[2 * KG_SEED_SIZE + 1];
+	char genome[KG_HASH_TEXT_SIZE];
+	char base[KG_HASH_TEXT_SIZE];
+	char weights[KG_HASH_TEXT_SIZE];
 	uint8_t id[KG_HASH_SIZE];
 	kg_mind *mind = kg_life_mind(a->life);
 	kg_genome_id(&a->genome, id);
@@ -713,7 +716,8 @@ static bool remember(agent *a, const char *type, const char *tag, int limit, cha
 /* Finds its place on its chain; born there when this genome never was. False: time to go. */
 static bool arrive(agent *a)
 {
-	char key[KG_PUBKEY_TEXT_SIZE], tag[KG_GENOME_TAG_SIZE];
+	char key[KG_PUBKEY_TEXT_SIZE];
+	char tag[KG_GENOME_TAG_SIZE];
 	kg_message message = {0};
 	kg_chain_head head;
 	kg_pubkey_format(key, kg_key_public(a->launch->key));
@@ -795,9 +799,12 @@ int kg_agent_main(void)
 	agent *a = calloc(1, sizeof(*a));
 	kg_log_level least = KG_LOG_INFO;
 	kg_log_init("agent", least);
+	if (!a) {
+		kg_log(KG_LOG_ERROR, "agent.failed", "why=\"no memory\"");
+		return KG_EXIT_TROUBLE;
+	}
 	settle_process();
-	kg_err err = a ? kg_launch_read(&a->launch, KG_LAUNCH_FD)
-		       : kg_fail(KG_ENOMEM, "no memory for an agent");
+	kg_err err = kg_launch_read(&a->launch, KG_LAUNCH_FD);
 	if (err == KG_OK && (strcmp(a->launch->role, "agent") != 0 || !a->launch->key)) {
 		err = kg_fail(KG_EINVAL, "this launch document is not an agent's");
 	}
@@ -818,9 +825,7 @@ int kg_agent_main(void)
 	}
 	if (err != KG_OK) {
 		kg_log_err(KG_LOG_ERROR, "agent.failed");
-		if (a) {
-			agent_release(a);
-		}
+		agent_release(a);
 		free(a);
 		return KG_EXIT_TROUBLE;
 	}

@@ -68,7 +68,7 @@ kg_err kg_life_new(kg_life **out, const kg_life_options *options)
 	life->model = options->model;
 	life->coefficient = kg_coefficient_nascent();
 	life->traced = life->coefficient;
-	kg_buf_init(&life->text, 2 * KG_PROMPT_SIZE_MAX);
+	kg_buf_init(&life->text, (size_t)2 * KG_PROMPT_SIZE_MAX);
 	err = take_rules(life, options->conf);
 	if (err == KG_OK) {
 		err = kg_learned_init(&life->learned);
@@ -220,7 +220,7 @@ static kg_err compose(kg_life *life, kg_part *part, const kg_think *order, const
 	if (!heard) {
 		return kg_fail(KG_ENOMEM, "no memory for insights");
 	}
-	const char *lines[KG_PROMPT_RECALLED_MAX];
+	const char *lines[KG_PROMPT_RECALLED_MAX] = {NULL};
 	uint32_t count = choose_lore(life, recalled, now_ms, heard);
 	for (uint32_t i = 0; i < count; i++) {
 		lines[i] = heard[i].text;
@@ -298,7 +298,7 @@ static kg_err score_one(kg_life *life, const kg_score_order *order, size_t index
 
 kg_err kg_life_score(kg_life *life, const json_t *body, json_t **scores)
 {
-	kg_score_order order;
+	kg_score_order order = {.count = 0};
 	kg_buf prompt;
 	kg_buf_init(&prompt, KG_PROMPT_SIZE_MAX);
 	json_t *list = json_array();
@@ -362,7 +362,7 @@ static kg_err share(kg_life *life, const kg_part *part, int64_t now_ms, uint64_t
 static kg_err learn(kg_life *life, const kg_part *part, int64_t now_ms, uint64_t *ticket)
 {
 	kg_entry_id ids[KG_PROMPT_RECALLED_MAX];
-	const char *lines[KG_PROMPT_RECALLED_MAX];
+	const char *lines[KG_PROMPT_RECALLED_MAX] = {NULL};
 	uint32_t count = 0;
 	*ticket = 0;
 	for (uint32_t i = 0; i < part->source_count; i++) {

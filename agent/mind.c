@@ -230,9 +230,10 @@ kg_err kg_mind_score(kg_mind *mind, double *loglik, uint32_t *bytes, const void 
 		     size_t prompt_size, const void *answer, size_t answer_size)
 {
 	const char *stop = kg_model_get_prompt(mind->model)->stop;
-	tokens before = {0}, whole = {0};
+	tokens before = {0};
+	tokens whole = {0};
 	kg_buf text;
-	kg_buf_init(&text, 2 * KG_PROMPT_SIZE_MAX);
+	kg_buf_init(&text, (size_t)2 * KG_PROMPT_SIZE_MAX);
 	kg_buf_put(&text, prompt, prompt_size);
 	kg_buf_put(&text, answer, answer_size);
 	kg_buf_puts(&text, stop ? stop : "");
@@ -404,7 +405,9 @@ kg_err kg_mind_measure(kg_mind *mind, kg_measures *out, const void *text, size_t
 	kg_measures m = {0};
 	sample s = {0};
 	kg_strategy narrower;
-	double own = 0, base = 0, narrow = 0;
+	double own = 0;
+	double base = 0;
+	double narrow = 0;
 	kg_err err = sample_add(&s, mind, text, size);
 	if (err == KG_OK) {
 		err = take_lessons(mind, &s, lesson_seed);

@@ -107,7 +107,8 @@ static kg_err choose(uint32_t *used, const kg_model *model, size_t room,
 		     const char *const *recalled, uint32_t count, const kg_buf *question)
 {
 	const kg_model_prompt *form = kg_model_get_prompt(model);
-	kg_buf line, trial;
+	kg_buf line;
+	kg_buf trial;
 	kg_buf_init(&line, KG_PROMPT_SIZE_MAX);
 	kg_buf_init(&trial, KG_PROMPT_SIZE_MAX);
 	kg_err err = KG_OK;
@@ -155,7 +156,8 @@ kg_err kg_prompt_build(kg_buf *out, uint32_t *used, const kg_model *model, uint3
 		count = KG_PROMPT_RECALLED_MAX;
 	}
 
-	kg_buf asked, whole;
+	kg_buf asked;
+	kg_buf whole;
 	kg_buf_init(&asked, KG_PROMPT_SIZE_MAX);
 	kg_buf_init(&whole, KG_PROMPT_SIZE_MAX);
 	uint32_t chosen = 0;

@@ -10,8 +10,7 @@ void kg_genome_tag(char tag[KG_GENOME_TAG_SIZE], const kg_genome *genome)
 {
 	uint8_t id[KG_HASH_SIZE];
 	kg_genome_id(genome, id);
-	memcpy(tag, "genome-", 7);
-	kg_hex_encode(tag + 7, id, 8);
+	kg_hex_encode(stpcpy(tag, "genome-"), id, 8);
 }
 
 static void put_coefficient(kg_entry *entry, const kg_coefficient *c)
@@ -69,7 +68,8 @@ static kg_err made(kg_entry *entry, kg_err err)
 kg_err kg_record_birth(kg_entry *out, const char *name, const char *model_name, const kg_mind *mind,
 		       const kg_coefficient *coefficient)
 {
-	char tag[KG_GENOME_TAG_SIZE], digest[KG_HASH_TEXT_SIZE];
+	char tag[KG_GENOME_TAG_SIZE];
+	char digest[KG_HASH_TEXT_SIZE];
 	kg_buf text;
 	kg_buf_init(&text, KG_ENTRY_TEXT_MAX);
 	kg_genome_tag(tag, kg_mind_genome(mind));

@@ -45,8 +45,10 @@ static kg_err get_seed(uint64_t *seed, const json_t *body)
 kg_err kg_think_read(kg_think *out, const json_t *body)
 {
 	kg_think t = {0};
-	int64_t max_tokens = 0, top_k = 0;
-	double temperature = 0, top_p = 1;
+	int64_t max_tokens = 0;
+	int64_t top_k = 0;
+	double temperature = 0;
+	double top_p = 1;
 	kg_err err = get_round(t.round, body);
 	if (err == KG_OK) {
 		err = kg_json_get_text(&t.prompt, body, "prompt", KG_QUESTION_MAX);
@@ -151,7 +153,8 @@ kg_err kg_settle_read(kg_settle *out, const json_t *body)
 kg_err kg_head_read(kg_chain_head *out, const json_t *body)
 {
 	kg_chain_head head = {0};
-	int64_t sequence = 0, counter = 0;
+	int64_t sequence = 0;
+	int64_t counter = 0;
 	const char *commit = NULL;
 	kg_err err = kg_json_get_i64(&sequence, body, "sequence", 0, INT64_MAX);
 	if (err != KG_OK || sequence == 0) {
@@ -179,7 +182,8 @@ kg_err kg_head_read(kg_chain_head *out, const json_t *body)
 
 static kg_err get_lists(kg_heard *h, const json_t *entry)
 {
-	json_t *tags = NULL, *references = NULL;
+	json_t *tags = NULL;
+	json_t *references = NULL;
 	kg_err err = kg_json_get_array(&tags, entry, "tags", KG_ENTRY_TAGS_MAX);
 	if (err == KG_OK) {
 		err = kg_json_get_array(&references, entry, "references", KG_ENTRY_REFERENCES_MAX);
@@ -232,7 +236,9 @@ static kg_err get_coefficient(kg_heard *h, const json_t *entry)
 kg_err kg_heard_read(kg_heard *out, const json_t *entry)
 {
 	kg_heard h = {.consciousness = NAN};
-	const char *id = NULL, *type = NULL, *agent = NULL;
+	const char *id = NULL;
+	const char *type = NULL;
+	const char *agent = NULL;
 	kg_err err = kg_json_get_text(&id, entry, "id", KG_HASH_TEXT_SIZE - 1);
 	if (err == KG_OK) {
 		err = kg_json_get_text(&type, entry, "type", 32);

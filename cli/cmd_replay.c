@@ -68,12 +68,12 @@ static kg_err find_model(kg_model **out, const kg_cli *cli, const char *given,
 		return err;
 	}
 	kg_runfile *run = calloc(1, sizeof(*run));
-	kg_err err = run ? KG_OK : kg_fail(KG_ENOMEM, "no memory for the swarm's file");
-	if (err == KG_OK && try_model(out, "", digest) == KG_OK && *out) {
-		free(run);
-		return KG_OK;
+	if (!run) {
+		return kg_fail(KG_ENOMEM, "no memory for the swarm's file");
 	}
-	if (err == KG_OK && kg_runfile_read(run, cli->state_dir) == KG_OK && run->model[0]) {
+	kg_err err = KG_OK;
+	bool embedded = try_model(out, "", digest) == KG_OK && *out;
+	if (!embedded && kg_runfile_read(run, cli->state_dir) == KG_OK && run->model[0]) {
 		err = try_model(out, run->model, digest);
 	}
 	free(run);

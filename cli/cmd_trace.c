@@ -69,13 +69,14 @@ static kg_err load(kg_index_rows *rows, const kg_cli *cli, const char *agent)
 	}
 	kg_reading_close(&reading);
 	size_t count = got[0].count + got[1].count;
-	kg_index_row *all = err == KG_OK ? calloc(count + 1, sizeof(*all)) : NULL;
+	kg_index_row *all = calloc(count + 1, sizeof(*all));
 	if (err == KG_OK && !all) {
 		err = kg_fail(KG_ENOMEM, "no memory for %zu entries", count);
 	}
-	if (err != KG_OK) {
+	if (err != KG_OK || !all) {
 		kg_index_rows_release(&got[0]);
 		kg_index_rows_release(&got[1]);
+		free(all);
 		return err;
 	}
 	for (size_t i = 0; i < 2; i++) {
@@ -120,13 +121,12 @@ static int width_of_terminal(void)
 {
 	struct winsize size;
 	const char *columns = getenv("COLUMNS");
-	int width = 80;
+	long width = columns ? strtol(columns, NULL, 10) : 0;
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
 		width = size.ws_col;
-	} else if (columns && atoi(columns) > 0) {
-		width = atoi(columns);
 	}
-	return width < WIDTH_MIN ? WIDTH_MIN : width > WIDTH_MAX ? WIDTH_MAX : width;
+	width = width > 0 ? width : 80;
+	return (int)(width < WIDTH_MIN ? WIDTH_MIN : width > WIDTH_MAX ? WIDTH_MAX : width);
 }
 
 /* The row shown in column `column` of `columns`: the last one that falls into it. */
@@ -156,11 +156,24 @@ static void print_line(const trail *t, int part, const char *label, int columns)
 	printf(" %.4f > %.4f\n", value_of(&t->rows[0], part), value_of(last, part));
 }
 
+/* The dots of one braille cell of the curve: two moments beside each other, four dots high. */
+static unsigned cell_at(const trail *t, int row, int column, int columns)
+{
+	/* Bits of a braille cell, by column and row from the top. */
+	static const unsigned dots[2][4] = {{0x01, 0x02, 0x04, 0x40}, {0x08, 0x10, 0x20, 0x80}};
+	unsigned cell = 0;
+	for (int half = 0; half < 2; half++) {
+		const kg_index_row *r = sampled(t, 2 * column + half, 2 * columns);
+		int dot = (int)((1.0 - value_of(r, 4)) * 4 * CHART_ROWS);
+		dot = dot >= 4 * CHART_ROWS ? 4 * CHART_ROWS - 1 : dot;
+		cell |= dot / 4 == row ? dots[half][dot % 4] : 0;
+	}
+	return cell;
+}
+
 /* The level as a curve of braille dots, 0 at the bottom, with the stages' borders at the left. */
 static void print_chart(const trail *t, int columns)
 {
-	/* Dots of a braille cell, by column and row from the top. */
-	static const unsigned dots[2][4] = {{0x01, 0x02, 0x04, 0x40}, {0x08, 0x10, 0x20, 0x80}};
 	for (int row = 0; row < CHART_ROWS; row++) {
 		double low = 1.0 - (double)(row + 1) / CHART_ROWS;
 		const char *label = row == 0 ? "1.0" : "";
@@ -169,15 +182,7 @@ static void print_chart(const trail *t, int columns)
 		label = fabs(low - KG_COEFFICIENT_AWAKENING) < 1e-9 ? "0.3" : label;
 		printf("%4s ", label);
 		for (int column = 0; column < columns; column++) {
-			unsigned cell = 0;
-			for (int half = 0; half < 2; half++) {
-				const kg_index_row *r = sampled(t, 2 * column + half, 2 * columns);
-				int dot = (int)((1.0 - value_of(r, 4)) * 4 * CHART_ROWS);
-				dot = dot >= 4 * CHART_ROWS ? 4 * CHART_ROWS - 1 : dot;
-				if (dot / 4 == row) {
-					cell |= dots[half][dot % 4];
-				}
-			}
+			unsigned cell = cell_at(t, row, column, columns);
 			/* U+2800 + cell, in UTF-8 */
 			printf("%c%c%c", 0xe2, 0xa0 | (int)(cell >> 6), 0x80 | (int)(cell & 63));
 		}
@@ -191,7 +196,8 @@ static void draw_one(const trail *t)
 					    "compression readiness", "pedagogical capacity"};
 	int width = width_of_terminal();
 	const kg_entry *last = &t->rows[t->count - 1].entry;
-	char from[KG_TIME_TEXT_SIZE], to[KG_TIME_TEXT_SIZE];
+	char from[KG_TIME_TEXT_SIZE];
+	char to[KG_TIME_TEXT_SIZE];
 	kg_clock_format(from, t->rows[0].entry.time_ms);
 	kg_clock_format(to, last->time_ms);
 	printf("%s: level %.4f, %s; %zu moments, %.19s to %.19s\n\n", last->agent_name, last->level,
@@ -227,7 +233,8 @@ static void print_csv(const kg_index_rows *rows)
 	     "compression_readiness,pedagogical_capacity");
 	for (size_t i = 0; i < rows->count; i++) {
 		const kg_index_row *r = &rows->rows[i];
-		char time[KG_TIME_TEXT_SIZE], key[KG_PUBKEY_TEXT_SIZE];
+		char time[KG_TIME_TEXT_SIZE];
+		char key[KG_PUBKEY_TEXT_SIZE];
 		kg_clock_format(time, r->entry.time_ms);
 		kg_pubkey_format(key, &r->entry.agent);
 		printf("%s,%s,%s,%llu,%.6f,%s,%.6f,%.6f,%.6f,%.6f\n", time, key,
@@ -239,7 +246,8 @@ static void print_csv(const kg_index_rows *rows)
 
 static json_t *point_json(const kg_index_row *r)
 {
-	char time[KG_TIME_TEXT_SIZE], id[KG_HASH_TEXT_SIZE];
+	char time[KG_TIME_TEXT_SIZE];
+	char id[KG_HASH_TEXT_SIZE];
 	kg_clock_format(time, r->entry.time_ms);
 	kg_entry_id_format(id, &r->proof.id);
 	return json_pack("{s:s, s:s, s:I, s:f, s:s, s:{s:f, s:f, s:f, s:f}}", "time", time, "entry",
