@@ -200,7 +200,8 @@ static void explain(const orchestrator *o, const char *name, const char *how, ch
 	const char *text = line;
 	char *end;
 
-	if (strncmp(how, "exit", 4) == 0 && log_path(o, name, path) == KG_OK)
+	if (strncmp(how, "exit ", 5) == 0 && strcmp(how, "exit 0") != 0 &&
+	    log_path(o, name, path) == KG_OK)
 		kg_child_last_line(path, line, sizeof(line));
 	text = strstr(line, "why=\"");
 	text = text != NULL ? text + 5 : line;
