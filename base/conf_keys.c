@@ -36,5 +36,9 @@ const kg_conf_key kg_conf_keys[] = {
 	 "label that the agents' genomes are drawn from", NULL},
 	{"swarm.think_seconds", KG_CONF_INT, "120", 1, 86400,
 	 "how long an agent may think, and score, before the round goes on without it", NULL},
+	{"swarm.hung_seconds", KG_CONF_INT, "30", 2, 86400,
+	 "a process that is silent for longer is killed and started again", NULL},
+	{"swarm.checkpoint_seconds", KG_CONF_INT, "30", 1, 86400,
+	 "how often the swarm's key signs where all chains end", NULL},
 	{NULL, KG_CONF_TEXT, NULL, 0, 0, NULL, NULL},
 };

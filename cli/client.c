@@ -27,12 +27,16 @@ static kg_err gone(void)
 
 static kg_err watch(kg_client *c, const char *state_dir)
 {
+	struct pollfd item = {.events = POLLIN};
+
 	c->process = (int)syscall(SYS_pidfd_open, c->run.pid, 0);
-	if (c->process >= 0)
-		return KG_OK;
-	if (errno == ESRCH)
+	if (c->process < 0 && errno != ESRCH)
+		return kg_fail_errno(errno, "process %d", (int)c->run.pid);
+	item.fd = c->process;
+	/* Readable: it has ended, and only its parent has not looked yet. */
+	if (c->process < 0 || poll(&item, 1, 0) > 0)
 		return kg_fail(KG_ENOTFOUND, "no swarm is running in %s", state_dir);
-	return kg_fail_errno(errno, "process %d", (int)c->run.pid);
+	return KG_OK;
 }
 
 kg_err kg_client_open(kg_client **out, const kg_cli *cli)

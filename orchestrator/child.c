@@ -21,7 +21,6 @@ void kg_child_init(kg_child *child)
 {
 	child->pid = 0;
 	child->life_fd = -1;
-	child->killed = false;
 }
 
 /* Between fork and exec in a process with threads: async-signal-safe calls only. */
@@ -93,7 +92,6 @@ kg_err kg_child_start(kg_child *child, const char *log_path, const kg_launch *la
 	}
 	child->pid = pid;
 	child->life_fd = ends[1];
-	child->killed = false;
 	/* A child that dies before it has read everything shows when it is reaped. */
 	if (kg_launch_write(launch, ends[1]) != KG_OK)
 		kg_child_signal(child, SIGKILL);
@@ -104,7 +102,6 @@ void kg_child_signal(kg_child *child, int signal_number)
 {
 	if (child->pid <= 0)
 		return;
-	child->killed = true;
 	(void)kill(child->pid, signal_number);
 }
 

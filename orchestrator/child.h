@@ -23,7 +23,6 @@
 typedef struct {
 	pid_t pid;   /* 0: none */
 	int life_fd; /* our end of the life line */
-	bool killed; /* by us, on purpose */
 } kg_child;
 
 void kg_child_init(kg_child *child);

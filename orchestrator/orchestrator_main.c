@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/rng.h"
 #include "bus/bus.h"
@@ -29,10 +30,8 @@ enum {
 	TICK_MS = 100,
 	BEAT_MS = 1000,
 	SUSPECT_MS = 3000,
-	HUNG_MS = 30000, /* one step of a large model on a loaded machine takes seconds */
 	STOP_MS = 10000, /* to finish and flush, before SIGKILL */
 	KEEPER_START_MS = 30000,
-	CHECKPOINT_MS = 30000,
 	DROPS_MS = 60000,
 	WHY_SIZE = 256
 };
@@ -77,6 +76,8 @@ typedef struct {
 	int64_t beat_ms;
 	int64_t checkpoint_ms;
 	int64_t drops_ms;
+	int64_t hung_ms; /* settings */
+	int64_t checkpoint_every_ms;
 	uint64_t drops;
 	double ready_seconds;
 	bool was_ready;
@@ -367,8 +368,13 @@ static unsigned agent_index(const orchestrator *o, const char *name)
 
 static void on_ready(orchestrator *o, unsigned i, const kg_message *m)
 {
-	kg_err err = kg_crew_tell_ready(&o->agents[i], m->json);
+	int64_t pid = 0;
+	kg_err err = kg_json_get_i64(&pid, m->json, "pid", 1, INT32_MAX);
 
+	if (err == KG_OK && pid != o->processes[i].child.pid)
+		return; /* said by the process before this one */
+	if (err == KG_OK)
+		err = kg_crew_tell_ready(&o->agents[i], m->json);
 	if (err != KG_OK) {
 		kg_log_err(KG_LOG_WARN, "message.refused");
 		to_client(o, m, KG_MESSAGE_FAILED, kg_message_failure(err));
@@ -460,7 +466,7 @@ static void check_silence(orchestrator *o, process *p, const char *name, int64_t
 
 	if (p->child.pid == 0)
 		return;
-	if (silent > HUNG_MS) {
+	if (silent > o->hung_ms) {
 		kg_log(KG_LOG_ERROR, "process.hung", "name=%s ms=%lld", name, (long long)silent);
 		kg_child_signal(&p->child, SIGKILL);
 		p->heard_ms = now;
@@ -521,7 +527,7 @@ static void timers(orchestrator *o)
 	}
 	if (!o->ending && o->keeper_state == KG_CREW_DEAD && now >= o->keeper.due_ms)
 		keeper_start(o);
-	if (!o->ending && o->was_ready && now - o->checkpoint_ms >= CHECKPOINT_MS)
+	if (!o->ending && o->was_ready && now - o->checkpoint_ms >= o->checkpoint_every_ms)
 		checkpoint(o);
 	kg_docket_tick(o->docket, now);
 	if (drops->count != o->drops && now - o->drops_ms >= DROPS_MS) {
@@ -550,7 +556,7 @@ static void step(orchestrator *o)
 		return;
 	}
 	while (read(o->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
+		if (info.ssi_signo != SIGCHLD) {
 			kg_log(KG_LOG_INFO, "swarm.down", "signal=%u", info.ssi_signo);
 			o->stop = true;
 		}
@@ -662,6 +668,7 @@ static kg_err open_signals(orchestrator *o)
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGHUP);
 	(void)sigaddset(&set, SIGCHLD);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
 		return kg_fail_errno(errno, "signals");
@@ -836,6 +843,8 @@ kg_err kg_orchestrator_run(const kg_orchestrator_options *options)
 	o->lock_fd = -1;
 	o->signal_fd = -1;
 	o->started_ms = kg_clock_mono_ms();
+	o->hung_ms = kg_conf_int(options->conf, "swarm.hung_seconds") * 1000;
+	o->checkpoint_every_ms = kg_conf_int(options->conf, "swarm.checkpoint_seconds") * 1000;
 	kg_rng_init_u64(&o->rng, random_u64(NULL));
 	err = take_place(o);
 	if (err == KG_OK)

@@ -37,10 +37,10 @@ typedef struct {
 	void *data;
 } kg_orchestrator_options;
 
-/* Runs a swarm until it is told to stop (message, SIGTERM, SIGINT); no process is left then. Blocks
- * those signals and SIGCHLD. KG_ECONFLICT when a swarm is running here already; any other failure
- * when the swarm could not become ready, or its keeper cannot live. Call from the main thread,
- * before there are others. */
+/* Runs a swarm until it is told to stop (message, SIGTERM, SIGINT, SIGHUP); no process is left
+ * then. Blocks those signals and SIGCHLD. KG_ECONFLICT when a swarm is running here already; any
+ * other failure when the swarm could not become ready, or its keeper cannot live. Call from the
+ * main thread, before there are others. */
 KG_NODISCARD kg_err kg_orchestrator_run(const kg_orchestrator_options *options);
 
 #endif

@@ -93,5 +93,14 @@ $(entries)
 EOF
 )" ] || fail "entries are lost"
 "$k" down
+
+# An agent that hangs for ever is killed, and comes back.
+KINDERGARTEN_SWARM_HUNG_SECONDS=3 "$k" up -n 2 --detach >/dev/null 2>&1
+victim=$(agent_pid 0)
+kill -STOP "$victim"
+"$k" ask --json 'why?' >"$root/answer" || fail "no answer while one hangs"
+[ "$(field '->{candidates}[0]{agent}' <"$root/answer")" = agent-1 ] || fail "$(cat "$root/answer")"
+until_true 20 is_ready_again 0 "$victim"
+"$k" down
 "$k" verify --all || fail "verify"
 echo ok
