@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT */
+/* The keeper as a process, spoken to over its real socket. */
+#include "tests/memory/fixture.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/hex.h"
+#include "base/json.h"
+#include "bus/launch.h"
+#include "bus/socket.h"
+#include "memory/chain.h"
+#include "memory/memory_main.h"
+
+enum { ANSWER_MS = 20000 };
+
+typedef struct {
+	fixture f;
+	pid_t pid;
+	int pipe_fd; /* the keeper's life line */
+	kg_curve *keeper_curve;
+	kg_curve *curve; /* ours: the orchestrator's */
+	kg_curve *agent_curve;
+	kg_launch launch;
+	kg_bus *bus;
+	kg_socket *socket;
+} scene;
+
+static kg_peer peer_of(const char *name, const kg_curve *curve)
+{
+	kg_peer peer = {0};
+
+	(void)snprintf(peer.name, sizeof(peer.name), "%s", name);
+	memcpy(peer.curve, kg_curve_public(curve), KG_CURVE_SIZE);
+	return peer;
+}
+
+static void describe(scene *s)
+{
+	kg_launch *l = &s->launch;
+
+	(void)strcpy(l->role, "keeper");
+	(void)strcpy(l->name, "keeper");
+	l->parent_pid = (int)getpid();
+	(void)snprintf(l->state_dir, sizeof(l->state_dir), "%s", s->f.dir);
+	l->swarm = s->f.swarm.swarm;
+	l->operator_key = *kg_key_public(s->f.agents[2].key);
+	l->curve = s->keeper_curve;
+	l->orchestrator = peer_of("orchestrator", s->curve);
+	l->keeper = peer_of("keeper", s->keeper_curve);
+	assert_int_equal(kg_path(l->orchestrator_endpoint, "ipc://%s/o.sock", s->f.dir), KG_OK);
+	assert_int_equal(kg_path(l->keeper_endpoint, "ipc://%s/k.sock", s->f.dir), KG_OK);
+	assert_int_equal(kg_path(l->feed_in_endpoint, "ipc://%s/i.sock", s->f.dir), KG_OK);
+	assert_int_equal(kg_path(l->feed_endpoint, "ipc://%s/f.sock", s->f.dir), KG_OK);
+	(void)strcpy(l->strategy, "fairy2");
+	l->members = calloc(2, sizeof(*l->members));
+	assert_non_null(l->members);
+	l->member_count = 2;
+	l->members[0].peer = l->orchestrator;
+	l->members[0].key = l->swarm;
+	l->members[1].peer = peer_of("agent-0", s->agent_curve);
+	l->members[1].key = *kg_key_public(s->f.agents[0].key);
+}
+
+/* `file_bytes` limits the size of the keeper's files: a disk that is full. */
+static void start(scene *s, rlim_t file_bytes)
+{
+	int fds[2];
+
+	assert_int_equal(pipe(fds), 0);
+	s->pid = fork();
+	if (s->pid == 0) {
+		struct rlimit limit = {file_bytes, file_bytes};
+		int log;
+
+		(void)close(fds[1]);
+		log = open("/dev/null", O_WRONLY | O_CLOEXEC);
+		if (log < 0 || dup2(log, STDERR_FILENO) < 0 || dup2(fds[0], KG_LAUNCH_FD) < 0 ||
+		    setrlimit(RLIMIT_FSIZE, &limit) != 0)
+			_exit(99);
+		_exit(kg_keeper_main());
+	}
+	(void)close(fds[0]);
+	s->pipe_fd = fds[1];
+	assert_int_equal(kg_launch_write(&s->launch, s->pipe_fd), KG_OK);
+}
+
+static int end(scene *s, int number)
+{
+	int status = 0;
+
+	if (number != 0)
+		assert_int_equal(kill(s->pid, number), 0);
+	assert_int_equal(waitpid(s->pid, &status, 0), s->pid);
+	(void)close(s->pipe_fd);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+/* The socket is made after the fork: libzmq's threads do not survive one. */
+static void dial(scene *s)
+{
+	assert_int_equal(kg_bus_new(&s->bus, "orchestrator", s->curve), KG_OK);
+	assert_int_equal(
+		kg_socket_dial(&s->socket, s->bus, s->launch.keeper_endpoint, &s->launch.keeper),
+		KG_OK);
+}
+
+static void hang_up(scene *s)
+{
+	kg_socket_free(s->socket);
+	kg_bus_free(s->bus);
+	s->socket = NULL;
+	s->bus = NULL;
+}
+
+static void scene_make(scene *s)
+{
+	memset(s, 0, sizeof(*s));
+	fixture_make(&s->f);
+	assert_int_equal(kg_curve_generate(&s->keeper_curve), KG_OK);
+	assert_int_equal(kg_curve_generate(&s->curve), KG_OK);
+	assert_int_equal(kg_curve_generate(&s->agent_curve), KG_OK);
+	describe(s);
+	/* Times of the fixture are long ago for the keeper's clock: not ahead of it. */
+	kg_memory_free(fixture_open(&s->f));
+}
+
+static void scene_remove(scene *s)
+{
+	free(s->launch.members);
+	kg_curve_free(s->keeper_curve);
+	kg_curve_free(s->curve);
+	kg_curve_free(s->agent_curve);
+	fixture_remove(&s->f);
+}
+
+static kg_message ask(scene *s, kg_message_kind kind, json_t *body)
+{
+	kg_message answer = {0};
+
+	if (kg_socket_ask(s->socket, kind, body, ANSWER_MS, &answer, NULL, NULL) != KG_OK)
+		fail_msg("%s", kg_err_text());
+	return answer;
+}
+
+/* KG_OK, or the code of the refusal. */
+static kg_err submit(scene *s, const kg_buf *object)
+{
+	kg_message answer = {0};
+	kg_err err = KG_OK;
+
+	if (kg_socket_ask_raw(s->socket, KG_MESSAGE_SUBMIT, object->data, object->size, ANSWER_MS,
+			      &answer, NULL, NULL) != KG_OK)
+		fail_msg("%s", kg_err_text());
+	if (answer.kind != KG_MESSAGE_ACK)
+		err = kg_message_fail(&answer);
+	kg_message_release(&answer);
+	return err;
+}
+
+static kg_err say(scene *s, author *who, const char *text)
+{
+	kg_buf object;
+	kg_err err;
+
+	kg_buf_init(&object, KG_ENTRY_OBJECT_MAX);
+	s->f.now_ms += 1000;
+	(void)fixture_insight(&object, who, text, s->f.now_ms);
+	err = submit(s, &object);
+	kg_buf_release(&object);
+	return err;
+}
+
+static void test_keeper__takes_in_and_answers(void **state)
+{
+	char hex[KG_PUBKEY_TEXT_SIZE];
+	author stranger = {.name = "agent-9"};
+	kg_message answer;
+	json_t *list;
+	scene s;
+
+	(void)state;
+	scene_make(&s);
+	start(&s, RLIM_INFINITY);
+	dial(&s);
+	assert_int_equal(say(&s, &s.f.agents[0], "the sea is blue"), KG_OK);
+	assert_int_equal(say(&s, &s.f.agents[0], "the sky too"), KG_OK);
+	stranger.key = fixture_key(77);
+	stranger.swarm = s.f.swarm.swarm;
+	assert_int_equal(say(&s, &stranger, "let me in"), KG_EDENIED);
+
+	kg_pubkey_format(hex, kg_key_public(s.f.agents[0].key));
+	answer = ask(&s, KG_MESSAGE_HEAD, json_pack("{s:s}", "agent", hex));
+	assert_int_equal(answer.kind, KG_MESSAGE_HEAD_IS);
+	assert_int_equal(json_integer_value(json_object_get(answer.json, "sequence")), 2);
+	kg_message_release(&answer);
+	kg_pubkey_format(hex, kg_key_public(stranger.key));
+	answer = ask(&s, KG_MESSAGE_HEAD, json_pack("{s:s}", "agent", hex));
+	assert_int_equal(kg_message_fail(&answer), KG_EDENIED);
+	kg_message_release(&answer);
+	answer = ask(&s, KG_MESSAGE_HEAD, json_pack("{s:s}", "agent", "nonsense"));
+	assert_int_equal(kg_message_fail(&answer), KG_EINVAL);
+	kg_message_release(&answer);
+
+	answer = ask(&s, KG_MESSAGE_HEADS, json_object());
+	assert_int_equal(answer.kind, KG_MESSAGE_HEADS_ARE);
+	assert_int_equal(json_array_size(json_object_get(answer.json, "heads")), 1);
+	kg_message_release(&answer);
+
+	answer = ask(&s, KG_MESSAGE_RECALL, json_pack("{s:s, s:i}", "query", "blue", "limit", 5));
+	assert_int_equal(answer.kind, KG_MESSAGE_RECALLED);
+	list = json_object_get(answer.json, "entries");
+	assert_int_equal(json_array_size(list), 1);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "text")),
+			    "the sea is blue");
+	kg_message_release(&answer);
+	answer = ask(&s, KG_MESSAGE_RECALL, json_pack("{s:f}", "min_consciousness", 1.5));
+	assert_int_equal(answer.kind, KG_MESSAGE_FAILED);
+	kg_message_release(&answer);
+
+	answer = ask(&s, KG_MESSAGE_BEAT, json_object());
+	assert_int_equal(json_integer_value(json_object_get(answer.json, "entries")), 3);
+	kg_message_release(&answer);
+	hang_up(&s);
+	assert_int_equal(end(&s, SIGTERM), KG_EXIT_YES);
+	kg_key_free(stranger.key);
+	scene_remove(&s);
+}
+
+static void test_keeper__what_it_acknowledged_survives_its_death(void **state)
+{
+	kg_memory *memory;
+	uint64_t said = 0;
+	scene s;
+
+	(void)state;
+	scene_make(&s);
+	for (int round = 0; round < 4; round++) {
+		start(&s, RLIM_INFINITY);
+		dial(&s);
+		for (int i = 0; i <= round; i++, said++)
+			assert_int_equal(say(&s, &s.f.agents[i % 3], "once said"), KG_OK);
+		assert_int_equal(end(&s, SIGKILL), -SIGKILL);
+		hang_up(&s);
+	}
+	memory = fixture_open(&s.f);
+	assert_int_equal(kg_memory_count(memory), said + 1);
+	kg_memory_free(memory);
+	scene_remove(&s);
+}
+
+static void test_keeper__there_is_one(void **state)
+{
+	scene s;
+	scene second;
+
+	(void)state;
+	scene_make(&s);
+	start(&s, RLIM_INFINITY);
+	dial(&s);
+	assert_int_equal(say(&s, &s.f.agents[0], "first"), KG_OK);
+	hang_up(&s);
+	second = s;
+	start(&second, RLIM_INFINITY);
+	assert_int_equal(end(&second, 0), KG_EXIT_TROUBLE);
+	/* The end of the life line is the end of the keeper. */
+	(void)close(s.pipe_fd);
+	s.pipe_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(end(&s, 0), KG_EXIT_YES);
+	scene_remove(&s);
+}
+
+static void test_keeper__a_full_disk_is_an_answer_and_not_the_end(void **state)
+{
+	kg_message answer;
+	kg_memory *memory;
+	uint64_t said = 0;
+	kg_err err = KG_OK;
+	scene s;
+
+	(void)state;
+	scene_make(&s);
+	start(&s, 64 << 10);
+	dial(&s);
+	while (err == KG_OK && said < 500) {
+		err = say(&s, &s.f.agents[0], "is there room for a few more words about the sea?");
+		said += err == KG_OK ? 1 : 0;
+	}
+	assert_int_equal(err, KG_EFULL);
+	answer = ask(&s, KG_MESSAGE_BEAT, json_object());
+	assert_int_equal(json_integer_value(json_object_get(answer.json, "entries")), said + 1);
+	kg_message_release(&answer);
+	hang_up(&s);
+	(void)end(&s, SIGTERM);
+	memory = fixture_open(&s.f);
+	assert_int_equal(kg_memory_count(memory), said + 1);
+	kg_memory_free(memory);
+	scene_remove(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_keeper__takes_in_and_answers),
+		cmocka_unit_test(test_keeper__what_it_acknowledged_survives_its_death),
+		cmocka_unit_test(test_keeper__there_is_one),
+		cmocka_unit_test(test_keeper__a_full_disk_is_an_answer_and_not_the_end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
