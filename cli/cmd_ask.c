@@ -87,7 +87,7 @@ static void show_progress(void *data, const kg_message *m)
 		      (long long)json_integer_value(json_object_get(m->json, "of")));
 }
 
-static json_t *question(const options *o, const char *prompt)
+static kg_err make_question(json_t **out, const options *o, const char *prompt)
 {
 	json_t *body = json_pack("{s:s, s:I, s:I, s:f, s:I, s:f}", "prompt", prompt, "k",
 				 (json_int_t)(o->has_k ? o->k : K_DEFAULT), "max_tokens",
@@ -96,9 +96,12 @@ static json_t *question(const options *o, const char *prompt)
 	char seed[24];
 
 	(void)snprintf(seed, sizeof(seed), "%llu", (unsigned long long)o->seed);
-	if (body != NULL && o->has_seed)
+	if (body == NULL)
+		return kg_fail(KG_EINVAL, "the prompt is not UTF-8 text");
+	if (o->has_seed)
 		(void)json_object_set_new(body, "seed", json_string(seed));
-	return body;
+	*out = body;
+	return KG_OK;
 }
 
 /* The answer on stdout; how it came about on stderr. */
@@ -126,6 +129,7 @@ static int run(kg_cli *cli, int argc, char **argv)
 {
 	bool bar = isatty(STDERR_FILENO) == 1;
 	kg_client *client = NULL;
+	json_t *body = NULL;
 	char *input = NULL;
 	const char *prompt;
 	kg_message m = {0};
@@ -140,11 +144,18 @@ static int run(kg_cli *cli, int argc, char **argv)
 		err = kg_cli_stdin(&input, KG_ROUND_PROMPT_MAX);
 		prompt = input;
 	}
+	if (err == KG_OK && prompt[0] == '\0') {
+		free(input);
+		return kg_cli_usage(&kg_cmd_ask, "the prompt is empty");
+	}
+	if (err == KG_OK)
+		err = make_question(&body, &o, prompt);
 	if (err == KG_OK)
 		err = kg_client_open(&client, cli);
 	if (err == KG_OK)
-		err = kg_client_ask(client, KG_MESSAGE_ASK, question(&o, prompt), SILENCE_MS, &m,
+		err = kg_client_ask(client, KG_MESSAGE_ASK, json_incref(body), SILENCE_MS, &m,
 				    bar ? show_progress : NULL, NULL);
+	json_decref(body);
 	if (bar)
 		(void)fprintf(stderr, "\r\033[K");
 	if (err == KG_OK && o.json)

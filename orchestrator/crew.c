@@ -114,16 +114,11 @@ kg_err kg_crew_tell_ready(kg_crew_agent *agent, const json_t *body)
 kg_err kg_crew_tell_beat(kg_crew_agent *agent, const json_t *body)
 {
 	kg_crew_agent a = *agent;
-	int64_t answers = 0;
 	kg_err err = get_coefficient(&a, body);
 
 	if (err == KG_OK)
-		err = kg_json_get_i64(&answers, body, "answers", 0, INT64_MAX);
-	if (err != KG_OK)
-		return err;
-	a.answers = (uint64_t)answers;
-	*agent = a;
-	return KG_OK;
+		*agent = a;
+	return err;
 }
 
 json_t *kg_crew_json(const kg_crew_agent *a)

@@ -70,8 +70,8 @@ typedef struct {
 	char birth[KG_HASH_TEXT_SIZE];
 	char stage[16];
 	double level;
-	double parts[4]; /* of the coefficient, in the order of contract and kg_crew_parts */
-	uint64_t answers;
+	double parts[4];  /* of the coefficient, in the order of contract and kg_crew_parts */
+	uint64_t answers; /* thoughts heard from it, through all its lives */
 	unsigned restarts;
 	uint64_t rss_bytes, pss_bytes;
 	char why[KG_CREW_WHY_SIZE]; /* it is parked, or it ended last time */
@@ -83,7 +83,7 @@ extern const char *const kg_crew_parts[4];
  * range, KG_EDENIED when the key is not the agent's. */
 KG_NODISCARD kg_err kg_crew_tell_ready(kg_crew_agent *agent, const json_t *body);
 
-/* The same for `beat`. */
+/* The same for the coefficient in `beat`. */
 KG_NODISCARD kg_err kg_crew_tell_beat(kg_crew_agent *agent, const json_t *body);
 
 /* The agent as `ps` shows it; NULL without memory. */

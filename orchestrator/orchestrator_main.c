@@ -194,6 +194,19 @@ static void keeper_start(orchestrator *o)
 		kg_log_err(KG_LOG_DEBUG, "keeper.unmoved");
 }
 
+/* Takes the backslashes of a quoted value of the log away, in place. */
+static void unquote(char *text)
+{
+	char *to = text;
+
+	for (const char *from = text; *from != '\0'; from++) {
+		if (*from == '\\' && (from[1] == '"' || from[1] == '\\'))
+			from++;
+		*to++ = *from;
+	}
+	*to = '\0';
+}
+
 /* "exit 111: <what its log says last>" */
 static void explain(const orchestrator *o, const char *name, const char *how, char why[WHY_SIZE])
 {
@@ -209,6 +222,7 @@ static void explain(const orchestrator *o, const char *name, const char *how, ch
 	end = line + strlen(line);
 	if (end > line && end[-1] == '"')
 		end[-1] = '\0';
+	unquote(line + (text - line));
 	(void)snprintf(why, WHY_SIZE, "%s%s%s", how, text[0] != '\0' ? ": " : "", text);
 }
 
@@ -406,8 +420,10 @@ static void on_agent(orchestrator *o, kg_message *m)
 		    kg_crew_tell_beat(&o->agents[i], m->json) != KG_OK)
 			kg_log_err(KG_LOG_WARN, "message.refused");
 		to_client(o, m, KG_MESSAGE_BEAT, json_object());
-	} else if (kg_docket_hear(o->docket, i, m, p->heard_ms) != KG_OK) {
-		kg_log_err(KG_LOG_WARN, "round.lost");
+	} else {
+		o->agents[i].answers += m->kind == KG_MESSAGE_THOUGHT;
+		if (kg_docket_hear(o->docket, i, m, p->heard_ms) != KG_OK)
+			kg_log_err(KG_LOG_WARN, "round.lost");
 	}
 }
 
