@@ -106,7 +106,10 @@ static kg_err set_message(kg_entry *entry, const char *message)
 /* What can be judged without the memory: the rest of a wrong usage. */
 static kg_err fill(kg_entry *entry, const options *o)
 {
-	kg_err err = parse_type(&entry->type, o->type);
+	kg_err err;
+
+	KG_ASSERT(o->type != NULL && o->message != NULL);
+	err = parse_type(&entry->type, o->type);
 
 	if (err == KG_OK)
 		err = set_message(entry, o->message);
@@ -131,7 +134,7 @@ static kg_err add_reference(kg_entry *entry, const kg_cli *cli, const char *text
 	kg_err err;
 
 	/* A whole id may be one of another swarm. */
-	if (strlen(text) == 2 * KG_HASH_SIZE && kg_entry_id_parse(&id, text) == KG_OK)
+	if (strlen(text) == KG_HASH_TEXT_SIZE - 1 && kg_entry_id_parse(&id, text) == KG_OK)
 		return kg_entry_add_reference(entry, &id);
 	err = kg_reading_open(&reading, cli);
 	if (err != KG_OK)
@@ -146,7 +149,7 @@ static kg_err add_references(kg_entry *entry, const kg_cli *cli, const char *lis
 	kg_err err = KG_OK;
 
 	while (err == KG_OK && *list != '\0') {
-		char text[2 * KG_HASH_SIZE + 1];
+		char text[KG_HASH_TEXT_SIZE];
 		size_t length = strcspn(list, ",");
 
 		if (length == 0 || length >= sizeof(text))

@@ -90,7 +90,8 @@ kg_err kg_reading_agent(const kg_reading *reading, kg_pubkey *agent, const char 
 {
 	const kg_admit_chain *found = NULL;
 	size_t length = strlen(text);
-	bool is_prefix = length >= 6 && length <= 2 * KG_PUBKEY_SIZE && kg_hex_is(text, length);
+	bool is_prefix =
+		length >= 6 && length <= KG_PUBKEY_TEXT_SIZE - 1 && kg_hex_is(text, length);
 
 	for (size_t i = 0; i < reading->admit.count; i++) {
 		if (strcmp(reading->admit.chains[i].name, text) == 0) {
@@ -122,7 +123,7 @@ kg_err kg_reading_commit(const kg_reading *reading, kg_commit *commit, const cha
 	size_t length = strlen(text);
 	kg_err err;
 
-	if (length < 6 || length > 2 * KG_HASH_SIZE || !kg_hex_is(text, length))
+	if (length < 6 || length > KG_HASH_TEXT_SIZE - 1 || !kg_hex_is(text, length))
 		return kg_fail(KG_ENOTFOUND, "\"%.80s\" is not 6 to 64 hex digits of an entry",
 			       text);
 	err = kg_index_find(reading->index, &proof, &agent, &sequence, text);
@@ -131,7 +132,7 @@ kg_err kg_reading_commit(const kg_reading *reading, kg_commit *commit, const cha
 		return KG_OK;
 	}
 	/* Git knows commits that the index does not. */
-	if (err == KG_ENOTFOUND && length <= 2 * KG_COMMIT_SIZE &&
+	if (err == KG_ENOTFOUND && length <= KG_COMMIT_TEXT_SIZE - 1 &&
 	    kg_store_find(reading->store, commit, text) == KG_OK)
 		return KG_OK;
 	return err == KG_ENOTFOUND ? kg_fail(KG_ENOTFOUND, "no entry %s", text) : err;

@@ -51,7 +51,7 @@ static kg_err learn_visit(void *payload, const kg_entry *entry, const kg_entry_p
 	kg_admit *admit = payload;
 
 	(void)proof;
-	(void)stop;
+	*stop = false; /* to the first entry */
 	if (!verified || !kg_pubkey_equal(&entry->agent, &admit->swarm))
 		return kg_fail(KG_ECORRUPT, "the swarm's own chain is damaged, see verify");
 	return kg_admit_learn(admit, entry);

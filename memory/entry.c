@@ -18,6 +18,8 @@ static const char *const type_names[KG_ENTRY_TYPES] = {
  * the trailers above it pass for ours. */
 static const char cut_line[] = "------------------------ >8 ------------------------";
 
+enum { WHOLE_MAX = 2 * KG_ENTRY_TEXT_MAX };
+
 static const int64_t time_ms_max = 253402300799999; /* end of the year 9999 */
 
 void kg_entry_init(kg_entry *entry, kg_entry_type type)
@@ -318,7 +320,7 @@ static kg_err readable_of(kg_buf *out, const kg_entry_bytes *prompt, const kg_en
 	kg_err err;
 
 	kg_buf_init(out, KG_ENTRY_TEXT_MAX);
-	kg_buf_init(&whole, 2 * KG_ENTRY_TEXT_MAX);
+	kg_buf_init(&whole, WHOLE_MAX);
 	line = line != NULL ? line + 1 : prompt->data;
 	kg_buf_put(&whole, line, (size_t)(end - line));
 	kg_buf_put(&whole, answer->data, answer->size);

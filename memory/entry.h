@@ -115,25 +115,26 @@ typedef struct {
 /* A plain value; numbers in 0..1 count in steps of 1e-6. The has_ fields say which groups exist. */
 typedef struct {
 	kg_entry_type type;
+	bool has_confidence;
+	bool has_level;
+	bool has_parts; /* then has_level too, and level is their mean */
+	bool has_genome;
+	bool has_sampler; /* the text was generated: then genome, prompt and answer too */
+	uint16_t time_counter;
 	kg_pubkey swarm;
 	kg_pubkey agent; /* the author */
 	char agent_name[KG_NAME_SIZE];
-	uint64_t sequence;     /* from 1, without gaps */
-	int64_t time_ms;       /* hybrid logical time: wall milliseconds … */
-	uint16_t time_counter; /* … and a counter among equal ones */
+	uint64_t sequence; /* from 1, without gaps */
+	int64_t time_ms;   /* hybrid logical time: wall milliseconds, */
+			   /* and time_counter among equal ones */
 	char tags[KG_ENTRY_TAGS_MAX][KG_ENTRY_TAG_MAX + 1]; /* [a-z0-9._-]{1,40}, no two equal */
 	size_t tag_count;
-	bool has_confidence;
 	double confidence;
-	bool has_level;
-	double level;   /* "consciousness" */
-	bool has_parts; /* then has_level too, and level is their mean */
+	double level; /* "consciousness" */
 	kg_entry_parts parts;
 	kg_entry_id references[KG_ENTRY_REFERENCES_MAX];
 	size_t reference_count;
-	bool has_genome;
 	kg_entry_genome genome;
-	bool has_sampler; /* the text was generated: then genome, prompt and answer too */
 	kg_entry_sampler sampler;
 	kg_entry_bytes prompt; /* exact bytes that the model was given */
 	kg_entry_bytes answer; /* exact bytes that it generated; see kg_entry_set_generated */

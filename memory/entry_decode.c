@@ -286,16 +286,16 @@ static kg_err field_answer(kg_entry *e, const char *value, size_t length)
 
 static kg_err field_head(kg_entry *e, const char *value, size_t length)
 {
-	char text[2 * KG_PUBKEY_SIZE + 1 + 20 + 1 + 2 * KG_COMMIT_SIZE + 1];
+	char text[KG_PUBKEY_TEXT_SIZE + 20 + 1 + KG_COMMIT_TEXT_SIZE];
 	char *sequence;
 	char *commit;
 	kg_entry_head head;
 	kg_err err;
 
-	if (length >= sizeof(text) || length < 2 * KG_PUBKEY_SIZE + 2)
+	if (length >= sizeof(text) || length < KG_PUBKEY_TEXT_SIZE + 1)
 		return corrupt("a head");
 	memcpy(text, value, length + 1);
-	sequence = text + 2 * KG_PUBKEY_SIZE;
+	sequence = text + KG_PUBKEY_TEXT_SIZE - 1;
 	commit = strchr(sequence + 1, ' ');
 	if (*sequence != ' ' || commit == NULL)
 		return corrupt("a head");

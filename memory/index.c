@@ -12,9 +12,11 @@
 #include "base/hex.h"
 
 /* Grows with the tables; a file of another number is thrown away. */
-#define VERSION "1"
+#define VERSION     1
+#define TEXT_OF_(x) #x
+#define TEXT_OF(x)  TEXT_OF_(x)
 
-enum { BUSY_MS = 5000, WORDS_MAX = 64 };
+enum { BUSY_MS = 5000, WORDS_MAX = 64, MATCH_MAX = 4 * KG_INDEX_QUERY_MAX };
 
 struct kg_index {
 	sqlite3 *db;
@@ -35,7 +37,7 @@ static const char schema[] =
 	"CREATE INDEX entries_by_time ON entries(time_ms, counter, id);"
 	"CREATE VIRTUAL TABLE words USING fts5(text, tags, content='entries',"
 	" content_rowid='row', tokenize='porter unicode61');"
-	"PRAGMA user_version = " VERSION ";";
+	"PRAGMA user_version = " TEXT_OF(VERSION) ";";
 
 static const char columns[] =
 	"e.id, e.commit_id, e.type, e.swarm, e.agent, e.name, e.sequence, e.time_ms, e.counter,"
@@ -115,7 +117,7 @@ static kg_err open_once(kg_index **out, const char *path, bool writable)
 			err = run(index, schema);
 		if (err == KG_OK)
 			err = run(index, "COMMIT");
-	} else if (err == KG_OK && version != atoi(VERSION)) {
+	} else if (err == KG_OK && version != VERSION) {
 		err = kg_fail(KG_ECORRUPT, "the index has version %d", version);
 	}
 	if (err != KG_OK) {
@@ -520,7 +522,7 @@ kg_err kg_index_recall(kg_index *index, kg_index_rows *rows, const kg_index_filt
 
 	if (err != KG_OK)
 		return err;
-	kg_buf_init(&match, 4 * KG_INDEX_QUERY_MAX);
+	kg_buf_init(&match, MATCH_MAX);
 	kg_buf_init(&sql, 4096);
 	if (filter->query != NULL) {
 		err = quote_query(&match, &words, filter->query, filter->any_word);
@@ -629,10 +631,10 @@ static kg_err prefix_range(uint8_t low[KG_HASH_SIZE], uint8_t high[KG_HASH_SIZE]
 			   const char *prefix)
 {
 	size_t length = strlen(prefix);
-	char text[2 * KG_HASH_SIZE + 1];
+	char text[KG_HASH_TEXT_SIZE];
 	kg_err err;
 
-	if (length < 6 || length > 2 * KG_HASH_SIZE || !kg_hex_is(prefix, length))
+	if (length < 6 || length > KG_HASH_TEXT_SIZE - 1 || !kg_hex_is(prefix, length))
 		return kg_fail(KG_EINVAL, "\"%.70s\" is not 6..64 hex digits", prefix);
 	memset(text, '0', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
@@ -649,7 +651,7 @@ kg_err kg_index_find(kg_index *index, kg_entry_proof *proof, kg_pubkey *agent, u
 {
 	uint8_t low[KG_HASH_SIZE];
 	uint8_t high[KG_HASH_SIZE];
-	size_t commit_size = strlen(prefix) > 2 * KG_COMMIT_SIZE ? 0 : KG_COMMIT_SIZE;
+	size_t commit_size = strlen(prefix) > KG_COMMIT_TEXT_SIZE - 1 ? 0 : KG_COMMIT_SIZE;
 	sqlite3_stmt *s = NULL;
 	kg_err err = prefix_range(low, high, prefix);
 

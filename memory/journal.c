@@ -19,8 +19,8 @@ struct kg_journal {
 	char path[KG_PATH_SIZE];
 };
 
-static const char file_magic[KG_JOURNAL_HEADER_SIZE + 1] = "KGJOURN1";
-static const char record_magic[5] = "KGR1";
+static const char file_magic[KG_JOURNAL_HEADER_SIZE] = {'K', 'G', 'J', 'O', 'U', 'R', 'N', '1'};
+static const char record_magic[4] = {'K', 'G', 'R', '1'};
 
 static void checksum(uint8_t out[KG_HASH_SIZE], const void *object, size_t size)
 {

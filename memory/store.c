@@ -29,7 +29,8 @@ static kg_err fail_git(int code, const char *what)
 	const git_error *last = git_error_last();
 	const char *why = last != NULL && last->message != NULL ? last->message : "unknown";
 
-	if (strstr(why, strerror(ENOSPC)) != NULL || strstr(why, strerror(EDQUOT)) != NULL)
+	if (strstr(why, strerrordesc_np(ENOSPC)) != NULL ||
+	    strstr(why, strerrordesc_np(EDQUOT)) != NULL)
 		return kg_fail(KG_EFULL, "%s: %s", what, why);
 	switch (code) {
 	case GIT_ENOTFOUND:
@@ -84,6 +85,7 @@ kg_err kg_store_open(kg_store **out, const char *state_dir)
 
 	if (err != KG_OK)
 		return err;
+	KG_ASSERT(store != NULL);
 	err = open_repository(store);
 	if (err != KG_OK) {
 		kg_store_free(store);
@@ -120,6 +122,7 @@ static kg_err clear_locks(const kg_store *store)
 	}
 	err = kg_path(path, "%s/" KG_STORE_REFS, store->path);
 	dir = err == KG_OK ? opendir(path) : NULL;
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else reads this stream */
 	while (dir != NULL && (e = readdir(dir)) != NULL) {
 		size_t length = strlen(e->d_name);
 
@@ -199,6 +202,7 @@ kg_err kg_store_create(kg_store **out, const char *state_dir, const kg_pubkey *s
 
 	if (err != KG_OK)
 		return err;
+	KG_ASSERT(store != NULL);
 	err = clear_locks(store);
 	if (err != KG_OK)
 		goto done;
@@ -446,7 +450,7 @@ kg_err kg_store_find(kg_store *store, kg_commit *commit, const char *prefix)
 	git_oid full;
 	int rc;
 
-	if (length < 4 || length > 2 * KG_COMMIT_SIZE || !kg_hex_is(prefix, length))
+	if (length < 4 || length > KG_COMMIT_TEXT_SIZE - 1 || !kg_hex_is(prefix, length))
 		return kg_fail(KG_EINVAL, "\"%.64s\" is no prefix of a commit", prefix);
 	rc = git_oid_fromstrn(&brief, prefix, length);
 	rc = rc != 0 ? rc : git_odb_exists_prefix(&full, store->odb, &brief, length);

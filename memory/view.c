@@ -8,11 +8,11 @@
 #include "base/hex.h"
 #include "memory/quote.h"
 
-enum { NEWS_TEXT = 512 };
+enum { NEWS_TEXT = 512, QUOTED_MAX = 8 * KG_ENTRY_TEXT_MAX };
 
 static json_t *hex_of(const uint8_t *data, size_t size)
 {
-	char text[2 * KG_HASH_SIZE + 1];
+	char text[KG_HASH_TEXT_SIZE];
 
 	KG_ASSERT(size <= KG_HASH_SIZE);
 	kg_hex_encode(text, data, size);
@@ -112,7 +112,7 @@ static json_t *bytes_of(const kg_entry_bytes *bytes)
 
 	if (text != NULL)
 		return text;
-	kg_buf_init(&quoted, 8 * KG_ENTRY_TEXT_MAX);
+	kg_buf_init(&quoted, QUOTED_MAX);
 	kg_quote_put(&quoted, bytes->data, bytes->size);
 	text = json_string(kg_buf_text(&quoted));
 	kg_buf_release(&quoted);
