@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/json.h"
@@ -11,7 +12,7 @@
 #include "memory/witness.h"
 #include "orchestrator/runfile.h"
 
-enum { ANSWER_MS = 10000, INDEX_MS = 600000, TRIES = 5 };
+enum { ANSWER_MS = 10000, INDEX_MS = 600000, TRIES = 5, LOCK_TRIES = 50, LOCK_WAIT_US = 100000 };
 
 struct kg_writing {
 	const kg_swarm *swarm;
@@ -60,6 +61,11 @@ kg_err kg_writing_open(kg_writing **out, const kg_cli *cli, const kg_swarm *swar
 		return kg_fail(KG_ENOMEM, "no memory");
 	w->swarm = swarm;
 	err = open_either(w, cli);
+	/* Another command that is about to end, or a swarm that is about to start. */
+	for (int i = 0; i < LOCK_TRIES && err == KG_ECONFLICT; i++) {
+		(void)usleep(LOCK_WAIT_US);
+		err = open_either(w, cli);
+	}
 	if (err != KG_OK) {
 		kg_err ignored = kg_writing_close(w);
 
