@@ -66,7 +66,8 @@ static kg_err get_member(kg_member *m, const json_t *object)
 
 static kg_err get_members(kg_launch *l, const json_t *root)
 {
-	json_t *array, *value;
+	json_t *array;
+	json_t *value;
 	size_t i;
 	kg_err err = kg_json_get_array(&array, root, "members", KG_PEERS_MAX);
 

@@ -155,7 +155,7 @@ kg_err kg_message_parse(kg_message *out, const char *from, kg_role to, const voi
 			size_t header_size, const void *body, size_t body_size)
 {
 	const kg_message_rule *rule;
-	kg_message_header h;
+	kg_message_header h = {0};
 	kg_message m = {0};
 	kg_err err;
 

@@ -168,7 +168,8 @@ static void close_socket(void *socket)
 
 static int start_thread(kg_zap *zap)
 {
-	sigset_t all, before;
+	sigset_t all;
+	sigset_t before;
 	int rc;
 
 	/* Signals are for the thread that runs the loop. */
@@ -422,7 +423,8 @@ static kg_err proof_run(proof *p, kg_zap *zap, const kg_curve *known, const kg_c
 kg_err kg_zap_self_test(kg_zap *zap, void *context)
 {
 	proof p = {.context = context};
-	kg_curve *known = NULL, *unknown = NULL;
+	kg_curve *known = NULL;
+	kg_curve *unknown = NULL;
 	kg_err err;
 
 	err = kg_curve_generate(&known);

@@ -108,7 +108,8 @@ static kg_err make_question(json_t **out, const options *o, const char *prompt)
 static void print_answer(const json_t *doc)
 {
 	const json_t *candidates = json_object_get(doc, "candidates");
-	const json_t *c, *id;
+	const json_t *c;
+	const json_t *id;
 	size_t i;
 
 	printf("%s\n", json_string_value(json_object_get(doc, "answer")));

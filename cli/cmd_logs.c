@@ -117,6 +117,7 @@ static int by_time(const void *a, const void *b)
 static kg_err print_lines(logs *l)
 {
 	char *text = (char *)l->text.data;
+	char *rest = NULL;
 	size_t count = 0;
 
 	if (text == NULL || l->text.size == 0)
@@ -127,7 +128,8 @@ static kg_err print_lines(logs *l)
 	if (l->lines == NULL)
 		return kg_fail(KG_ENOMEM, "no memory for the logs");
 	count = 0;
-	for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"))
+	for (char *line = strtok_r(text, "\n", &rest); line != NULL;
+	     line = strtok_r(NULL, "\n", &rest))
 		l->lines[count++] = line;
 	if (l->count > 1)
 		qsort(l->lines, count, sizeof(*l->lines), by_time);
@@ -170,7 +172,8 @@ static kg_err follow(logs *l, bool all)
 
 static kg_err open_logs(logs *l, const kg_cli *cli, const char *agent)
 {
-	char name[sizeof(l->files[0].name)], path[KG_PATH_SIZE];
+	char name[sizeof(l->files[0].name)];
+	char path[KG_PATH_SIZE];
 	kg_err err = kg_path(l->dir, "%s/log", cli->state_dir);
 
 	kg_buf_init(&l->text, (size_t)1 << 30);

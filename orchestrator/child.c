@@ -27,14 +27,15 @@ void kg_child_init(kg_child *child)
 __attribute__((noreturn)) static void become(const char *role, int document, int log, int null,
 					     pid_t parent)
 {
-	char program[] = "kindergarten", command[] = "role";
+	char program[] = "kindergarten";
+	char command[] = "role";
 	char role_text[16];
 	char *argv[] = {program, command, role_text, NULL};
 	sigset_t none;
 
 	memcpy(role_text, role, sizeof(role_text));
 	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)pthread_sigmask(SIG_SETMASK, &none, NULL);
 	(void)setpgid(0, 0); /* Ctrl-C at the terminal is for the orchestrator alone */
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
@@ -56,9 +57,12 @@ static void close_fd(int fd)
 /* dup2 of a descriptor onto itself would keep its close-on-exec flag: stay clear of 0..3. */
 static int above(int fd)
 {
-	int moved = fcntl(fd, F_DUPFD_CLOEXEC, KG_LAUNCH_FD + 1);
+	int moved;
 
-	close_fd(fd);
+	if (fd < 0)
+		return fd;
+	moved = fcntl(fd, F_DUPFD_CLOEXEC, KG_LAUNCH_FD + 1);
+	(void)close(fd);
 	return moved;
 }
 
@@ -66,7 +70,8 @@ kg_err kg_child_start(kg_child *child, const char *log_path, const kg_launch *la
 {
 	pid_t self = getpid();
 	int ends[2] = {-1, -1};
-	int log, null;
+	int log;
+	int null;
 	pid_t pid = -1;
 	kg_err err = KG_OK;
 
@@ -163,7 +168,8 @@ uint64_t kg_child_parse_smaps(const char *text, const char *field)
 
 void kg_child_memory(pid_t pid, uint64_t *rss_bytes, uint64_t *pss_bytes)
 {
-	char path[64], text[4096];
+	char path[64];
+	char text[4096];
 	ssize_t n;
 	int fd;
 
@@ -187,7 +193,8 @@ void kg_child_memory(pid_t pid, uint64_t *rss_bytes, uint64_t *pss_bytes)
 void kg_child_last_line(const char *log_path, char *line, size_t room)
 {
 	char tail[1024];
-	char *end, *start;
+	char *end;
+	char *start;
 	ssize_t n;
 	int fd = open(log_path, O_RDONLY | O_CLOEXEC);
 

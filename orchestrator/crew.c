@@ -91,7 +91,8 @@ static kg_err get_coefficient(kg_crew_agent *a, const json_t *body)
 kg_err kg_crew_tell_ready(kg_crew_agent *agent, const json_t *body)
 {
 	kg_crew_agent a = *agent;
-	char key[KG_HASH_TEXT_SIZE], expected[KG_PUBKEY_TEXT_SIZE];
+	char key[KG_HASH_TEXT_SIZE];
+	char expected[KG_PUBKEY_TEXT_SIZE];
 	kg_err err = get_hex(key, body, "key");
 
 	if (err != KG_OK)

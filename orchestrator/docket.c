@@ -160,7 +160,8 @@ static void close_round(kg_docket *d)
 /* Brings agents and client up to what the round has come to. */
 static void follow(kg_docket *d, int64_t now_ms)
 {
-	size_t done, of;
+	size_t done;
+	size_t of;
 
 	while (d->stage != kg_round_get_stage(d->round)) {
 		d->stage = kg_round_get_stage(d->round);
@@ -325,7 +326,8 @@ static void next(kg_docket *d, int64_t now_ms)
 
 static void reassure(kg_docket *d, int64_t now_ms)
 {
-	size_t done, of;
+	size_t done;
+	size_t of;
 
 	if (now_ms - d->reassured_ms < REASSURE_MS)
 		return;

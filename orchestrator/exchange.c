@@ -32,7 +32,9 @@ static kg_err get_seed(kg_question *q, const json_t *body)
 kg_err kg_question_read(kg_question *out, const json_t *body)
 {
 	kg_question q = {0};
-	int64_t k, max_tokens, top_k;
+	int64_t k;
+	int64_t max_tokens;
+	int64_t top_k;
 	const char *prompt;
 	kg_err err;
 

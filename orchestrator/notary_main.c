@@ -26,7 +26,9 @@ static kg_err ask_keeper(kg_notary *n, kg_message_kind kind, json_t *body, kg_me
 
 static kg_err read_head(kg_chain_head *head, const json_t *body)
 {
-	int64_t sequence, time_ms, counter;
+	int64_t sequence;
+	int64_t time_ms;
+	int64_t counter;
 	const char *commit;
 	kg_err err;
 
@@ -90,7 +92,8 @@ static kg_err read_heads(kg_entry_head **out, size_t *count, const json_t *array
 		return kg_fail(KG_ENOMEM, "no memory for a checkpoint");
 	json_array_foreach(array, i, value)
 	{
-		const char *agent, *commit;
+		const char *agent;
+		const char *commit;
 		int64_t sequence;
 
 		if ((err = kg_json_get_text(&agent, value, "agent", KG_PUBKEY_TEXT_SIZE - 1)) !=

@@ -119,8 +119,7 @@ static void launch_fill(const orchestrator *o, kg_launch *l, const char *role, c
 	l->operator_key = *kg_key_public(kg_swarm_operator_key(o->options->identity));
 	l->orchestrator = o->run.orchestrator;
 	l->keeper = o->run.keeper;
-	/* Only borrowed for the writing. */
-	l->conf = (kg_conf *)(uintptr_t)o->options->conf;
+	l->conf = o->options->conf; /* borrowed for the writing */
 }
 
 /* Starts the process of `name`; its secrets are derived for the moment of starting only. */
@@ -210,8 +209,9 @@ static void unquote(char *text)
 /* "exit 111: <what its log says last>" */
 static void explain(const orchestrator *o, const char *name, const char *how, char why[WHY_SIZE])
 {
-	char path[KG_PATH_SIZE], line[512] = "";
-	const char *text = line;
+	char path[KG_PATH_SIZE];
+	char line[512] = "";
+	char *text;
 	char *end;
 
 	if (strncmp(how, "exit ", 5) == 0 && strcmp(how, "exit 0") != 0 &&
@@ -222,7 +222,7 @@ static void explain(const orchestrator *o, const char *name, const char *how, ch
 	end = line + strlen(line);
 	if (end > line && end[-1] == '"')
 		end[-1] = '\0';
-	unquote(line + (text - line));
+	unquote(text);
 	(void)snprintf(why, WHY_SIZE, "%s%s%s", how, text[0] != '\0' ? ": " : "", text);
 }
 
@@ -235,7 +235,8 @@ static void agent_ended(orchestrator *o, unsigned i, const char *how)
 {
 	process *p = &o->processes[i];
 	int64_t now = kg_clock_mono_ms();
-	char why[WHY_SIZE], quoted[2 * WHY_SIZE];
+	char why[WHY_SIZE];
+	char quoted[2 * WHY_SIZE];
 	int64_t delay;
 
 	explain(o, o->agents[i].name, how, why);
@@ -261,7 +262,8 @@ static void agent_ended(orchestrator *o, unsigned i, const char *how)
 static void keeper_ended(orchestrator *o, const char *how)
 {
 	int64_t now = kg_clock_mono_ms();
-	char why[WHY_SIZE], quoted[2 * WHY_SIZE];
+	char why[WHY_SIZE];
+	char quoted[2 * WHY_SIZE];
 	int64_t delay;
 
 	explain(o, "keeper", how, why);
@@ -340,7 +342,8 @@ static json_t *status(orchestrator *o)
 {
 	char swarm[KG_PUBKEY_TEXT_SIZE];
 	json_t *agents = json_array();
-	uint64_t rss, pss;
+	uint64_t rss;
+	uint64_t pss;
 
 	kg_pubkey_format(swarm, &o->run.swarm);
 	for (unsigned i = 0; i < o->count; i++) {
@@ -505,7 +508,8 @@ static void check_ready(orchestrator *o)
 	o->was_ready = true;
 	o->ready_seconds = (double)(kg_clock_mono_ms() - o->started_ms) / 1000;
 	for (unsigned i = 0; i < o->count; i++) {
-		uint64_t rss, pss;
+		uint64_t rss;
+		uint64_t pss;
 
 		kg_child_memory(o->processes[i].child.pid, &rss, &pss);
 		report.rss_bytes += rss / o->count;
@@ -686,7 +690,7 @@ static kg_err open_signals(orchestrator *o)
 	(void)sigaddset(&set, SIGINT);
 	(void)sigaddset(&set, SIGHUP);
 	(void)sigaddset(&set, SIGCHLD);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
+	if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
 		return kg_fail_errno(errno, "signals");
 	(void)signal(SIGPIPE, SIG_IGN);
 	o->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);

@@ -28,7 +28,7 @@ typedef struct {
 typedef struct {
 	const char *state_dir; /* exists, with an identity */
 	const kg_swarm *identity;
-	const kg_conf *conf;
+	kg_conf *conf;        /* not changed */
 	const char *model;    /* absolute path; "" for the embedded one */
 	const char *strategy; /* as the agents know it; "" for the default */
 	const char *seed;     /* label of the genomes */

@@ -31,7 +31,7 @@ bool kg_restart_next(kg_restart *restart, const kg_restart_policy *policy, int64
 		delay *= 2;
 	if (delay > policy->delay_max_ms)
 		delay = policy->delay_max_ms;
-	*delay_ms = delay / 2 + (int64_t)((double)(delay - delay / 2) * dice);
+	*delay_ms = (int64_t)((double)delay * (1 + dice) / 2);
 	restart->times[restart->total % KG_RESTART_INTENSITY_MAX] = now_ms;
 	restart->total++;
 	restart->row++;

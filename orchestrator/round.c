@@ -338,7 +338,7 @@ void kg_round_lose(kg_round *round, size_t slot, const char *why)
 
 void kg_round_expire(kg_round *round)
 {
-	bool late[KG_ROUND_AGENTS_MAX];
+	bool late[KG_ROUND_AGENTS_MAX] = {false};
 
 	for (size_t i = 0; i < round->count; i++)
 		late[i] = round->parts[i].owing;
@@ -361,7 +361,8 @@ size_t kg_round_winner(const kg_round *round)
 double kg_round_agreement(const kg_round *round)
 {
 	const part *winner = &round->parts[kg_round_winner(round)];
-	size_t equal = 0, all = 0;
+	size_t equal = 0;
+	size_t all = 0;
 
 	for (size_t i = 0; i < round->count; i++) {
 		if (!round->parts[i].has_thought)

@@ -44,8 +44,10 @@ static kg_err runfile_path(char path[KG_PATH_SIZE], const char *state_dir)
 
 kg_err kg_runfile_write(const kg_runfile *run, const char *state_dir)
 {
-	char path[KG_PATH_SIZE], swarm[KG_PUBKEY_TEXT_SIZE];
-	char orchestrator[2 * KG_CURVE_SIZE + 1], keeper[2 * KG_CURVE_SIZE + 1];
+	char path[KG_PATH_SIZE];
+	char swarm[KG_PUBKEY_TEXT_SIZE];
+	char orchestrator[2 * KG_CURVE_SIZE + 1];
+	char keeper[2 * KG_CURVE_SIZE + 1];
 	json_t *doc;
 	char *text;
 	kg_err err = runfile_path(path, state_dir);
@@ -90,7 +92,7 @@ static kg_err get_server(kg_peer *peer, char at[KG_ENDPOINT_SIZE], const json_t 
 	kg_err err = get_text(at, KG_ENDPOINT_SIZE, server, "endpoint");
 
 	if (err == KG_OK)
-		err = kg_json_get_text(&key, server, "key", 2 * KG_CURVE_SIZE);
+		err = kg_json_get_text(&key, server, "key", (size_t)2 * KG_CURVE_SIZE);
 	if (err == KG_OK)
 		err = kg_hex_decode(peer->curve, KG_CURVE_SIZE, key);
 	(void)snprintf(peer->name, sizeof(peer->name), "%s", name);
@@ -99,7 +101,9 @@ static kg_err get_server(kg_peer *peer, char at[KG_ENDPOINT_SIZE], const json_t 
 
 static kg_err parse(kg_runfile *r, const json_t *doc)
 {
-	int64_t pid, agents, version;
+	int64_t pid;
+	int64_t agents;
+	int64_t version;
 	char swarm[KG_PUBKEY_TEXT_SIZE];
 	kg_err err;
 

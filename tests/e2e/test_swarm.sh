@@ -75,9 +75,9 @@ git -C "$KINDERGARTEN_HOME/memory.git" log --all --format=%s | grep -q '^checkpo
 "$k" verify --all || fail "verify"
 
 # Ctrl-C in the foreground is the same as down, and the same label gives the same weights.
-"$k" up -n 4 >"$root/up" &
+"$k" up -n 4 >"$root/front" &
 pid=$!
-until_true 30 grep -q ready "$root/up"
+until_true 30 grep -qs ready "$root/front"
 "$k" ps --json >"$root/ps2"
 for i in 0 1 2 3; do
 	[ "$(field "->{agents}[$i]{weights_digest}" <"$root/ps")" = \
