@@ -9,7 +9,7 @@
 #include "orchestrator/round.h"
 
 enum {
-	PUBLISH_MS = 20000,
+	PUBLISH_MS = 10000,
 	REASSURE_MS = 5000 /* between words to clients that wait: they take silence for death */
 };
 

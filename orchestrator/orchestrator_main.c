@@ -684,14 +684,16 @@ static kg_err open_docket(orchestrator *o)
 static kg_err open_signals(orchestrator *o)
 {
 	sigset_t set;
+	int rc;
 
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigaddset(&set, SIGINT);
 	(void)sigaddset(&set, SIGHUP);
 	(void)sigaddset(&set, SIGCHLD);
-	if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
-		return kg_fail_errno(errno, "signals");
+	rc = pthread_sigmask(SIG_BLOCK, &set, NULL);
+	if (rc != 0)
+		return kg_fail_errno(rc, "signals");
 	(void)signal(SIGPIPE, SIG_IGN);
 	o->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	return o->signal_fd < 0 ? kg_fail_errno(errno, "signals") : KG_OK;

@@ -50,12 +50,23 @@ KINDERGARTEN_HOME=$root/state
 "$k" ask 'why?' >/dev/null 2>&1 || fail "the foreigner did harm"
 "$k" down
 
-# A full disk at the start; needs a small one of our own.
+# A full disk, at the start and later; needs a small one of our own.
 mkdir "$root/small"
-if mount -t tmpfs -o size=256k none "$root/small" 2>/dev/null; then
-	KINDERGARTEN_HOME=$root/small/state "$k" identity new >/dev/null 2>&1
-	head -c 300000 /dev/zero >"$root/small/ballast" 2>/dev/null || true
-	KINDERGARTEN_HOME=$root/small/state trouble 'up: ' "$k" up -n 1 --detach
+if mount -t tmpfs -o size=3m none "$root/small" 2>/dev/null; then
+	KINDERGARTEN_HOME=$root/small/state
+	"$k" identity new >/dev/null 2>&1
+	dd if=/dev/zero of="$root/small/ballast" bs=1k 2>/dev/null || true
+	trouble 'up: ' "$k" up -n 1 --detach
+	rm "$root/small/ballast"
+	"$k" up -n 2 --detach >/dev/null 2>&1 || fail "up after the disk was full"
+	dd if=/dev/zero of="$root/small/ballast" bs=1k 2>/dev/null || true
+	# An answer needs no disk; what is to be published waits for room.
+	"$k" ask --json 'an insight, a pattern' >"$root/answer" || fail "no answer with a full disk"
+	rm "$root/small/ballast"
+	"$k" ask --json 'another insight, a pattern' >"$root/answer" || fail "no answer after it"
+	"$k" down
+	"$k" verify --all >"$root/verified" || fail "verify: $(cat "$root/verified")"
+	KINDERGARTEN_HOME=$root/state
 	umount "$root/small"
 else
 	echo "SKIP: a full disk (mounting needs root)"
