@@ -309,13 +309,30 @@ static json_t *ids_json(const kg_entry_id *ids, uint32_t count)
 	return list;
 }
 
+/* For people: without the space that sets an answer off from its question. */
+static void readable_trimmed(kg_buf *text, const kg_thought *thought)
+{
+	static const char space[] = " \t\r\n";
+	const uint8_t *data = thought->text.data;
+	size_t size = thought->text.size;
+
+	while (size > 0 && memchr(space, data[size - 1], sizeof(space) - 1) != NULL)
+		size--;
+	while (size > 0 && memchr(space, data[0], sizeof(space) - 1) != NULL) {
+		data++;
+		size--;
+	}
+	kg_entry_readable(text, data, size);
+}
+
 json_t *kg_thought_json(const char *round, const kg_thought *thought, const kg_buf *prompt,
 			const kg_entry_id *recalled, uint32_t recalled_count, double seconds)
 {
 	size_t size = thought->text.size;
 	kg_buf text;
+
 	kg_buf_init(&text, KG_ENTRY_TEXT_MAX);
-	kg_entry_readable(&text, thought->text.data, size);
+	readable_trimmed(&text, thought);
 	/* A failed readable text is an empty one; the exact bytes are beside it. */
 	json_t *body =
 		json_pack("{s:s, s:s, s:o, s:I, s:f, s:f, s:o, s:o, s:f}", "round", round, "text",

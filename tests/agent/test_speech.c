@@ -241,7 +241,7 @@ static void test_speech__a_thought_keeps_its_exact_bytes(void **state)
 	assert_int_equal(size, sizeof(raw));
 	assert_memory_equal(back, raw, size);
 	assert_string_equal(json_string_value(json_object_get(body, "text")),
-			    " a\xef\xbf\xbd\xef\xbf\xbd"
+			    "a\xef\xbf\xbd\xef\xbf\xbd"
 			    "b");
 	assert_true(json_real_value(json_object_get(body, "logprob_per_byte")) == -0.5);
 	assert_int_equal(json_array_size(json_object_get(body, "recalled")), 1);
