@@ -91,24 +91,27 @@ static float stage(uint8_t *code, unsigned shift, float *re, float *im, size_t n
 	return scale;
 }
 
-/* Four float scales become integers times one unit. 62 leaves room for four roundings up. */
-static void integer_weights(kg_fairy_plane *plane, const float s[4])
+float kg_fairy_weights(uint8_t weight[4], const float s[4])
 {
 	double total = (double)s[0] + (double)s[1] + (double)s[2] + (double)s[3];
 	double unit = total / 62.0;
-	uint8_t k[4];
+	int greatest = 0;
+	int sum = 0;
 
+	KG_ASSERT(isfinite(total) && total > 0.0);
 	for (int i = 0; i < 4; i++) {
-		k[i] = (uint8_t)((double)s[i] / unit + 0.5);
-		if (s[i] > 0 && k[i] == 0)
-			k[i] = 1;
+		weight[i] = (uint8_t)((double)s[i] / unit + 0.5);
+		if (s[i] > 0 && weight[i] == 0)
+			weight[i] = 1;
+		if (weight[i] > weight[greatest])
+			greatest = i;
+		sum += weight[i];
 	}
-	plane->u0 = k[0];
-	plane->u1 = k[1];
-	plane->w0 = k[2];
-	plane->w1 = k[3];
-	plane->unit = (float)unit;
-	KG_ASSERT(k[0] + k[1] + k[2] + k[3] <= KG_FAIRY_WEIGHT_SUM_MAX);
+	/* 62 leaves room for four roundings to the nearest. Three scales next to nothing are raised
+	 * to 1, which is one too many; the greatest loses least. */
+	if (sum > KG_FAIRY_WEIGHT_SUM_MAX)
+		weight[greatest] = (uint8_t)(weight[greatest] - (sum - KG_FAIRY_WEIGHT_SUM_MAX));
+	return (float)unit;
 }
 
 kg_err kg_fairy_quantize(kg_fairy *out, const float *r, uint32_t rows, uint32_t cols,
@@ -134,6 +137,7 @@ kg_err kg_fairy_quantize(kg_fairy *out, const float *r, uint32_t rows, uint32_t 
 	for (uint32_t p = 0; p < kg_fairy_plane_count(stages); p++) {
 		kg_fairy_plane *plane = &out->plane[p];
 		float s[4] = {0};
+		uint8_t weight[4];
 
 		memset(plane->code, 0, nm);
 		for (uint32_t t = 2 * p; t < stages && t < 2 * p + 2; t++) {
@@ -143,7 +147,14 @@ kg_err kg_fairy_quantize(kg_fairy *out, const float *r, uint32_t rows, uint32_t 
 			s[2 + second] = stage(plane->code, 4 + 2 * second, residual + 2 * nm,
 					      residual + 3 * nm, n, m);
 		}
-		integer_weights(plane, s);
+		/* Halves of finite weights may add up beyond float. */
+		if (!isfinite(s[0] + s[1] + s[2] + s[3]))
+			return kg_fail(KG_EINVAL, "fairy: the weights are too large for a scale");
+		plane->unit = kg_fairy_weights(weight, s);
+		plane->u0 = weight[0];
+		plane->u1 = weight[1];
+		plane->w0 = weight[2];
+		plane->w1 = weight[3];
 	}
 	return KG_OK;
 }

@@ -69,10 +69,14 @@ uint8_t kg_fairy_phase(float re, float im);
 /*
  * Quantizes `r` (rows x cols, row-major, already paired) into `out`, whose plane[].code point to
  * caller's storage. `residual` is scratch for rows * cols floats. KG_EINVAL for odd or zero sizes,
- * stages outside 1..3, or values that are not finite.
+ * stages outside 1..3, or values that are not finite or whose scale is not.
  */
 KG_NODISCARD kg_err kg_fairy_quantize(kg_fairy *out, const float *r, uint32_t rows, uint32_t cols,
 				      uint32_t stages, float *residual);
+
+/* Four scales of a plane, finite and not all zero, as u0 u1 w0 w1 with a sum of at most
+ * KG_FAIRY_WEIGHT_SUM_MAX; returns the unit. A scale above zero gets at least 1. */
+float kg_fairy_weights(uint8_t weight[4], const float s[4]);
 
 /* The real matrix a kg_fairy stands for, rows x cols row-major: plane units times exact integers,
  * planes added in order. */

@@ -91,19 +91,6 @@ static float code_stage(uint8_t *code, float *kept, float *re, float *im, size_t
 	return scale;
 }
 
-static void integer_weights(int weight[4], float *unit, const float s[4])
-{
-	double total = (double)s[0] + (double)s[1] + (double)s[2] + (double)s[3];
-	double step = total / 62.0;
-
-	for (int i = 0; i < 4; i++) {
-		weight[i] = (int)((double)s[i] / step + 0.5);
-		if (s[i] > 0 && weight[i] == 0)
-			weight[i] = 1;
-	}
-	*unit = (float)step;
-}
-
 static inline __attribute__((always_inline)) int real_part(int code)
 {
 	return code & 2 ? 0 : 1 - 2 * (code & 1);
@@ -116,7 +103,7 @@ static inline __attribute__((always_inline)) int imaginary_part(int code)
 
 /* Adds a plane; code[0], [1] are U's stages, [2], [3] W's, each n * m. */
 KG_CLONES
-static void add_plane(float *restrict r, const uint8_t *restrict code, const int weight[4],
+static void add_plane(float *restrict r, const uint8_t *restrict code, const uint8_t weight[4],
 		      float unit, size_t n, size_t m)
 {
 	size_t nm = n * m;
@@ -160,7 +147,7 @@ kg_err kg_train__round(float *r, uint32_t rows, uint32_t cols, uint32_t stages, 
 	memset(r, 0, 4 * nm * sizeof(*r));
 	for (uint32_t p = 0; p < kg_fairy_plane_count(stages); p++) {
 		float s[4] = {0};
-		int weight[4];
+		uint8_t weight[4];
 		float unit;
 
 		memset(code, 0, 4 * nm);
@@ -169,9 +156,9 @@ kg_err kg_train__round(float *r, uint32_t rows, uint32_t cols, uint32_t stages, 
 			s[2 + t] = code_stage(code + (2 + t) * nm, kept, residual + 2 * nm,
 					      residual + 3 * nm, n, m);
 		}
-		integer_weights(weight, &unit, s);
-		if (!isfinite(unit))
+		if (!isfinite(s[0] + s[1] + s[2] + s[3]))
 			return kg_fail(KG_ECORRUPT, "train: weights are no longer finite");
+		unit = kg_fairy_weights(weight, s);
 		add_plane(r, code, weight, unit, n, m);
 	}
 	return KG_OK;

@@ -197,6 +197,30 @@ static void test_fairy__weights_fit_the_kernel_tables(void **state)
 	free(b);
 }
 
+/* R11 = R22 = 1, the rest 0: U is 1 everywhere, W and what the first stage leaves are nothing. */
+static void test_fairy__one_scale_beside_three_of_nothing_fits(void **state)
+{
+	bench *b = calloc(1, sizeof(*b));
+
+	(void)state;
+	assert_non_null(b);
+	fill(b, 1);
+	for (int i = 0; i < ROWS; i++)
+		for (int j = 0; j < COLS; j++)
+			b->r[i * COLS + j] = (i < N) == (j < M) ? 1.0f : 0.0f;
+	for (uint32_t stages = 1; stages <= 3; stages++) {
+		const kg_fairy_plane *plane = b->q.plane;
+
+		assert_int_equal(kg_fairy_quantize(&b->q, b->r, ROWS, COLS, stages, b->residual),
+				 KG_OK);
+		assert_in_range(plane->u0 + plane->u1 + plane->w0 + plane->w1, 1,
+				KG_FAIRY_WEIGHT_SUM_MAX);
+		kg_fairy_dequantize(b->back, &b->q);
+		assert_true(error_of(b) < 0.01);
+	}
+	free(b);
+}
+
 static void test_fairy__all_zero_is_quantized(void **state)
 {
 	bench *b = calloc(1, sizeof(*b));
@@ -227,6 +251,10 @@ static void test_fairy__refuses_what_it_cannot_code(void **state)
 	b->r[7] = NAN;
 	assert_int_equal(kg_fairy_quantize(&b->q, b->r, ROWS, COLS, 2, b->residual), KG_EINVAL);
 	b->r[7] = INFINITY;
+	assert_int_equal(kg_fairy_quantize(&b->q, b->r, ROWS, COLS, 2, b->residual), KG_EINVAL);
+	/* Finite, but a scale of them would not be. */
+	for (size_t i = 0; i < ROWS * COLS; i++)
+		b->r[i] = 3e38f;
 	assert_int_equal(kg_fairy_quantize(&b->q, b->r, ROWS, COLS, 2, b->residual), KG_EINVAL);
 	free(b);
 }
@@ -271,6 +299,7 @@ int main(void)
 		cmocka_unit_test(test_fairy__dequantized_matrix_is_the_widely_linear_map),
 		cmocka_unit_test(test_fairy__every_stage_lowers_the_error),
 		cmocka_unit_test(test_fairy__weights_fit_the_kernel_tables),
+		cmocka_unit_test(test_fairy__one_scale_beside_three_of_nothing_fits),
 		cmocka_unit_test(test_fairy__all_zero_is_quantized),
 		cmocka_unit_test(test_fairy__refuses_what_it_cannot_code),
 		cmocka_unit_test(test_pairing__undo_is_the_inverse_and_seeds_matter),

@@ -264,11 +264,16 @@ static void check_rounding(kg_rng *rng, uint32_t rows, uint32_t cols, uint32_t s
 	kg_fairy fairy = {.plane = {{.code = code}, {.code = code + size / 4}}};
 
 	for (size_t k = 0; k < size; k++) {
-		/* Plain numbers, few values (ties on every sector's edge), mostly zeros. */
+		/* Plain numbers, few values (ties on every sector's edge), mostly zeros, U = 1 and
+		 * W = 0. */
 		float number = kg_rng_float(rng) - 0.5f;
 		float few = (float)((int)kg_rng_below(rng, 5) - 2);
 
+		bool diagonal = (k / cols < rows / 2) == (k % cols < cols / 2);
+
 		r[k] = kind == 0 ? number : kind == 1 ? few : kg_rng_below(rng, 4) == 0 ? few : 0;
+		if (kind == 3)
+			r[k] = diagonal ? 1.0f : 0.0f;
 	}
 	assert_int_equal(kg_fairy_quantize(&fairy, r, rows, cols, stages, residual), KG_OK);
 	kg_fairy_dequantize(want, &fairy);
@@ -290,7 +295,7 @@ static void test_train_math__rounding_equals_the_fairy_code_bit_for_bit(void **s
 	kg_rng_init_u64(&rng, 3);
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		for (uint32_t stages = 1; stages <= KG_FAIRY_STAGES_MAX; stages++)
-			for (int kind = 0; kind < 3; kind++)
+			for (int kind = 0; kind < 4; kind++)
 				check_rounding(&rng, sizes[i][0], sizes[i][1], stages, kind);
 }
 
