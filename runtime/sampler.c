@@ -8,6 +8,7 @@
 #include "runtime/fmath.h"
 
 #define TEMPERATURE_MAX 100.0f
+#define TEMPERATURE_MIN 1e-38f
 
 typedef struct {
 	float logit;
@@ -133,7 +134,8 @@ uint32_t kg_sampler_next(kg_sampler *sampler, const float *logits)
 	double point;
 	double sum = 0.0;
 
-	if (settings->temperature == 0.0f)
+	/* Below 1 / FLT_MAX the inverse is infinite; the limit is the greatest alone anyway. */
+	if (settings->temperature < TEMPERATURE_MIN)
 		return kg_sampler_greedy(logits, n);
 	total = fill(sampler, logits);
 	if (settings->top_k != 0 && settings->top_k < n) {

@@ -112,6 +112,23 @@ static void test_next__follows_the_softmax_at_a_temperature(void **state)
 	}
 }
 
+static void test_next__a_temperature_next_to_nothing_is_greedy(void **state)
+{
+	static const float temperatures[] = {0.0f, 1e-45f, 1e-40f, 2e-39f, 1e-38f, 2e-38f, 1e-30f};
+	float logits[N];
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 20; seed++)
+		for (int t = 0; t < 7; t++) {
+			kg_sampler *sampler = sampler_of(temperatures[t], 0, 1.0f, seed);
+
+			some_logits(logits, seed);
+			assert_int_equal(kg_sampler_next(sampler, logits),
+					 kg_sampler_greedy(logits, N));
+			kg_sampler_free(sampler);
+		}
+}
+
 static void test_next__top_k_keeps_the_first_k(void **state)
 {
 	float logits[N];
@@ -241,6 +258,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_greedy__takes_the_greatest_and_the_lowest_id_among_equals),
 		cmocka_unit_test(test_next__follows_the_softmax_at_a_temperature),
+		cmocka_unit_test(test_next__a_temperature_next_to_nothing_is_greedy),
 		cmocka_unit_test(test_next__top_k_keeps_the_first_k),
 		cmocka_unit_test(test_next__top_p_keeps_the_shortest_run_that_reaches_p),
 		cmocka_unit_test(test_next__top_k_among_equals_prefers_low_ids),
