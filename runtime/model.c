@@ -48,9 +48,9 @@ kg_err kg_model_config_check(const kg_model_config *c)
 		if (err != KG_OK)
 			return err;
 	}
-	if (c->heads * c->head_dim != c->dim)
-		return kg_fail(KG_EINVAL, "model: %u heads of %u do not make a dim of %u", c->heads,
-			       c->head_dim, c->dim);
+	if (c->heads * c->head_dim > KG_MODEL_HIDDEN_MAX)
+		return kg_fail(KG_EINVAL, "model: %u heads of %u: at most %d numbers together",
+			       c->heads, c->head_dim, KG_MODEL_HIDDEN_MAX);
 	if (c->head_dim % 2 != 0)
 		return kg_fail(KG_EINVAL, "model: head_dim %u is odd: positions turn pairs",
 			       c->head_dim);
@@ -68,40 +68,95 @@ kg_err kg_model_config_check(const kg_model_config *c)
 bool kg_tensor_role_is_norm(kg_tensor_role role)
 {
 	return role == KG_TENSOR_ATTN_NORM || role == KG_TENSOR_FFN_NORM ||
+	       role == KG_TENSOR_ATTN_Q_NORM || role == KG_TENSOR_ATTN_K_NORM ||
 	       role == KG_TENSOR_OUTPUT_NORM;
+}
+
+static bool is_bias(kg_tensor_role role)
+{
+	return role == KG_TENSOR_ATTN_Q_BIAS || role == KG_TENSOR_ATTN_K_BIAS ||
+	       role == KG_TENSOR_ATTN_V_BIAS;
+}
+
+bool kg_tensor_role_is_vector(kg_tensor_role role)
+{
+	return kg_tensor_role_is_norm(role) || is_bias(role) || role == KG_TENSOR_ROPE_FACTORS;
 }
 
 bool kg_tensor_role_is_linear(kg_tensor_role role)
 {
-	return role < KG_TENSOR_LAYER_ROLES && !kg_tensor_role_is_norm(role);
+	return role < KG_TENSOR_LAYER_ROLES && !kg_tensor_role_is_vector(role);
+}
+
+bool kg_tensor_role_exists(kg_tensor_role role, const kg_model_config *config)
+{
+	if (is_bias(role))
+		return config->qkv_bias;
+	if (role == KG_TENSOR_ATTN_Q_NORM || role == KG_TENSOR_ATTN_K_NORM)
+		return config->qk_norm;
+	if (role == KG_TENSOR_ROPE_FACTORS)
+		return config->rope_factors;
+	return role != KG_TENSOR_HEAD || !config->tied;
 }
 
 kg_format kg_tensor_role_format(kg_tensor_role role, kg_strategy strategy)
 {
-	if (kg_tensor_role_is_norm(role))
+	if (kg_tensor_role_is_vector(role))
 		return KG_FORMAT_F32;
 	return kg_tensor_role_is_linear(role) ? strategy.linear : strategy.table;
+}
+
+static uint32_t vector_size(kg_tensor_role role, const kg_model_config *config)
+{
+	switch (role) {
+	case KG_TENSOR_ATTN_Q_BIAS:
+		return config->heads * config->head_dim;
+	case KG_TENSOR_ATTN_K_BIAS:
+	case KG_TENSOR_ATTN_V_BIAS:
+		return config->kv_heads * config->head_dim;
+	case KG_TENSOR_ATTN_Q_NORM:
+	case KG_TENSOR_ATTN_K_NORM:
+		return config->head_dim;
+	case KG_TENSOR_ROPE_FACTORS:
+		return config->head_dim / 2;
+	default:
+		return config->dim;
+	}
 }
 
 void kg_tensor_role_shape(kg_tensor_role role, const kg_model_config *config, uint32_t *rows,
 			  uint32_t *cols)
 {
-	*cols = role == KG_TENSOR_FFN_DOWN ? config->hidden : config->dim;
+	uint32_t heads = config->heads * config->head_dim;
+	uint32_t kv_heads = config->kv_heads * config->head_dim;
+
+	*rows = config->dim;
+	*cols = config->dim;
 	switch (role) {
+	case KG_TENSOR_ATTN_Q:
+		*rows = heads;
+		break;
 	case KG_TENSOR_ATTN_K:
 	case KG_TENSOR_ATTN_V:
-		*rows = config->kv_heads * config->head_dim;
+		*rows = kv_heads;
+		break;
+	case KG_TENSOR_ATTN_OUTPUT:
+		*cols = heads;
 		break;
 	case KG_TENSOR_FFN_GATE:
 	case KG_TENSOR_FFN_UP:
 		*rows = config->hidden;
+		break;
+	case KG_TENSOR_FFN_DOWN:
+		*cols = config->hidden;
 		break;
 	case KG_TENSOR_EMBEDDING:
 	case KG_TENSOR_HEAD:
 		*rows = config->vocabulary;
 		break;
 	default:
-		*rows = kg_tensor_role_is_norm(role) ? 1 : config->dim;
+		*rows = 1;
+		*cols = vector_size(role, config);
 	}
 }
 
@@ -114,19 +169,26 @@ void kg_tensor_role_name(kg_tensor_role role, uint32_t layer, char out[KG_TENSOR
 		[KG_TENSOR_FFN_GATE] = "ffn_gate",       [KG_TENSOR_FFN_UP] = "ffn_up",
 		[KG_TENSOR_FFN_DOWN] = "ffn_down",       [KG_TENSOR_EMBEDDING] = "token_embd",
 		[KG_TENSOR_OUTPUT_NORM] = "output_norm", [KG_TENSOR_HEAD] = "output",
+		[KG_TENSOR_ATTN_Q_BIAS] = "attn_q",      [KG_TENSOR_ATTN_K_BIAS] = "attn_k",
+		[KG_TENSOR_ATTN_V_BIAS] = "attn_v",      [KG_TENSOR_ATTN_Q_NORM] = "attn_q_norm",
+		[KG_TENSOR_ATTN_K_NORM] = "attn_k_norm", [KG_TENSOR_ROPE_FACTORS] = "rope_freqs",
 	};
 
 	KG_ASSERT(role < KG_TENSOR_ROLE_COUNT);
 	if (role < KG_TENSOR_LAYER_ROLES)
-		snprintf(out, KG_TENSOR_NAME_MAX, "blk.%u.%s.weight", layer, names[role]);
+		snprintf(out, KG_TENSOR_NAME_MAX, "blk.%u.%s.%s", layer, names[role],
+			 is_bias(role) ? "bias" : "weight");
 	else
 		snprintf(out, KG_TENSOR_NAME_MAX, "%s.weight", names[role]);
 }
 
 static void name_tensor(kg_model *model, kg_tensor_role role, uint32_t layer)
 {
-	kg_tensor *t = &model->tensors[model->tensors_count++];
+	kg_tensor *t;
 
+	if (!kg_tensor_role_exists(role, &model->config))
+		return;
+	t = &model->tensors[model->tensors_count++];
 	t->role = role;
 	t->layer = layer;
 	t->format = kg_tensor_role_format(role, model->strategy);
@@ -136,7 +198,7 @@ static void name_tensor(kg_model *model, kg_tensor_role role, uint32_t layer)
 
 kg_err kg_model__shell(kg_model **out, const kg_model_config *config, kg_strategy strategy)
 {
-	uint32_t tensors = config->layers * KG_TENSOR_LAYER_ROLES + 3;
+	uint32_t tensors = config->layers * KG_TENSOR_LAYER_ROLES + 4;
 	kg_model *m = calloc(1, sizeof(*m));
 
 	if (m != NULL)
@@ -152,9 +214,20 @@ kg_err kg_model__shell(kg_model **out, const kg_model_config *config, kg_strateg
 		for (int role = 0; role < KG_TENSOR_LAYER_ROLES; role++)
 			name_tensor(m, (kg_tensor_role)role, layer);
 	name_tensor(m, KG_TENSOR_OUTPUT_NORM, 0);
-	if (!config->tied)
-		name_tensor(m, KG_TENSOR_HEAD, 0);
+	name_tensor(m, KG_TENSOR_HEAD, 0);
+	name_tensor(m, KG_TENSOR_ROPE_FACTORS, 0);
 	*out = m;
+	return KG_OK;
+}
+
+kg_err kg_model__factors_check(const kg_tensor *tensor)
+{
+	const float *factor = tensor->data;
+
+	for (uint32_t i = 0; i < tensor->cols; i++)
+		if (!(factor[i] >= 1e-3f && factor[i] <= 1e6f))
+			return kg_fail(KG_ECORRUPT, "model: factor %u of %s, %g, is absurd", i,
+				       tensor->name, (double)factor[i]);
 	return KG_OK;
 }
 
@@ -263,19 +336,35 @@ void kg_model_free(kg_model *model)
 	free(model);
 }
 
+/* Roles from `first` up to, not including, `end` that a model has. */
+static uint32_t count_roles(const kg_model_config *config, int first, int end)
+{
+	uint32_t count = 0;
+
+	for (int role = first; role < end; role++)
+		count += kg_tensor_role_exists((kg_tensor_role)role, config);
+	return count;
+}
+
 const kg_tensor *kg_model_tensor(const kg_model *model, kg_tensor_role role, uint32_t layer)
 {
-	uint32_t after_layers = 1 + model->config.layers * KG_TENSOR_LAYER_ROLES;
+	const kg_model_config *c = &model->config;
 	uint32_t index = 0;
 
 	KG_ASSERT(role < KG_TENSOR_ROLE_COUNT);
+	if (role == KG_TENSOR_HEAD && c->tied)
+		role = KG_TENSOR_EMBEDDING;
+	if (!kg_tensor_role_exists(role, c))
+		return NULL;
+	if (role == KG_TENSOR_EMBEDDING)
+		return &model->tensors[0];
 	if (role < KG_TENSOR_LAYER_ROLES) {
-		KG_ASSERT(layer < model->config.layers);
-		index = 1 + layer * KG_TENSOR_LAYER_ROLES + role;
-	} else if (role == KG_TENSOR_OUTPUT_NORM) {
-		index = after_layers;
-	} else if (role == KG_TENSOR_HEAD && !model->config.tied) {
-		index = after_layers + 1;
+		KG_ASSERT(layer < c->layers);
+		index = 1 + layer * count_roles(c, 0, KG_TENSOR_LAYER_ROLES) +
+			count_roles(c, 0, (int)role);
+	} else {
+		index = 1 + c->layers * count_roles(c, 0, KG_TENSOR_LAYER_ROLES) +
+			count_roles(c, KG_TENSOR_OUTPUT_NORM, (int)role);
 	}
 	return &model->tensors[index];
 }

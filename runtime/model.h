@@ -8,7 +8,7 @@
  * once built; threads may share it.
  *
  * Matrices are rows x cols = outputs x inputs, row-major. RoPE turns the pairs (2i, 2i+1) of a
- * head.
+ * head; models that turn other pairs have their rows reordered when they are imported.
  */
 #ifndef KG_RUNTIME_MODEL_H
 #define KG_RUNTIME_MODEL_H
@@ -37,7 +37,7 @@ enum {
 };
 
 typedef struct {
-	uint32_t dim;    /* of the residual stream: heads * head_dim */
+	uint32_t dim;    /* of the residual stream; heads * head_dim may differ */
 	uint32_t hidden; /* of the feed-forward part */
 	uint32_t layers;
 	uint32_t heads;
@@ -47,7 +47,10 @@ typedef struct {
 	uint32_t context; /* positions the model was trained for */
 	float rope_theta;
 	float norm_eps;
-	bool tied; /* the head is the embedding */
+	bool tied;         /* the head is the embedding */
+	bool qkv_bias;     /* queries, keys and values have a bias each */
+	bool qk_norm;      /* queries and keys are normed, head by head, before they are turned */
+	bool rope_factors; /* every frequency of the rotation is divided by a factor of its own */
 } kg_model_config;
 
 /* KG_EINVAL naming the field that is outside its bounds or does not fit the others. */
@@ -60,22 +63,29 @@ typedef struct {
 	const char *stop;   /* text that ends the answer: "\n" */
 } kg_model_prompt;
 
-/* The tensors of a model. The first nine exist once per layer, the others once (layer 0). */
+/* The tensors of a model. Those before the embedding exist once per layer, the others once (layer
+ * 0). Biases, query and key norms and the factors are there only where the config says so. */
 typedef enum {
-	KG_TENSOR_ATTN_NORM,   /* 1 x dim */
-	KG_TENSOR_ATTN_Q,      /* heads * head_dim x dim */
-	KG_TENSOR_ATTN_K,      /* kv_heads * head_dim x dim */
-	KG_TENSOR_ATTN_V,      /* kv_heads * head_dim x dim */
-	KG_TENSOR_ATTN_OUTPUT, /* dim x heads * head_dim */
-	KG_TENSOR_FFN_NORM,    /* 1 x dim */
-	KG_TENSOR_FFN_GATE,    /* hidden x dim */
-	KG_TENSOR_FFN_UP,      /* hidden x dim */
-	KG_TENSOR_FFN_DOWN,    /* dim x hidden */
-	KG_TENSOR_EMBEDDING,   /* vocabulary x dim */
-	KG_TENSOR_OUTPUT_NORM, /* 1 x dim */
-	KG_TENSOR_HEAD,        /* vocabulary x dim; the embedding's tensor when tied */
+	KG_TENSOR_ATTN_NORM,    /* 1 x dim */
+	KG_TENSOR_ATTN_Q,       /* heads * head_dim x dim */
+	KG_TENSOR_ATTN_K,       /* kv_heads * head_dim x dim */
+	KG_TENSOR_ATTN_V,       /* kv_heads * head_dim x dim */
+	KG_TENSOR_ATTN_OUTPUT,  /* dim x heads * head_dim */
+	KG_TENSOR_FFN_NORM,     /* 1 x dim */
+	KG_TENSOR_FFN_GATE,     /* hidden x dim */
+	KG_TENSOR_FFN_UP,       /* hidden x dim */
+	KG_TENSOR_FFN_DOWN,     /* dim x hidden */
+	KG_TENSOR_ATTN_Q_BIAS,  /* 1 x heads * head_dim */
+	KG_TENSOR_ATTN_K_BIAS,  /* 1 x kv_heads * head_dim */
+	KG_TENSOR_ATTN_V_BIAS,  /* 1 x kv_heads * head_dim */
+	KG_TENSOR_ATTN_Q_NORM,  /* 1 x head_dim, the same for every head */
+	KG_TENSOR_ATTN_K_NORM,  /* 1 x head_dim */
+	KG_TENSOR_EMBEDDING,    /* vocabulary x dim */
+	KG_TENSOR_OUTPUT_NORM,  /* 1 x dim */
+	KG_TENSOR_HEAD,         /* vocabulary x dim; the embedding's tensor when tied */
+	KG_TENSOR_ROPE_FACTORS, /* 1 x head_dim / 2, each 0.001..1,000,000 */
 	KG_TENSOR_ROLE_COUNT,
-	KG_TENSOR_LAYER_ROLES = KG_TENSOR_EMBEDDING, /* how many there are per layer */
+	KG_TENSOR_LAYER_ROLES = KG_TENSOR_EMBEDDING, /* how many there are per layer at most */
 } kg_tensor_role;
 
 enum { KG_TENSOR_NAME_MAX = 64 };
@@ -93,9 +103,14 @@ typedef struct {
 	kg_fairy fairy;      /* fairy formats: the matrix as paired; codes are read-only */
 } kg_tensor;
 
-/* Whether a role is quantized as a linear matrix, a table (embedding, head) or stays a norm. */
+/* A role is quantized as a linear matrix, or as a table (embedding, head), or is a vector that
+ * stays float: the gains of a norm, a bias, the factors of the rotation. */
 bool kg_tensor_role_is_linear(kg_tensor_role role);
+bool kg_tensor_role_is_vector(kg_tensor_role role);
 bool kg_tensor_role_is_norm(kg_tensor_role role);
+
+/* Whether a model of this config has it; a tied model has no tensor of the head. */
+bool kg_tensor_role_exists(kg_tensor_role role, const kg_model_config *config);
 
 /* The format that `strategy` gives a role. */
 kg_format kg_tensor_role_format(kg_tensor_role role, kg_strategy strategy);
@@ -137,7 +152,8 @@ const uint8_t *kg_model_seed(const kg_model *model);
 /* KG_DIGEST_SIZE_MODEL bytes, or NULL: not quantized from a base. */
 const uint8_t *kg_model_base_digest(const kg_model *model);
 
-/* role < KG_TENSOR_ROLE_COUNT; layer < layers for layer roles, else 0. */
+/* role < KG_TENSOR_ROLE_COUNT; layer < layers for layer roles, else 0. NULL for a bias, a norm or
+ * factors that the model has not. */
 const kg_tensor *kg_model_tensor(const kg_model *model, kg_tensor_role role, uint32_t layer);
 
 /* The file's tensors in file order, each once (no head when tied). */

@@ -19,7 +19,7 @@ struct kg_model {
 	bool has_base;
 	uint8_t seed[KG_SEED_SIZE];
 	uint8_t base_digest[KG_DIGEST_SIZE_MODEL];
-	kg_tensor *tensors; /* embedding, nine per layer, output norm, head unless tied */
+	kg_tensor *tensors; /* embedding, those of the layers, output norm, head, factors */
 	uint32_t tensors_count;
 	uint64_t tensor_bytes;
 	const uint8_t *bytes; /* the file, when there is one */
@@ -32,6 +32,9 @@ struct kg_model {
 /* A model with its tensors named, shaped and given the strategy's formats; no data yet. */
 KG_NODISCARD kg_err kg_model__shell(kg_model **out, const kg_model_config *config,
 				    kg_strategy strategy);
+
+/* KG_ECORRUPT unless every factor of the rotation is in its bounds. */
+KG_NODISCARD kg_err kg_model__factors_check(const kg_tensor *tensor);
 
 /* A text fit for a name: at most `size_max` bytes, no control characters. */
 bool kg_model__name_fits(const char *text, size_t size, size_t size_max);

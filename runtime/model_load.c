@@ -77,6 +77,7 @@ static kg_err get_config(const kg_gguf *g, kg_model_config *c)
 		{"llama.vocab_size", &c->vocabulary},
 		{"llama.context_length", &c->context},
 	};
+	uint32_t key_length = 0;
 	kg_err err = KG_OK;
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]) && err == KG_OK; i++)
@@ -85,9 +86,17 @@ static kg_err get_config(const kg_gguf *g, kg_model_config *c)
 		err = kg_gguf_get_float(g, "llama.rope.freq_base", &c->rope_theta);
 	if (err == KG_OK)
 		err = kg_gguf_get_float(g, "llama.attention.layer_norm_rms_epsilon", &c->norm_eps);
+	if (err == KG_OK && kg_gguf_has(g, "llama.attention.key_length"))
+		err = kg_gguf_get_u32(g, "llama.attention.key_length", &key_length);
 	if (err != KG_OK)
 		return err;
+	if (key_length != 0 && key_length != c->head_dim)
+		return kg_fail(KG_ECORRUPT, "model file: keys of %u where %u are turned",
+			       key_length, c->head_dim);
 	c->tied = kg_gguf_tensor_get(g, "output.weight") == NULL;
+	c->qkv_bias = kg_gguf_tensor_get(g, "blk.0.attn_q.bias") != NULL;
+	c->qk_norm = kg_gguf_tensor_get(g, "blk.0.attn_q_norm.weight") != NULL;
+	c->rope_factors = kg_gguf_tensor_get(g, "rope_freqs.weight") != NULL;
 	err = kg_model_config_check(c);
 	return err == KG_OK ? KG_OK : kg_fail_context(KG_ECORRUPT, "model file");
 }
@@ -209,7 +218,7 @@ static kg_err load_wide(loader *l, kg_tensor *t)
 	if (wide ? !floats_finite(data, n) : !halves_finite(data, n))
 		return corrupt(t, "has weights that are not finite");
 	t->data = data;
-	return KG_OK;
+	return t->role == KG_TENSOR_ROPE_FACTORS ? kg_model__factors_check(t) : KG_OK;
 }
 
 static kg_err load_int8(loader *l, kg_tensor *t)

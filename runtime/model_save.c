@@ -225,6 +225,10 @@ static kg_err put_keys(work *w)
 	kg_gguf_put_float(g, "llama.attention.layer_norm_rms_epsilon", c->norm_eps);
 	kg_gguf_put_u32(g, "llama.rope.dimension_count", c->head_dim);
 	kg_gguf_put_float(g, "llama.rope.freq_base", c->rope_theta);
+	if (c->heads * c->head_dim != c->dim) {
+		kg_gguf_put_u32(g, "llama.attention.key_length", c->head_dim);
+		kg_gguf_put_u32(g, "llama.attention.value_length", c->head_dim);
+	}
 	kg_gguf_put_u32(g, "llama.vocab_size", c->vocabulary);
 	kg_gguf_put_u32(g, "kindergarten.format_version", FORMAT_VERSION);
 	put_text(w, "kindergarten.strategy", kg_strategy_name(w->form->strategy));

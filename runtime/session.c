@@ -88,6 +88,7 @@ static size_t lay_out(kg_session *s, uint8_t *base)
 kg_err kg_session_new(kg_session **out, const kg_weights *weights, uint32_t context)
 {
 	const kg_model_config *c = kg_model_get_config(kg_weights_model(weights));
+	const float *factors = kg_weights_rope_factors(weights);
 	double log_theta = kg_fmath_log((double)c->rope_theta);
 	kg_session *s;
 	kg_err err;
@@ -119,9 +120,12 @@ kg_err kg_session_new(kg_session **out, const kg_weights *weights, uint32_t cont
 	}
 	memset(s->buffers, 0, s->buffers_bytes);
 	(void)lay_out(s, s->buffers);
-	for (uint32_t i = 0; i < c->head_dim / 2; i++)
+	for (uint32_t i = 0; i < c->head_dim / 2; i++) {
 		s->frequency[i] =
 			kg_fmath_exp(-log_theta * (2.0 * (double)i / (double)c->head_dim));
+		if (factors != NULL)
+			s->frequency[i] /= (double)factors[i];
+	}
 	*out = s;
 	return KG_OK;
 }
@@ -166,14 +170,52 @@ size_t kg_session_bytes(const kg_session *session)
 	return sizeof(*session) + session->buffers_bytes + session->cache.size;
 }
 
-/* out = gain * (x * r), r = 1 / sqrt(mean of x^2 + eps). */
-static void rms_norm(float *out, const kg_session *s, const float *x, const float *gain)
+/* out = gain * (x * r), r = 1 / sqrt(mean of x^2 + eps); out may be x. */
+static void norm_of(float *out, const kg_session *s, const float *x, const float *gain, uint32_t n)
 {
-	uint32_t n = s->config->dim;
 	float r = 1.0f / sqrtf(s->kernel->dot_f32(x, x, n) / (float)n + s->config->norm_eps);
 
 	for (uint32_t i = 0; i < n; i++)
 		out[i] = gain[i] * (x[i] * r);
+}
+
+static void rms_norm(float *out, const kg_session *s, const float *x, const float *gain)
+{
+	norm_of(out, s, x, gain, s->config->dim);
+}
+
+/* Turns the pairs (2i, 2i+1) of `heads` heads. */
+static void rope(const kg_session *s, float *x, uint32_t heads)
+{
+	size_t half = s->config->head_dim / 2;
+
+	for (uint32_t h = 0; h < heads; h++, x += 2 * half)
+		for (size_t i = 0; i < half; i++) {
+			float re = x[2 * i];
+			float im = x[2 * i + 1];
+
+			x[2 * i] = re * s->cosine[i] - im * s->sine[i];
+			x[2 * i + 1] = re * s->sine[i] + im * s->cosine[i];
+		}
+}
+
+static void add(float *x, const float *y, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		x[i] += y[i];
+}
+
+/* A product made a query or key: bias, norm of every head, and the turn. */
+static void shape_heads(const kg_session *s, float *x, uint32_t heads, const float *bias,
+			const float *gain)
+{
+	uint32_t n = s->config->head_dim;
+
+	if (bias != NULL)
+		add(x, bias, heads * n);
+	for (uint32_t h = 0; h < heads && gain != NULL; h++)
+		norm_of(x + (size_t)h * n, s, x + (size_t)h * n, gain, n);
+	rope(s, x, heads);
 }
 
 /* Activations for the products that follow; the steps are shared by all of them. */
@@ -206,21 +248,6 @@ static void rope_angles(kg_session *s)
 	}
 }
 
-/* Turns the pairs (2i, 2i+1) of `heads` heads. */
-static void rope(const kg_session *s, float *x, uint32_t heads)
-{
-	size_t half = s->config->head_dim / 2;
-
-	for (uint32_t h = 0; h < heads; h++, x += 2 * half)
-		for (size_t i = 0; i < half; i++) {
-			float re = x[2 * i];
-			float im = x[2 * i + 1];
-
-			x[2 * i] = re * s->cosine[i] - im * s->sine[i];
-			x[2 * i + 1] = re * s->sine[i] + im * s->cosine[i];
-		}
-}
-
 static void attention(kg_session *s, const kg_layer *layer, uint32_t l)
 {
 	const kg_model_config *c = s->config;
@@ -231,8 +258,10 @@ static void attention(kg_session *s, const kg_layer *layer, uint32_t l)
 	multiply(s->q, s, &layer->q, &in);
 	multiply(s->k, s, &layer->k, &in);
 	multiply(s->v, s, &layer->v, &in);
-	rope(s, s->q, c->heads);
-	rope(s, s->k, c->kv_heads);
+	shape_heads(s, s->q, c->heads, layer->q_bias, layer->q_norm);
+	shape_heads(s, s->k, c->kv_heads, layer->k_bias, layer->k_norm);
+	if (layer->v_bias != NULL)
+		add(s->v, layer->v_bias, c->kv_heads * c->head_dim);
 	for (uint32_t h = 0; h < c->kv_heads; h++)
 		kg_cache_put(&s->cache, s->kernel, l, h, s->position,
 			     s->k + (size_t)h * c->head_dim, s->v + (size_t)h * c->head_dim);
@@ -247,8 +276,7 @@ static void attention(kg_session *s, const kg_layer *layer, uint32_t l)
 	}
 	in = activate(s, s->mixed, c->heads * c->head_dim);
 	multiply(s->delta, s, &layer->output, &in);
-	for (uint32_t i = 0; i < c->dim; i++)
-		s->x[i] += s->delta[i];
+	add(s->x, s->delta, c->dim);
 }
 
 static void feed_forward(kg_session *s, const kg_layer *layer)
@@ -263,8 +291,7 @@ static void feed_forward(kg_session *s, const kg_layer *layer)
 	s->kernel->swiglu(s->gate, s->up, c->hidden);
 	in = activate(s, s->gate, c->hidden);
 	multiply(s->delta, s, &layer->down, &in);
-	for (uint32_t i = 0; i < c->dim; i++)
-		s->x[i] += s->delta[i];
+	add(s->x, s->delta, c->dim);
 }
 
 kg_err kg_session_step(kg_session *session, uint32_t token, float *logits)

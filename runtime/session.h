@@ -3,8 +3,9 @@
  * session – one run through a model: its cache of keys and values, and the step from a token to the
  * logits of the next.
  *
- * A step is the Llama block: RMSNorm, attention with interleaved RoPE over shared key heads,
- * RMSNorm, SwiGLU, two residual additions. Under narrow strategies the input of every matrix is
+ * A step is the Llama block: RMSNorm, attention with interleaved RoPE over shared key heads (with
+ * biases, normed queries and keys or stretched frequencies where the model has them), RMSNorm,
+ * SwiGLU, two residual additions. Under narrow strategies the input of every matrix is
  * int8 with one scale per vector, and keys, values and queries are int8 with one scale per head
  * and token; under f32 and f16 all of it is float. docs/math.md gives the order of every sum: the
  * same tokens give the same logits in every bit with every kernel.

@@ -30,6 +30,13 @@ static kg_err take(kg_matrix *matrix, const kg_weights *weights, const uint8_t *
 	return kg_matrix_init(matrix, weights->model, tensor, format, seed);
 }
 
+static const float *optional(const kg_model *model, kg_tensor_role role, uint32_t layer)
+{
+	const kg_tensor *tensor = kg_model_tensor(model, role, layer);
+
+	return tensor == NULL ? NULL : tensor->data;
+}
+
 static kg_err take_layer(kg_weights *weights, uint32_t l, const uint8_t *seed)
 {
 	kg_layer *layer = &weights->layer[l];
@@ -45,6 +52,11 @@ static kg_err take_layer(kg_weights *weights, uint32_t l, const uint8_t *seed)
 
 	layer->attn_norm = kg_model_tensor(weights->model, KG_TENSOR_ATTN_NORM, l)->data;
 	layer->ffn_norm = kg_model_tensor(weights->model, KG_TENSOR_FFN_NORM, l)->data;
+	layer->q_bias = optional(weights->model, KG_TENSOR_ATTN_Q_BIAS, l);
+	layer->k_bias = optional(weights->model, KG_TENSOR_ATTN_K_BIAS, l);
+	layer->v_bias = optional(weights->model, KG_TENSOR_ATTN_V_BIAS, l);
+	layer->q_norm = optional(weights->model, KG_TENSOR_ATTN_Q_NORM, l);
+	layer->k_norm = optional(weights->model, KG_TENSOR_ATTN_K_NORM, l);
 	for (size_t i = 0; i < sizeof(part) / sizeof(*part); i++) {
 		kg_err err = take(part[i].matrix, weights, seed, part[i].role, l);
 
@@ -170,6 +182,11 @@ const float *kg_weights_output_norm(const kg_weights *weights)
 	return weights->output_norm;
 }
 
+const float *kg_weights_rope_factors(const kg_weights *weights)
+{
+	return optional(weights->model, KG_TENSOR_ROPE_FACTORS, 0);
+}
+
 size_t kg_weights_bytes(const kg_weights *weights)
 {
 	size_t bytes = weights->embedding.owned_bytes + weights->head.owned_bytes;
@@ -184,11 +201,13 @@ size_t kg_weights_bytes(const kg_weights *weights)
 	return bytes;
 }
 
-static void visit_norm(const kg_weights *weights, kg_tensor_role role, uint32_t l,
-		       kg_visitor *visit, void *context)
+static void visit_vector(const kg_weights *weights, kg_tensor_role role, uint32_t l,
+			 kg_visitor *visit, void *context)
 {
 	const kg_tensor *tensor = kg_model_tensor(weights->model, role, l);
 
+	if (tensor == NULL)
+		return;
 	visit(context, tensor->name, strlen(tensor->name) + 1);
 	visit(context, tensor->data, (size_t)tensor->rows * tensor->cols * sizeof(float));
 }
@@ -200,12 +219,15 @@ static kg_err visit_layer(const kg_weights *weights, uint32_t l, kg_visitor *vis
 	const kg_matrix *feed[] = {&layer->gate, &layer->up, &layer->down};
 	kg_err err = KG_OK;
 
-	visit_norm(weights, KG_TENSOR_ATTN_NORM, l, visit, context);
+	visit_vector(weights, KG_TENSOR_ATTN_NORM, l, visit, context);
 	for (size_t i = 0; i < 4 && err == KG_OK; i++)
 		err = kg_matrix_visit(attention[i], visit, context);
-	visit_norm(weights, KG_TENSOR_FFN_NORM, l, visit, context);
+	visit_vector(weights, KG_TENSOR_FFN_NORM, l, visit, context);
 	for (size_t i = 0; i < 3 && err == KG_OK; i++)
 		err = kg_matrix_visit(feed[i], visit, context);
+	for (int role = KG_TENSOR_ATTN_Q_BIAS; role <= KG_TENSOR_ATTN_K_NORM && err == KG_OK;
+	     role++)
+		visit_vector(weights, (kg_tensor_role)role, l, visit, context);
 	return err;
 }
 
@@ -218,6 +240,10 @@ kg_err kg_weights_visit(const kg_weights *weights, kg_visitor *visit, void *cont
 		err = visit_layer(weights, l, visit, context);
 	if (err != KG_OK)
 		return err;
-	visit_norm(weights, KG_TENSOR_OUTPUT_NORM, 0, visit, context);
-	return config->tied ? KG_OK : kg_matrix_visit(&weights->head, visit, context);
+	visit_vector(weights, KG_TENSOR_OUTPUT_NORM, 0, visit, context);
+	if (!config->tied)
+		err = kg_matrix_visit(&weights->head, visit, context);
+	if (err == KG_OK)
+		visit_vector(weights, KG_TENSOR_ROPE_FACTORS, 0, visit, context);
+	return err;
 }

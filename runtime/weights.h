@@ -16,6 +16,11 @@
 typedef struct {
 	const float *attn_norm;
 	const float *ffn_norm;
+	const float *q_bias; /* NULL where the model has none */
+	const float *k_bias;
+	const float *v_bias;
+	const float *q_norm; /* head_dim; NULL where the model has none */
+	const float *k_norm;
 	kg_matrix q;
 	kg_matrix k;
 	kg_matrix v;
@@ -46,13 +51,15 @@ const kg_layer *kg_weights_layer(const kg_weights *weights, uint32_t layer);
 const kg_matrix *kg_weights_embedding(const kg_weights *weights);
 const kg_matrix *kg_weights_head(const kg_weights *weights); /* the embedding when tied */
 const float *kg_weights_output_norm(const kg_weights *weights);
+const float *kg_weights_rope_factors(const kg_weights *weights); /* NULL: all are 1 */
 
 /* Private memory of the weights in bytes; mapped floats that are used in place do not count. */
 size_t kg_weights_bytes(const kg_weights *weights);
 
 /* Canonical bytes of all weights, the same whatever kernel or layout (kg_matrix_visit): embedding;
- * per layer attn_norm, q, k, v, output, ffn_norm, gate, up, down; output_norm; head unless tied.
- * Norms as floats. What a digest of the weights is taken over. KG_ENOMEM. */
+ * per layer attn_norm, q, k, v, output, ffn_norm, gate, up, down, then the biases of q, k and v and
+ * the norms of q and k where there are any; output_norm; head unless tied; factors of the rotation
+ * if any. Vectors as floats. What a digest of the weights is taken over. KG_ENOMEM. */
 KG_NODISCARD kg_err kg_weights_visit(const kg_weights *weights, kg_visitor *visit, void *context);
 
 #endif

@@ -539,7 +539,10 @@ static void test_model__configs_are_checked(void **state)
 	(void)state;
 	assert_int_equal(kg_model_config_check(&good), KG_OK);
 	bad = good;
-	bad.dim = 6;
+	bad.head_dim = 6;
+	assert_int_equal(kg_model_config_check(&bad), KG_OK);
+	bad.heads = 1024;
+	bad.head_dim = 66;
 	assert_int_equal(kg_model_config_check(&bad), KG_EINVAL);
 	bad = good;
 	bad.kv_heads = 2;

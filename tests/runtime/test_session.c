@@ -69,14 +69,35 @@ static void product(double *y, const plain *p, kg_tensor_role role, uint32_t lay
 	}
 }
 
-static void normed(double *out, const plain *p, const double *x, const float *gain)
+static void normed_of(double *out, const plain *p, const double *x, const float *gain, uint32_t n)
 {
 	double mean = 0.0;
 
-	for (uint32_t i = 0; i < p->c->dim; i++)
-		mean += x[i] * x[i] / (double)p->c->dim;
-	for (uint32_t i = 0; i < p->c->dim; i++)
+	for (uint32_t i = 0; i < n; i++)
+		mean += x[i] * x[i] / (double)n;
+	for (uint32_t i = 0; i < n; i++)
 		out[i] = (double)gain[i] * x[i] / sqrt(mean + (double)p->c->norm_eps);
+}
+
+static void normed(double *out, const plain *p, const double *x, const float *gain)
+{
+	normed_of(out, p, x, gain, p->c->dim);
+}
+
+static void biased(double *x, const plain *p, kg_tensor_role role, uint32_t layer)
+{
+	const kg_tensor *tensor = kg_model_tensor(p->model, role, layer);
+
+	for (uint32_t i = 0; tensor != NULL && i < tensor->cols; i++)
+		x[i] += (double)((const float *)tensor->data)[i];
+}
+
+static void normed_heads(double *x, const plain *p, kg_tensor_role role, uint32_t layer,
+			 uint32_t heads)
+{
+	for (uint32_t h = 0; p->c->qk_norm && h < heads; h++)
+		normed_of(x + h * p->c->head_dim, p, x + h * p->c->head_dim, floats(p, role, layer),
+			  p->c->head_dim);
 }
 
 static void turn(const plain *p, double *x, uint32_t heads, uint32_t position)
@@ -87,6 +108,9 @@ static void turn(const plain *p, double *x, uint32_t heads, uint32_t position)
 				   -(double)(i % p->c->head_dim) / (double)p->c->head_dim);
 		double re = x[i];
 
+		if (p->c->rope_factors)
+			angle /= (double)floats(p, KG_TENSOR_ROPE_FACTORS,
+						0)[i % p->c->head_dim / 2];
 		x[i] = re * cos(angle) - x[i + 1] * sin(angle);
 		x[i + 1] = re * sin(angle) + x[i + 1] * cos(angle);
 	}
@@ -131,6 +155,11 @@ static void plain_layer(plain *p, uint32_t l, uint32_t length)
 		product(query, p, KG_TENSOR_ATTN_Q, l, norm);
 		product(p->key[t], p, KG_TENSOR_ATTN_K, l, norm);
 		product(p->value[t], p, KG_TENSOR_ATTN_V, l, norm);
+		biased(query, p, KG_TENSOR_ATTN_Q_BIAS, l);
+		biased(p->key[t], p, KG_TENSOR_ATTN_K_BIAS, l);
+		biased(p->value[t], p, KG_TENSOR_ATTN_V_BIAS, l);
+		normed_heads(query, p, KG_TENSOR_ATTN_Q_NORM, l, p->c->heads);
+		normed_heads(p->key[t], p, KG_TENSOR_ATTN_K_NORM, l, p->c->kv_heads);
 		turn(p, query, p->c->heads, t);
 		turn(p, p->key[t], p->c->kv_heads, t);
 		attend(mixed, p, query, t);
@@ -167,14 +196,11 @@ static void plain_logits(double logits[VOCABULARY], const kg_model *model, uint3
 	free(p);
 }
 
-static void test_step__in_f32_is_close_to_plain_doubles(void **state)
+static void check_against_doubles(const kg_model *model)
 {
-	kg_model_config config = toy_config();
-	kg_model *model = toy_random(&config, 20);
 	kg_weights *weights = weights_of(model, KG_FORMAT_F32);
 	kg_session *session = session_of(weights, 0);
 
-	(void)state;
 	for (uint32_t t = 0; t < LENGTH; t++) {
 		float got[VOCABULARY];
 		double want[VOCABULARY];
@@ -188,7 +214,34 @@ static void test_step__in_f32_is_close_to_plain_doubles(void **state)
 	}
 	kg_session_free(session);
 	kg_weights_free(weights);
+}
+
+static void test_step__in_f32_is_close_to_plain_doubles(void **state)
+{
+	kg_model_config config = toy_config();
+	kg_model *model = toy_random(&config, 20);
+
+	(void)state;
+	check_against_doubles(model);
 	kg_model_free(model);
+}
+
+/* Biases, normed queries and keys, stretched rotations, heads wider or narrower than the stream. */
+static void test_step__knows_the_variants_of_the_family(void **state)
+{
+	(void)state;
+	for (uint32_t variant = 1; variant < 8; variant++) {
+		kg_model_config config = toy_config();
+		kg_model *model;
+
+		config.qkv_bias = variant & 1;
+		config.qk_norm = variant & 2;
+		config.rope_factors = variant & 4;
+		config.head_dim = variant & 1 ? 10 : 4;
+		model = toy_random(&config, 30 + variant);
+		check_against_doubles(model);
+		kg_model_free(model);
+	}
 }
 
 /* The part of the logits' energy that is lost against plain doubles. */
@@ -252,6 +305,7 @@ static void test_step__every_kernel_gives_the_same_bits(void **state)
 
 		config.hidden = hidden[h];
 		config.tied = h == 1;
+		config.qkv_bias = config.qk_norm = config.rope_factors = h == 2;
 		model = toy_random(&config, 22);
 		for (int f = 0; f < FORMATS; f++) {
 			kg_weights *weights = weights_of(model, every_format[f]);
@@ -340,6 +394,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_step__in_f32_is_close_to_plain_doubles),
+		cmocka_unit_test(test_step__knows_the_variants_of_the_family),
 		cmocka_unit_test(test_step__loses_more_the_fewer_the_bits),
 		cmocka_unit_test(test_step__every_kernel_gives_the_same_bits),
 		cmocka_unit_test(test_rewind__is_as_good_as_new),

@@ -37,7 +37,9 @@ kg_model *toy_random(const kg_model_config *config, uint64_t seed)
 	for (uint32_t i = 0; i < kg_model_tensor_count(model); i++) {
 		const kg_tensor *tensor = kg_model_tensor_at(model, i);
 		float *data = kg_model_floats(model, tensor->role, tensor->layer);
-		float middle = kg_tensor_role_is_norm(tensor->role) ? 1.0f : 0.0f;
+		float middle = kg_tensor_role_is_norm(tensor->role)     ? 1.0f
+			       : tensor->role == KG_TENSOR_ROPE_FACTORS ? 2.0f
+									: 0.0f;
 
 		for (size_t k = 0; k < (size_t)tensor->rows * tensor->cols; k++)
 			data[k] = middle + (kg_rng_float(&rng) - 0.5f) * 0.5f;

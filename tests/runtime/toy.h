@@ -8,7 +8,7 @@
 /* dim 24, two layers, four heads sharing two key heads, byte vocabulary, context 48, untied. */
 kg_model_config toy_config(void);
 
-/* Weights uniform in ±0.25 and norm gains around 1, drawn from `seed`. */
+/* Weights uniform in ±0.25, norm gains around 1, factors around 2, drawn from `seed`. */
 kg_model *toy_random(const kg_model_config *config, uint64_t seed);
 
 /* A model that after token t always wants next[t], by a margin; 259 entries. */
