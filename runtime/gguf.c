@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/ggml_blocks.h"
+
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "GGUF is read in place: little-endian");
 
 enum { HEADER_SIZE = 24, ALIGNMENT_DEFAULT = 32 };
@@ -214,26 +216,6 @@ static kg_err take_entries(cursor *c, kg_gguf *g)
 	return KG_OK;
 }
 
-static size_t element_size(uint32_t type)
-{
-	switch (type) {
-	case KG_GGML_I8:
-		return 1;
-	case KG_GGML_F16:
-	case KG_GGML_I16:
-	case KG_GGML_BF16:
-		return 2;
-	case KG_GGML_F32:
-	case KG_GGML_I32:
-		return 4;
-	case KG_GGML_I64:
-	case KG_GGML_F64:
-		return 8;
-	default:
-		return 0;
-	}
-}
-
 static uint64_t padded(uint64_t size, uint64_t alignment)
 {
 	return (size + alignment - 1) & ~(alignment - 1);
@@ -248,6 +230,8 @@ static kg_err take_tensor(cursor *c, uint32_t index, kg_gguf_tensor *t, uint64_t
 	uint64_t elements = 1;
 	uint64_t offset;
 	uint32_t type;
+	uint32_t weights;
+	uint32_t bytes;
 	kg_err err = take_name(c, "tensor", index, &t->name, &t->name_size);
 
 	if (err != KG_OK)
@@ -272,9 +256,14 @@ static kg_err take_tensor(cursor *c, uint32_t index, kg_gguf_tensor *t, uint64_t
 	if (!take_u32(c, &type) || !take_u64(c, &offset))
 		return kg_fail(KG_ECORRUPT, "model file: cut off in tensor %.*s", (int)t->name_size,
 			       t->name);
-	if (element_size(type) == 0)
+	if (!kg_ggml_block(type, &weights, &bytes))
 		return kg_fail(KG_ECORRUPT, "model file: tensor %.*s has type %u, not read here",
 			       (int)t->name_size, t->name, type);
+	if (t->dims[0] % weights != 0)
+		return kg_fail(KG_ECORRUPT,
+			       "model file: rows of %llu in tensor %.*s are no whole blocks of %s",
+			       (unsigned long long)t->dims[0], (int)t->name_size, t->name,
+			       kg_ggml_type_name(type));
 	if (offset != expected)
 		return kg_fail(KG_ECORRUPT,
 			       "model file: tensor %.*s is misaligned, overlaps or leaves a gap: "
@@ -282,7 +271,7 @@ static kg_err take_tensor(cursor *c, uint32_t index, kg_gguf_tensor *t, uint64_t
 			       (int)t->name_size, t->name, (unsigned long long)offset,
 			       (unsigned long long)expected);
 	t->type = (kg_ggml_type)type;
-	t->size = elements * element_size(type);
+	t->size = elements / weights * bytes;
 	return KG_OK;
 }
 

@@ -44,10 +44,18 @@ typedef enum {
 	KG_GGUF_F64 = 12,
 } kg_gguf_type;
 
-/* Tensor types with one number per element; the block types of ggml are not read here. */
+/* Tensor types, with ggml's numbers: plain ones and blocks of weights (runtime/ggml_blocks.h). */
 typedef enum {
 	KG_GGML_F32 = 0,
 	KG_GGML_F16 = 1,
+	KG_GGML_Q4_0 = 2,
+	KG_GGML_Q4_1 = 3,
+	KG_GGML_Q5_0 = 6,
+	KG_GGML_Q5_1 = 7,
+	KG_GGML_Q8_0 = 8,
+	KG_GGML_Q4_K = 12,
+	KG_GGML_Q5_K = 13,
+	KG_GGML_Q6_K = 14,
 	KG_GGML_I8 = 24,
 	KG_GGML_I16 = 25,
 	KG_GGML_I32 = 26,
@@ -61,7 +69,8 @@ typedef struct {
 	size_t name_size;
 	kg_ggml_type type;
 	uint32_t dims_count;             /* 1..4 */
-	uint64_t dims[KG_GGUF_DIMS_MAX]; /* first is the innermost; unused ones are 1 */
+	uint64_t dims[KG_GGUF_DIMS_MAX]; /* first is the innermost, whole blocks; unused ones are 1
+					  */
 	const uint8_t *data;
 	size_t size;
 } kg_gguf_tensor;
@@ -125,6 +134,7 @@ void kg_gguf_put_string(kg_gguf_writer *writer, const char *key, const char *tex
 /* `data` is the array's bytes as GGUF stores them (strings with their lengths). */
 void kg_gguf_put_array(kg_gguf_writer *writer, const char *key, kg_gguf_type type, uint64_t count,
 		       const void *data, size_t size);
+/* A tensor of F32, F16, I8 or Q8_0. */
 void kg_gguf_put_tensor(kg_gguf_writer *writer, const char *name, kg_ggml_type type,
 			const uint64_t *dims, uint32_t dims_count, const void *data);
 KG_NODISCARD kg_err kg_gguf_writer_finish(kg_gguf_writer *writer, kg_buf *out);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/ggml_blocks.h"
+
 /* Keys and tensor infos together; the vocabulary is the greater part. */
 enum { HEAD_MAX = 512 << 20 };
 
@@ -71,11 +73,6 @@ void kg_gguf_put_array(kg_gguf_writer *writer, const char *key, kg_gguf_type typ
 	kg_buf_put(&writer->keys, data, size);
 }
 
-static size_t element_size(kg_ggml_type type)
-{
-	return type == KG_GGML_F32 ? 4 : type == KG_GGML_F16 ? 2 : 1;
-}
-
 /* Room for one more tensor; doubles at powers of two. */
 static bool grow(kg_gguf_writer *writer)
 {
@@ -98,9 +95,13 @@ static bool grow(kg_gguf_writer *writer)
 void kg_gguf_put_tensor(kg_gguf_writer *writer, const char *name, kg_ggml_type type,
 			const uint64_t *dims, uint32_t dims_count, const void *data)
 {
-	size_t size = element_size(type);
+	uint32_t weights = 0;
+	uint32_t bytes = 0;
+	size_t size = 1;
 
-	KG_ASSERT(type == KG_GGML_F32 || type == KG_GGML_F16 || type == KG_GGML_I8);
+	KG_ASSERT(type == KG_GGML_F32 || type == KG_GGML_F16 || type == KG_GGML_I8 ||
+		  type == KG_GGML_Q8_0);
+	KG_ASSERT(kg_ggml_block(type, &weights, &bytes) && dims[0] % weights == 0);
 	KG_ASSERT(dims_count >= 1 && dims_count <= KG_GGUF_DIMS_MAX);
 	if (writer->failed != KG_OK)
 		return;
@@ -117,6 +118,7 @@ void kg_gguf_put_tensor(kg_gguf_writer *writer, const char *name, kg_ggml_type t
 	kg_buf_put_u32le(&writer->infos, type);
 	kg_buf_put_u64le(&writer->infos, writer->data_size);
 	writer->data[writer->tensors_count] = data;
+	size = size / weights * bytes;
 	writer->sizes[writer->tensors_count] = size;
 	writer->tensors_count++;
 	writer->data_size += (size + KG_GGUF_ALIGNMENT - 1) / KG_GGUF_ALIGNMENT * KG_GGUF_ALIGNMENT;

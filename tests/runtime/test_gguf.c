@@ -246,7 +246,8 @@ static void test_gguf__hostile_tensors_are_refused(void **state)
 	refused(dims + 4, UINT64_C(1) << 31, 8, "absurd");
 	refused(dims + 12, UINT64_C(1) << 63, 8, "absurd");
 	refused(dims + 4, 1 << 20, 8, "c is misaligned");
-	refused(type, 2, 4, "type 2");
+	refused(type, 2, 4, "no whole blocks of Q4_0");
+	refused(type, 4, 4, "type 4");
 	refused(type, 99, 4, "type 99");
 	refused(type + 4, 1, 8, "t.weight is misaligned");
 	refused(type + 4, UINT64_MAX, 8, "misaligned");
