@@ -65,11 +65,9 @@ static int parse_one(options *o, int letter, const char *value)
 					    value);
 		o->wording = which == 0 ? KG_WORDING_TRAINED : KG_WORDING_UNSEEN;
 		return KG_EXIT_YES;
-	case 'j':
+	default:
 		o->json = true;
 		return KG_EXIT_YES;
-	default:
-		return kg_cli_usage(self, "unknown option, or one without its value");
 	}
 }
 
@@ -87,7 +85,8 @@ static int parse(options *o, int argc, char **argv)
 	*o = (options){.every_task = true, .count = 10, .split = KG_LESSON_TEST};
 	opterr = 0;
 	while ((letter = getopt_long(argc, argv, "", known, NULL)) != -1) {
-		int code = parse_one(o, letter, optarg);
+		int code = letter == '?' ? kg_cli_unknown(&kg_cmd_lessons, known, letter, argv)
+					 : parse_one(o, letter, optarg);
 
 		if (code != KG_EXIT_YES)
 			return code;

@@ -51,9 +51,7 @@ static int parse(options *o, const char *allowed, int argc, char **argv)
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, "o:", longs, NULL)) != -1) {
 		if (c == '?' || strchr(allowed, c) == NULL)
-			return kg_cli_usage(&kg_cmd_model,
-					    "%s: unknown option, or one without its value: %s",
-					    argv[0], argv[optind - 1]);
+			return kg_cli_unknown(&kg_cmd_model, longs, c, argv);
 		switch (c) {
 		case 't':
 			o->tokenizer = optarg;
@@ -87,8 +85,9 @@ static int parse(options *o, const char *allowed, int argc, char **argv)
 	return KG_EXIT_YES;
 }
 
-/* KG_EINVAL when writing `output` would replace `input`. */
-static kg_err differ(const char *input, const char *output)
+/* KG_EINVAL when writing `output` would replace `input`, or what is no file: a written file takes
+ * the place of what was there, be it a device or a link. */
+static kg_err check_output(const char *input, const char *output)
 {
 	struct stat a;
 	struct stat b;
@@ -96,6 +95,8 @@ static kg_err differ(const char *input, const char *output)
 	if (stat(input, &a) == 0 && stat(output, &b) == 0 && a.st_dev == b.st_dev &&
 	    a.st_ino == b.st_ino)
 		return kg_fail(KG_EINVAL, "%s would overwrite its own source", output);
+	if (lstat(output, &b) == 0 && !S_ISREG(b.st_mode))
+		return kg_fail(KG_EINVAL, "%s is there and no regular file", output);
 	return KG_OK;
 }
 
@@ -170,26 +171,22 @@ static int run_import(int argc, char **argv)
 	else if (o.format != NULL && strcmp(o.format, "f32") != 0)
 		return kg_cli_usage(&kg_cmd_model, "--format is f32 or f16, not \"%s\"", o.format);
 	source = argv[optind];
-	err = differ(source, o.output);
+	err = check_output(source, o.output);
 	if (err == KG_OK)
-		err = differ(o.tokenizer, o.output);
+		err = check_output(o.tokenizer, o.output);
 	if (err == KG_OK)
 		err = import_file(&o, source, strategy);
 	return err == KG_OK ? KG_EXIT_YES : kg_cli_trouble("model import");
 }
 
-static kg_err quantize(const options *o, const char *source, kg_strategy strategy)
+static kg_err quantize(const options *o, const char *source, kg_strategy strategy,
+		       const uint8_t *seed)
 {
-	uint8_t seed[KG_HASH_SIZE];
 	uint8_t digest[KG_HASH_SIZE];
-	kg_model_form form = {.strategy = strategy, .base_digest = digest};
+	kg_model_form form = {.strategy = strategy, .seed = seed, .base_digest = digest};
 	kg_model *model = NULL;
-	kg_err err = differ(source, o->output);
+	kg_err err = check_output(source, o->output);
 
-	if (err == KG_OK && o->seed != NULL) {
-		err = kg_seed_from_label(seed, o->seed);
-		form.seed = seed;
-	}
 	if (err == KG_OK)
 		err = kg_model_open(&model, source);
 	if (err == KG_OK)
@@ -203,6 +200,7 @@ static kg_err quantize(const options *o, const char *source, kg_strategy strateg
 static int run_quantize(int argc, char **argv)
 {
 	options o;
+	uint8_t seed[KG_HASH_SIZE];
 	kg_strategy strategy;
 	int code = parse(&o, "slo", argc, argv);
 
@@ -212,8 +210,10 @@ static int run_quantize(int argc, char **argv)
 		return kg_cli_usage(&kg_cmd_model,
 				    "quantize needs one model, --strategy S and -o G.fairy");
 	if (kg_strategy_parse(&strategy, o.strategy) != KG_OK)
-		return kg_cli_usage(&kg_cmd_model, "%s", kg_err_text());
-	if (quantize(&o, argv[optind], strategy) != KG_OK)
+		return kg_cli_usage(&kg_cmd_model, "--strategy: %s", kg_err_text());
+	if (o.seed != NULL && kg_seed_from_label(seed, o.seed) != KG_OK)
+		return kg_cli_usage(&kg_cmd_model, "--seed: %s", kg_err_text());
+	if (quantize(&o, argv[optind], strategy, o.seed == NULL ? NULL : seed) != KG_OK)
 		return kg_cli_trouble("model quantize");
 	return KG_EXIT_YES;
 }

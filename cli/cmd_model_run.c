@@ -79,6 +79,7 @@ static kg_err parse_float(float *out, const char *what, const char *value, doubl
 /* One option with a value. */
 static kg_err parse_one(options *o, int letter, const char *value)
 {
+	uint8_t seed[KG_HASH_SIZE];
 	uint64_t number = 0;
 	kg_err err;
 
@@ -103,10 +104,12 @@ static kg_err parse_one(options *o, int letter, const char *value)
 		return parse_wording(o, value);
 	case 'S':
 		o->has_strategy = true;
-		return kg_strategy_parse(&o->strategy, value);
+		err = kg_strategy_parse(&o->strategy, value);
+		return err == KG_OK ? KG_OK : kg_fail_context(err, "--strategy");
 	case 'a':
 		o->agent_seed = value;
-		return KG_OK;
+		err = kg_seed_from_label(seed, value);
+		return err == KG_OK ? KG_OK : kg_fail_context(err, "--agent-seed");
 	default:
 		o->text = value;
 		return KG_OK;
@@ -126,9 +129,7 @@ static int parse(options *o, const char *allowed, int argc, char **argv)
 	opterr = 0;
 	while ((letter = getopt_long(argc, argv, "n:", longs, NULL)) != -1) {
 		if (letter == '?' || strchr(allowed, letter) == NULL)
-			return kg_cli_usage(&kg_cmd_model,
-					    "%s: unknown option, or one without its value: %s",
-					    argv[0], argv[optind - 1]);
+			return kg_cli_unknown(&kg_cmd_model, longs, letter, argv);
 		if (letter == 'l')
 			o->lessons = true;
 		else if (letter == 'j')

@@ -30,6 +30,28 @@ int kg_cli_usage(const kg_command *command, const char *fmt, ...)
 	return KG_EXIT_USAGE;
 }
 
+static bool is_long(const struct option *longs, int letter)
+{
+	while (longs->name != NULL && longs->val != letter)
+		longs++;
+	return longs->name != NULL;
+}
+
+int kg_cli_unknown(const kg_command *command, const struct option *longs, int letter, char **argv)
+{
+	static const char why[] = "unknown option, or one without its value";
+	const char *last = argv[optind - 1];
+
+	if (letter != '?' && optarg == last)
+		last = argv[optind - 2];
+	if (letter != '?')
+		return kg_cli_usage(command, "%s has no meaning here", last);
+	/* Of a long option getopt_long keeps its letter, if it knows it, and has gone past it. */
+	if (optopt == 0 || (strncmp(last, "--", 2) == 0 && is_long(longs, optopt)))
+		return kg_cli_usage(command, "%s: %s", why, last);
+	return kg_cli_usage(command, "%s: -%c", why, optopt);
+}
+
 kg_err kg_cli_u64(uint64_t *out, const char *what, const char *text, uint64_t min, uint64_t max)
 {
 	char *end;

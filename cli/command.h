@@ -9,6 +9,7 @@
 #ifndef KG_CLI_COMMAND_H
 #define KG_CLI_COMMAND_H
 
+#include <getopt.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -39,6 +40,10 @@ int kg_cli_trouble(const char *what);
 
 /* Prints "kindergarten: <command>: <why>" and the usage line; returns KG_EXIT_USAGE. */
 int kg_cli_usage(const kg_command *command, const char *fmt, ...) KG_PRINTF(2, 3);
+
+/* What getopt_long gave as `letter` cannot be taken: '?', or a known option that has no meaning
+ * here. Usage trouble that names the option. */
+int kg_cli_unknown(const kg_command *command, const struct option *longs, int letter, char **argv);
 
 /* Strict number parsing of option values; KG_EINVAL with a message that names `what`. */
 KG_NODISCARD kg_err kg_cli_u64(uint64_t *out, const char *what, const char *text, uint64_t min,

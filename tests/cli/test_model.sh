@@ -13,6 +13,29 @@ expect 100 model import "$here/m.bin" -o "$here/m.fairy"
 expect 100 model import "$here/m.bin" --tokenizer "$here/t.bin"
 expect 100 model import "$here/m.bin" --tokenizer "$here/t.bin" -o "$here/m.fairy" --format int8
 expect 100 model info --strategy fairy2 "$here/m.fairy"
+err "--strategy"
+expect 100 model info "$here/m.fairy" -zq
+err "-z"
+expect 100 model info --json=3 "$here/m.fairy"
+err "--json=3"
+expect 100 model generate "$here/m.fairy" hi --windows 3
+err "--windows"
+expect 100 model generate "$here/m.fairy" hi -n
+err "-n"
+expect 100 model eval "$here/m.fairy" --text t -n 3
+err ": -n has no meaning"
+expect 100 model eval "$here/m.fairy" --top-k=3 --text t
+err ": --top-k=3 has no meaning"
+expect 100 model generate "$here/m.fairy" hi --strategy fairy9
+err "--strategy"
+expect 100 model generate "$here/m.fairy" hi --agent-seed ""
+err "--agent-seed"
+expect 100 model quantize "$here/m.fairy" --strategy fairy2 --seed "" -o "$here/new.fairy"
+err "--seed"
+expect 100 lessons --bogus
+err "--bogus"
+expect 100 lessons --seed
+err "--seed"
 expect 0 model import "$here/m.bin" --tokenizer "$here/t.bin" -o "$here/m.fairy"
 expect 0 model info "$here/m.fairy"
 out "format           f32"
@@ -38,6 +61,13 @@ cmp -s "$here/a.fairy" "$here/b.fairy" || complain "one genome, two files"
 ! cmp -s "$here/a.fairy" "$here/c.fairy" || complain "two seeds, one file"
 
 # What cannot be done is said in a line, and nothing is written or lost.
+mkfifo "$here/pipe"
+expect 111 model quantize "$here/m.fairy" --strategy fairy2 -o "$here/pipe"
+err "no regular file"
+[ -p "$here/pipe" ] || complain "a pipe was replaced"
+ln -s copy "$here/pointer"
+expect 111 model quantize "$here/m.fairy" --strategy fairy2 -o "$here/pointer"
+[ -L "$here/pointer" ] || complain "a link was replaced"
 cp "$here/m.fairy" "$here/copy"
 expect 111 model quantize "$here/m.fairy" --strategy fairy2 -o "$here/m.fairy"
 err "would overwrite its own source"
