@@ -59,6 +59,7 @@ static kg_err score_window(kg_text_score *score, kg_session *session, kg_session
 	if (reference != NULL)
 		kg_session_rewind(reference, 0);
 	for (uint32_t i = 0; i < window; i++) {
+		kg_token_kind kind;
 		size_t size;
 		kg_err err = kg_session_step(session, token[i], logits->mine);
 
@@ -67,9 +68,11 @@ static kg_err score_window(kg_text_score *score, kg_session *session, kg_session
 		if (token[i + 1] >= n)
 			return kg_fail(KG_EINVAL, "token %u: the vocabulary has %u", token[i + 1],
 				       n);
+		kind = kg_tokenizer_kind(tokenizer, token[i + 1]);
 		score->nll -= kg_fmath_log_softmax(logits->mine, n, token[i + 1]);
 		(void)kg_tokenizer_decode_one(tokenizer, token[i], token[i + 1], &size);
-		score->bytes += size;
+		/* An unknown token stands for one byte, whatever it is spelled like. */
+		score->bytes += kind == KG_TOKEN_UNKNOWN ? 1 : size;
 		score->tokens++;
 		if (reference == NULL)
 			continue;

@@ -215,6 +215,25 @@ static mind chain(void)
 	return mind_of(toy_chain(next), KG_FORMAT_INT8);
 }
 
+static void test_text__counts_an_unknown_token_as_the_byte_it_stands_for(void **state)
+{
+	kg_model_config config = toy_config();
+	mind m = mind_of(toy_random(&config, 33), KG_FORMAT_FAIRY2);
+	uint32_t stream[49];
+	kg_text_score score;
+
+	(void)state;
+	/* Behind bos: 24 letters and 24 unknown bytes. */
+	for (uint32_t i = 0; i < 49; i++)
+		stream[i] = i == 0 ? BOS : i % 2 == 0 ? 0 : toy_byte('a');
+	assert_int_equal(kg_evaluate_text(&score, m.session, NULL,
+					  &(kg_text_request){stream, 49, 0}, NULL, NULL),
+			 KG_OK);
+	assert_int_equal(score.tokens, 48);
+	assert_int_equal(score.bytes, 48);
+	forget(&m);
+}
+
 static void test_answer__is_right_only_when_exact(void **state)
 {
 	mind m = chain();
@@ -368,6 +387,7 @@ int main(void)
 		cmocka_unit_test(test_stream__puts_bos_before_each_document),
 		cmocka_unit_test(test_text__scores_each_token_once_in_whole_windows),
 		cmocka_unit_test(test_text__agrees_with_itself_and_can_be_stopped),
+		cmocka_unit_test(test_text__counts_an_unknown_token_as_the_byte_it_stands_for),
 		cmocka_unit_test(test_answer__is_right_only_when_exact),
 		cmocka_unit_test(test_lessons__counts_every_task_and_wording),
 		cmocka_unit_test(test_lessons__mean_is_over_tasks_that_were_asked),
