@@ -223,7 +223,8 @@ static void explain(const orchestrator *o, const char *name, const char *how, ch
 	if (end > line && end[-1] == '"')
 		end[-1] = '\0';
 	unquote(text);
-	(void)snprintf(why, WHY_SIZE, "%s%s%s", how, text[0] != '\0' ? ": " : "", text);
+	/* Widths that fit WHY_SIZE together: a long last line is cut. */
+	(void)snprintf(why, WHY_SIZE, "%.63s%s%.180s", how, text[0] != '\0' ? ": " : "", text);
 }
 
 static const kg_restart_policy *policy(const orchestrator *o)
