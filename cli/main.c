@@ -176,8 +176,9 @@ static int run(const kg_command *command, const global_options *g, int argc, cha
 	if (open_cli(&cli, g) == KG_OK) {
 		optind = 0; /* GNU: start afresh with the command's own options */
 		code = command->run(&cli, argc, argv);
-		/* ferror: an earlier flush of a full buffer may be the one that failed. */
-		if (fflush(stdout) != 0 || ferror(stdout) != 0) {
+		/* ferror: an earlier flush of a full buffer may be the one that failed. A command
+		 * that has told its trouble has told this one too: one line. */
+		if ((fflush(stdout) != 0 || ferror(stdout) != 0) && code != KG_EXIT_TROUBLE) {
 			(void)kg_fail(KG_EIO, "standard output cannot be written");
 			code = kg_cli_trouble(command->name);
 		}

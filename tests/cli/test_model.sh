@@ -91,6 +91,14 @@ expect 111 model info "$here/none.fairy"
 expect 111 model info "$here"
 [ ! -e "$here/new.fairy" ] || complain "a failed command left a file"
 
+# Text that cannot be shown is one line of trouble, whoever notices.
+for part in "info $here/m.fairy" "generate $here/m.fairy hi" "tokenize $here/m.fairy hi"; do
+	# shellcheck disable=SC2086 # words on purpose
+	"$kg" model $part >/dev/full 2>"$here/err"
+	[ $? -eq 111 ] || complain "model $part: no trouble with a full disk"
+	[ "$(wc -l <"$here/err")" -eq 1 ] || complain "model $part: not one line of trouble"
+done
+
 # Ids: no piece of this vocabulary is text, so every byte is unknown, the prefixed space too.
 expect 0 model tokenize "$here/m.fairy" ab
 [ "$(cat "$here/out")" = "1 0 0 0" ] || complain "ids of ab"
