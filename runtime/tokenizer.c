@@ -1,35 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-#include "runtime/tokenizer.h"
+#include "runtime/tokenizer_impl.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/alphabet.h"
+
 enum {
 	NONE = -1,
 	PROBES_MAX = 4096, /* more only when pieces were made to collide */
-	CHARACTER_MAX = 4,
 };
 
-static const float score_floor = -1e10f; /* llama2.c merges above it only */
-
-typedef struct {
-	size_t at; /* in pieces: text, NUL and, for byte tokens, the byte */
-	uint64_t hash;
-	float score;
-	uint16_t size;
-	uint8_t kind; /* 0: not put yet */
-} token;
-
-struct kg_tokenizer {
-	kg_buf pieces;
-	token *tokens;
-	int32_t *slots; /* ids by hash of their piece; NONE is free */
-	uint32_t count;
-	uint32_t slots_mask;
-	uint32_t byte_ids[256];
-	kg_tokenizer_rules rules;
-};
+const uint64_t kg_tokenizer__hash_empty = 0xcbf29ce484222325ULL;
 
 kg_err kg_tokenizer_new(kg_tokenizer **out, uint32_t count)
 {
@@ -59,6 +42,9 @@ void kg_tokenizer_free(kg_tokenizer *tokenizer)
 	kg_buf_release(&tokenizer->pieces);
 	free(tokenizer->tokens);
 	free(tokenizer->slots);
+	free(tokenizer->specials);
+	kg_merges_release(&tokenizer->merges);
+	kg_pretokenizer_free(tokenizer->words);
 	free(tokenizer);
 }
 
@@ -102,19 +88,45 @@ static size_t unmark(char *to, const char *from, size_t size)
 	return used;
 }
 
-/* FNV-1a, which continues: hash(ab) = hash_more(hash(a), b). */
-static uint64_t hash_more(uint64_t h, const char *text, size_t size)
+uint64_t kg_tokenizer__hash_more(uint64_t hash, const char *text, size_t size)
 {
 	for (size_t i = 0; i < size; i++)
-		h = (h ^ (uint8_t)text[i]) * 0x100000001b3ULL;
-	return h;
+		hash = (hash ^ (uint8_t)text[i]) * 0x100000001b3ULL;
+	return hash;
 }
-
-static const uint64_t hash_empty = 0xcbf29ce484222325ULL;
 
 static uint32_t slot_of(const kg_tokenizer *t, uint64_t hash)
 {
 	return (uint32_t)(hash ^ hash >> 32) & t->slots_mask;
+}
+
+/* Whether `id` can be put now. */
+static kg_err check_put(const kg_tokenizer *t, uint32_t id, size_t size, kg_token_kind kind)
+{
+	if (id >= t->count)
+		return kg_fail(KG_EINVAL, "tokenizer: token %u of %u", id, t->count);
+	if (t->tokens[id].kind != 0)
+		return kg_fail(KG_EINVAL, "tokenizer: token %u is there twice", id);
+	if (size > KG_TOKENIZER_PIECE_MAX)
+		return kg_fail(KG_EINVAL, "tokenizer: token %u is longer than %d bytes", id,
+			       KG_TOKENIZER_PIECE_MAX);
+	if (kind < KG_TOKEN_NORMAL || kind > KG_TOKEN_BYTE)
+		return kg_fail(KG_EINVAL, "tokenizer: token %u is of kind %d", id, (int)kind);
+	return KG_OK;
+}
+
+static kg_err store(kg_tokenizer *tokenizer, uint32_t id, const char *text, size_t size,
+		    kg_token_kind kind)
+{
+	kg_token *t = &tokenizer->tokens[id];
+
+	t->at = tokenizer->pieces.size;
+	t->size = (uint16_t)size;
+	t->hash = kg_tokenizer__hash_more(kg_tokenizer__hash_empty, text, size);
+	kg_buf_put(&tokenizer->pieces, text, size);
+	kg_buf_put_u8(&tokenizer->pieces, 0);
+	t->kind = (uint8_t)kind;
+	return kg_buf_ok(&tokenizer->pieces);
 }
 
 kg_err kg_tokenizer_put(kg_tokenizer *tokenizer, uint32_t id, const void *piece, size_t size,
@@ -122,20 +134,12 @@ kg_err kg_tokenizer_put(kg_tokenizer *tokenizer, uint32_t id, const void *piece,
 {
 	char text[KG_TOKENIZER_PIECE_MAX];
 	int byte = NONE;
-	token *t;
+	kg_err err = check_put(tokenizer, id, size, kind);
 
-	if (id >= tokenizer->count)
-		return kg_fail(KG_EINVAL, "tokenizer: token %u of %u", id, tokenizer->count);
-	t = &tokenizer->tokens[id];
-	if (t->kind != 0)
-		return kg_fail(KG_EINVAL, "tokenizer: token %u is there twice", id);
-	if (size > KG_TOKENIZER_PIECE_MAX)
-		return kg_fail(KG_EINVAL, "tokenizer: token %u is longer than %d bytes", id,
-			       KG_TOKENIZER_PIECE_MAX);
+	if (err != KG_OK)
+		return err;
 	if (!isfinite(score))
 		return kg_fail(KG_EINVAL, "tokenizer: the score of token %u is not finite", id);
-	if (kind < KG_TOKEN_NORMAL || kind > KG_TOKEN_BYTE)
-		return kg_fail(KG_EINVAL, "tokenizer: token %u is of kind %d", id, (int)kind);
 	if (kind == KG_TOKEN_BYTE) {
 		byte = kg_tokenizer_byte_of(piece, size);
 		if (byte == NONE)
@@ -146,39 +150,40 @@ kg_err kg_tokenizer_put(kg_tokenizer *tokenizer, uint32_t id, const void *piece,
 		size = unmark(text, piece, size);
 	else
 		memcpy(text, piece, size);
-	t->at = tokenizer->pieces.size;
-	t->size = (uint16_t)size;
-	t->score = score;
-	t->hash = hash_more(hash_empty, text, size);
-	kg_buf_put(&tokenizer->pieces, text, size);
-	kg_buf_put_u8(&tokenizer->pieces, 0);
+	tokenizer->tokens[id].score = score;
+	err = store(tokenizer, id, text, size, kind);
 	if (byte != NONE)
 		kg_buf_put_u8(&tokenizer->pieces, (uint8_t)byte);
-	t->kind = (uint8_t)kind;
-	return kg_buf_ok(&tokenizer->pieces);
+	return err == KG_OK ? kg_buf_ok(&tokenizer->pieces) : err;
 }
 
-static const char *text_of(const kg_tokenizer *t, const token *k)
+kg_err kg_tokenizer_put_letters(kg_tokenizer *tokenizer, uint32_t id, const char *piece,
+				size_t size, kg_token_kind kind)
 {
-	return (const char *)t->pieces.data + k->at;
+	char bytes[KG_ALPHABET_LETTER_MAX * KG_TOKENIZER_PIECE_MAX];
+	kg_err err;
+
+	if (kind == KG_TOKEN_NORMAL && size <= sizeof(bytes)) {
+		size = kg_alphabet_decode(bytes, piece, size);
+		piece = bytes;
+	}
+	err = check_put(tokenizer, id, size, kind);
+	if (err != KG_OK)
+		return err;
+	if (kind == KG_TOKEN_BYTE)
+		return kg_fail(KG_EINVAL, "tokenizer: token %u is of kind %d", id, (int)kind);
+	return store(tokenizer, id, piece, size, kind);
 }
 
-/* Tokens that come from the spelling of a text. */
-static bool spelled(const token *k)
-{
-	return (k->kind == KG_TOKEN_NORMAL || k->kind == KG_TOKEN_USER) && k->size > 0;
-}
-
-/* The id of the piece a + b, or NONE; `hash` is its hash. */
-static int32_t look_up(const kg_tokenizer *t, uint64_t hash, const char *a, size_t a_size,
-		       const char *b, size_t b_size)
+int32_t kg_tokenizer__look_up(const kg_tokenizer *t, uint64_t hash, const char *a, size_t a_size,
+			      const char *b, size_t b_size)
 {
 	for (uint32_t i = slot_of(t, hash); t->slots[i] != NONE; i = (i + 1) & t->slots_mask) {
-		const token *k = &t->tokens[t->slots[i]];
+		const kg_token *k = &t->tokens[t->slots[i]];
 
 		if (k->hash == hash && k->size == a_size + b_size &&
-		    memcmp(text_of(t, k), a, a_size) == 0 &&
-		    (b_size == 0 || memcmp(text_of(t, k) + a_size, b, b_size) == 0))
+		    memcmp(kg_tokenizer__text(t, k), a, a_size) == 0 &&
+		    (b_size == 0 || memcmp(kg_tokenizer__text(t, k) + a_size, b, b_size) == 0))
 			return t->slots[i];
 	}
 	return NONE;
@@ -200,7 +205,7 @@ static kg_err fill_slots(kg_tokenizer *t)
 		uint32_t probes = 0;
 		uint32_t i;
 
-		if (!spelled(&t->tokens[id]))
+		if (!kg_tokenizer__spelled(&t->tokens[id]))
 			continue;
 		i = slot_of(t, t->tokens[id].hash);
 		while (t->slots[i] != NONE) {
@@ -213,28 +218,168 @@ static kg_err fill_slots(kg_tokenizer *t)
 	return KG_OK;
 }
 
-kg_err kg_tokenizer_finish(kg_tokenizer *tokenizer, const kg_tokenizer_rules *rules)
+/* The pieces are all there: from now on they can be looked up. */
+static kg_err complete(kg_tokenizer *t)
 {
-	kg_tokenizer *t = tokenizer;
-
-	KG_ASSERT(t->slots == NULL);
 	for (uint32_t id = 0; id < t->count; id++)
 		if (t->tokens[id].kind == 0)
 			return kg_fail(KG_EINVAL, "tokenizer: token %u is missing", id);
-	if (rules->bos >= t->count || rules->eos >= t->count || rules->unknown >= t->count)
+	return fill_slots(t);
+}
+
+static int32_t find(const kg_tokenizer *t, const char *a, size_t a_size, const char *b,
+		    size_t b_size)
+{
+	uint64_t hash = kg_tokenizer__hash_more(kg_tokenizer__hash_empty, a, a_size);
+
+	return kg_tokenizer__look_up(t, kg_tokenizer__hash_more(hash, b, b_size), a, a_size, b,
+				     b_size);
+}
+
+kg_err kg_tokenizer_put_merge(kg_tokenizer *tokenizer, bool letters, const char *left,
+			      size_t left_size, const char *right, size_t right_size)
+{
+	char a[KG_ALPHABET_LETTER_MAX * KG_TOKENIZER_PIECE_MAX];
+	char b[KG_ALPHABET_LETTER_MAX * KG_TOKENIZER_PIECE_MAX];
+	kg_tokenizer *t = tokenizer;
+	int32_t a_id;
+	int32_t b_id;
+	int32_t joined;
+
+	if (t->slots == NULL) {
+		kg_err err = complete(t);
+
+		if (err != KG_OK)
+			return err;
+	}
+	if (left_size > sizeof(a) || right_size > sizeof(b))
+		return kg_fail(KG_EINVAL, "tokenizer: a merge of more than %d bytes",
+			       KG_TOKENIZER_PIECE_MAX);
+	left_size = letters ? kg_alphabet_decode(a, left, left_size) : unmark(a, left, left_size);
+	right_size =
+		letters ? kg_alphabet_decode(b, right, right_size) : unmark(b, right, right_size);
+	a_id = find(t, a, left_size, "", 0);
+	b_id = find(t, b, right_size, "", 0);
+	joined = find(t, a, left_size, b, right_size);
+	if (left_size == 0 || right_size == 0 || a_id == NONE || b_id == NONE || joined == NONE)
+		return kg_fail(KG_EINVAL, "tokenizer: merge %u joins what is not in the vocabulary",
+			       t->merges.count);
+	return kg_merges_put(&t->merges, (uint32_t)a_id, (uint32_t)b_id, (uint32_t)joined);
+}
+
+kg_err kg_tokenizer_put_merge_line(kg_tokenizer *tokenizer, bool letters, const char *line,
+				   size_t size)
+{
+	/* A piece may start with a space, where vocabularies are hand-made. */
+	const char *space = size > 1 ? memchr(line + 1, ' ', size - 1) : NULL;
+	size_t left;
+
+	if (space == NULL)
+		return kg_fail(KG_EINVAL, "tokenizer: a merge is not two pieces");
+	left = (size_t)(space - line);
+	return kg_tokenizer_put_merge(tokenizer, letters, line, left, space + 1, size - left - 1);
+}
+
+static bool is_special(const kg_token *k)
+{
+	return k->size > 0 && (k->kind == KG_TOKEN_USER || k->kind == KG_TOKEN_CONTROL ||
+			       k->kind == KG_TOKEN_UNKNOWN);
+}
+
+/* User tokens, which every text may hold, before the others of the same piece; then by id. */
+static int by_piece(const void *a, const void *b, void *context)
+{
+	const kg_tokenizer *t = context;
+	uint32_t a_id = *(const uint32_t *)a;
+	uint32_t b_id = *(const uint32_t *)b;
+	const kg_token *x = &t->tokens[a_id];
+	const kg_token *y = &t->tokens[b_id];
+	size_t common = x->size < y->size ? x->size : y->size;
+	int order = memcmp(kg_tokenizer__text(t, x), kg_tokenizer__text(t, y), common);
+
+	if (order != 0)
+		return order;
+	if (x->size != y->size)
+		return x->size < y->size ? -1 : 1;
+	if ((x->kind == KG_TOKEN_USER) != (y->kind == KG_TOKEN_USER))
+		return x->kind == KG_TOKEN_USER ? -1 : 1;
+	return a_id < b_id ? -1 : 1;
+}
+
+/* Sorts the specials; of equal pieces the first stays, which is the user token if there is one. */
+static kg_err fill_specials(kg_tokenizer *t)
+{
+	uint32_t count = 0;
+	uint32_t kept = 0;
+
+	for (uint32_t id = 0; id < t->count; id++)
+		count += is_special(&t->tokens[id]);
+	t->specials = malloc((count + 1) * sizeof(*t->specials));
+	if (t->specials == NULL)
+		return kg_fail(KG_ENOMEM, "tokenizer: no memory for %u tokens", count);
+	count = 0;
+	for (uint32_t id = 0; id < t->count; id++)
+		if (is_special(&t->tokens[id]))
+			t->specials[count++] = id;
+	qsort_r(t->specials, count, sizeof(*t->specials), by_piece, t);
+	for (uint32_t i = 0; i < count; i++) {
+		const kg_token *k = &t->tokens[t->specials[i]];
+		const kg_token *last = kept > 0 ? &t->tokens[t->specials[kept - 1]] : NULL;
+		uint8_t first = (uint8_t)*kg_tokenizer__text(t, k);
+
+		if (last != NULL && last->size == k->size &&
+		    memcmp(kg_tokenizer__text(t, last), kg_tokenizer__text(t, k), k->size) == 0)
+			continue;
+		t->specials[kept++] = t->specials[i];
+		t->specials_at[first + 1] = kept;
+	}
+	for (int byte = 1; byte <= 256; byte++)
+		if (t->specials_at[byte] < t->specials_at[byte - 1])
+			t->specials_at[byte] = t->specials_at[byte - 1];
+	return KG_OK;
+}
+
+static bool no_token(uint32_t id, uint32_t count)
+{
+	return id >= count && id != KG_TOKENIZER_NONE;
+}
+
+static void fill_byte_ids(kg_tokenizer *t)
+{
+	for (int byte = 0; byte < 256; byte++) {
+		char letter = (char)byte;
+		int32_t id = t->rules.byte_level ? find(t, &letter, 1, "", 0) : NONE;
+
+		t->byte_ids[byte] = id == NONE ? t->rules.unknown : (uint32_t)id;
+	}
+	for (uint32_t id = t->count; id-- > 0;) {
+		const kg_token *k = &t->tokens[id];
+
+		if (k->kind == KG_TOKEN_BYTE)
+			t->byte_ids[(uint8_t)kg_tokenizer__text(t, k)[k->size + 1]] = id;
+	}
+}
+
+kg_err kg_tokenizer_finish(kg_tokenizer *tokenizer, const kg_tokenizer_rules *rules)
+{
+	kg_tokenizer *t = tokenizer;
+	kg_err err = KG_OK;
+
+	KG_ASSERT(t->specials == NULL);
+	if (t->slots == NULL)
+		err = complete(t);
+	if (err != KG_OK)
+		return err;
+	if (no_token(rules->bos, t->count) || no_token(rules->eos, t->count) ||
+	    no_token(rules->unknown, t->count))
 		return kg_fail(KG_EINVAL,
 			       "tokenizer: bos %u, eos %u and unknown %u must be below %u",
 			       rules->bos, rules->eos, rules->unknown, t->count);
 	t->rules = *rules;
-	for (int byte = 0; byte < 256; byte++)
-		t->byte_ids[byte] = rules->unknown;
-	for (uint32_t id = t->count; id-- > 0;) {
-		const token *k = &t->tokens[id];
-
-		if (k->kind == KG_TOKEN_BYTE)
-			t->byte_ids[(uint8_t)text_of(t, k)[k->size + 1]] = id;
-	}
-	return fill_slots(t);
+	fill_byte_ids(t);
+	if (rules->words != KG_PRETOKENIZER_NONE)
+		err = kg_pretokenizer_new(&t->words, rules->words);
+	return err == KG_OK ? fill_specials(t) : err;
 }
 
 kg_err kg_tokenizer_byte_model(kg_tokenizer **out)
@@ -276,7 +421,26 @@ const kg_tokenizer_rules *kg_tokenizer_get_rules(const kg_tokenizer *tokenizer)
 	return &tokenizer->rules;
 }
 
-static const token *get(const kg_tokenizer *t, uint32_t id)
+const kg_merges *kg_tokenizer_get_merges(const kg_tokenizer *tokenizer)
+{
+	return &tokenizer->merges;
+}
+
+uint32_t kg_tokenizer_special(const kg_tokenizer *tokenizer, const char *piece, size_t size)
+{
+	const kg_tokenizer *t = tokenizer;
+	uint8_t first = size > 0 ? (uint8_t)piece[0] : 0;
+
+	for (uint32_t i = t->specials_at[first]; i < t->specials_at[first + 1]; i++) {
+		const kg_token *k = &t->tokens[t->specials[i]];
+
+		if (k->size == size && memcmp(kg_tokenizer__text(t, k), piece, size) == 0)
+			return t->specials[i];
+	}
+	return KG_TOKENIZER_NONE;
+}
+
+static const kg_token *get(const kg_tokenizer *t, uint32_t id)
 {
 	KG_ASSERT(id < t->count);
 	return &t->tokens[id];
@@ -284,10 +448,10 @@ static const token *get(const kg_tokenizer *t, uint32_t id)
 
 const char *kg_tokenizer_piece(const kg_tokenizer *tokenizer, uint32_t id, size_t *size)
 {
-	const token *k = get(tokenizer, id);
+	const kg_token *k = get(tokenizer, id);
 
 	*size = k->size;
-	return text_of(tokenizer, k);
+	return kg_tokenizer__text(tokenizer, k);
 }
 
 float kg_tokenizer_score(const kg_tokenizer *tokenizer, uint32_t id)
@@ -303,8 +467,8 @@ kg_token_kind kg_tokenizer_kind(const kg_tokenizer *tokenizer, uint32_t id)
 const char *kg_tokenizer_decode_one(const kg_tokenizer *tokenizer, uint32_t previous, uint32_t id,
 				    size_t *size)
 {
-	const token *k = get(tokenizer, id);
-	const char *text = text_of(tokenizer, k);
+	const kg_token *k = get(tokenizer, id);
+	const char *text = kg_tokenizer__text(tokenizer, k);
 
 	if (k->kind == KG_TOKEN_CONTROL) {
 		*size = 0;
@@ -342,193 +506,4 @@ kg_err kg_tokenizer_decode(const kg_tokenizer *tokenizer, const uint32_t *ids, s
 		previous = ids[i];
 	}
 	return kg_buf_ok(out);
-}
-
-/* A token of the text under work, in a list: merging takes the right one out. */
-typedef struct {
-	uint32_t id;
-	int32_t before;
-	int32_t after;
-} symbol;
-
-/* Two neighbours that could become one. Old news when the ids are no longer there. */
-typedef struct {
-	float score;
-	int32_t left;
-	uint32_t left_id;
-	uint32_t right_id;
-	uint32_t joined;
-} merge;
-
-typedef struct {
-	const kg_tokenizer *t;
-	symbol *symbols;
-	size_t symbols_count;
-	merge *heap; /* best first */
-	size_t heap_count;
-	size_t heap_room;
-} work;
-
-static bool better(const merge *a, const merge *b)
-{
-	return a->score > b->score || (a->score == b->score && a->left < b->left);
-}
-
-static kg_err heap_put(work *w, merge m)
-{
-	size_t i = w->heap_count;
-
-	if (i == w->heap_room) {
-		size_t room = w->heap_room == 0 ? 256 : 2 * w->heap_room;
-		merge *heap = realloc(w->heap, room * sizeof(*heap));
-
-		if (heap == NULL)
-			return kg_fail(KG_ENOMEM, "tokenizer: no memory for the merges of a text");
-		w->heap = heap;
-		w->heap_room = room;
-	}
-	w->heap_count++;
-	for (; i > 0 && better(&m, &w->heap[(i - 1) / 2]); i = (i - 1) / 2)
-		w->heap[i] = w->heap[(i - 1) / 2];
-	w->heap[i] = m;
-	return KG_OK;
-}
-
-static merge heap_take(work *w)
-{
-	merge best = w->heap[0];
-	merge last = w->heap[--w->heap_count];
-	size_t i = 0;
-
-	for (;;) {
-		size_t child = 2 * i + 1;
-
-		if (child >= w->heap_count)
-			break;
-		if (child + 1 < w->heap_count && better(&w->heap[child + 1], &w->heap[child]))
-			child++;
-		if (!better(&w->heap[child], &last))
-			break;
-		w->heap[i] = w->heap[child];
-		i = child;
-	}
-	w->heap[i] = last;
-	return best;
-}
-
-/* Offers the pair that starts at `left`, if its joined piece exists. */
-static kg_err offer(work *w, int32_t left)
-{
-	const kg_tokenizer *t = w->t;
-	const token *a;
-	const token *b;
-	int32_t joined;
-	int32_t right;
-
-	if (left == NONE)
-		return KG_OK;
-	right = w->symbols[left].after;
-	if (right == NONE)
-		return KG_OK;
-	a = &t->tokens[w->symbols[left].id];
-	b = &t->tokens[w->symbols[right].id];
-	if (!spelled(a) || !spelled(b))
-		return KG_OK;
-	joined = look_up(t, hash_more(a->hash, text_of(t, b), b->size), text_of(t, a), a->size,
-			 text_of(t, b), b->size);
-	if (joined == NONE || !(t->tokens[joined].score > score_floor))
-		return KG_OK;
-	return heap_put(w, (merge){t->tokens[joined].score, left, w->symbols[left].id,
-				   w->symbols[right].id, (uint32_t)joined});
-}
-
-static void add(work *w, uint32_t id)
-{
-	int32_t at = (int32_t)w->symbols_count++;
-
-	w->symbols[at] = (symbol){id, at - 1, NONE};
-	if (at > 0)
-		w->symbols[at - 1].after = at;
-}
-
-/* One token per character, or one per byte. */
-static void split(work *w, const char *text, size_t size)
-{
-	const kg_tokenizer *t = w->t;
-	size_t length;
-
-	for (size_t i = 0; i < size; i += length) {
-		int32_t id;
-
-		for (length = 1; length < CHARACTER_MAX && i + length < size; length++)
-			if ((text[i + length] & 0xc0) != 0x80)
-				break;
-		id = look_up(t, hash_more(hash_empty, text + i, length), text + i, length, NULL, 0);
-		if (id != NONE)
-			add(w, (uint32_t)id);
-		for (size_t b = 0; id == NONE && b < length; b++)
-			add(w, t->byte_ids[(uint8_t)text[i + b]]);
-	}
-}
-
-static kg_err merge_all(work *w)
-{
-	kg_err err = KG_OK;
-
-	for (size_t i = 0; i + 1 < w->symbols_count && err == KG_OK; i++)
-		err = offer(w, (int32_t)i);
-	while (w->heap_count > 0 && err == KG_OK) {
-		merge m = heap_take(w);
-		symbol *left = &w->symbols[m.left];
-		int32_t after = left->after;
-
-		if (left->id != m.left_id || after == NONE || w->symbols[after].id != m.right_id)
-			continue;
-		left->id = m.joined;
-		left->after = w->symbols[after].after;
-		if (left->after != NONE)
-			w->symbols[left->after].before = m.left;
-		w->symbols[after].id = UINT32_MAX; /* no merge starts here any more */
-		err = offer(w, left->before);
-		if (err == KG_OK)
-			err = offer(w, m.left);
-	}
-	return err;
-}
-
-kg_err kg_tokenizer_encode(const kg_tokenizer *tokenizer, const void *text, size_t size, bool bos,
-			   uint32_t **ids, size_t *count)
-{
-	work w = {.t = tokenizer};
-	uint32_t *out = NULL;
-	size_t used = 0;
-	kg_err err;
-
-	if (size > KG_TOKENIZER_TEXT_MAX)
-		return kg_fail(KG_EINVAL, "tokenizer: a text of %zu bytes; the limit is %d", size,
-			       KG_TOKENIZER_TEXT_MAX);
-	w.symbols = malloc((size + 1) * sizeof(*w.symbols));
-	if (w.symbols == NULL)
-		return kg_fail(KG_ENOMEM, "tokenizer: no memory for a text of %zu bytes", size);
-	if (size > 0 && tokenizer->rules.add_space_prefix)
-		split(&w, " ", 1);
-	split(&w, text, size);
-	err = merge_all(&w);
-	if (err != KG_OK)
-		goto done;
-	out = malloc((w.symbols_count + 1) * sizeof(*out));
-	if (out == NULL) {
-		err = kg_fail(KG_ENOMEM, "tokenizer: no memory for %zu tokens", w.symbols_count);
-		goto done;
-	}
-	if (bos)
-		out[used++] = tokenizer->rules.bos;
-	for (int32_t i = w.symbols_count > 0 ? 0 : NONE; i != NONE; i = w.symbols[i].after)
-		out[used++] = w.symbols[i].id;
-	*ids = out;
-	*count = used;
-done:
-	free(w.symbols);
-	free(w.heap);
-	return err;
 }

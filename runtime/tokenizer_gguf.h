@@ -7,8 +7,9 @@
 #include "runtime/gguf.h"
 #include "runtime/tokenizer.h"
 
-/* Also of files that hold a vocabulary and no tensors. Only the SentencePiece kind ("llama") is
- * known. KG_ENOTFOUND when a key is missing, KG_ECORRUPT for the rest. */
+/* Also of files that hold a vocabulary and no tensors. Known are the SentencePiece kind ("llama")
+ * and the byte-level one ("gpt2") with the pre-tokenizers of runtime/pretokenizer.h. KG_ENOTFOUND
+ * when a key is missing or the pre-tokenizer is not known, KG_ECORRUPT for the rest. */
 KG_NODISCARD kg_err kg_tokenizer_from_gguf(kg_tokenizer **out, const kg_gguf *gguf);
 
 /* KG_ENOMEM only. */
