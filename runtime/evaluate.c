@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/evaluate.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -116,6 +117,8 @@ kg_err kg_evaluate_text(kg_text_score *out, kg_session *session, kg_session *ref
 			err = kg_fail(KG_ETIMEOUT, "evaluation stopped");
 	}
 	free(logits.mine);
+	if (err == KG_OK && !(isfinite(score.nll) && isfinite(kg_text_score_perplexity(&score))))
+		err = kg_fail(KG_EINVAL, "the model's numbers overflow: there is no score");
 	if (err == KG_OK)
 		*out = score;
 	return err;

@@ -54,7 +54,7 @@ typedef struct {
 /*
  * Scores windows of a stream. `reference`, or NULL, is a session of other weights on the same
  * vocabulary to compare greedy tokens with. Both sessions are rewound. KG_EINVAL when the stream is
- * shorter than one window.
+ * shorter than one window or the score is no finite number.
  */
 KG_NODISCARD kg_err kg_evaluate_text(kg_text_score *out, kg_session *session, kg_session *reference,
 				     const kg_text_request *request, kg_evaluate_progress *progress,

@@ -234,6 +234,30 @@ static void test_text__counts_an_unknown_token_as_the_byte_it_stands_for(void **
 	forget(&m);
 }
 
+static void test_text__of_a_model_that_overflows_has_no_score(void **state)
+{
+	kg_model_config config = toy_config();
+	kg_model *model = toy_random(&config, 34);
+	float *head = kg_model_floats(model, KG_TENSOR_HEAD, 0);
+	float *gain = kg_model_floats(model, KG_TENSOR_OUTPUT_NORM, 0);
+	uint32_t stream[49];
+	kg_text_score score;
+	mind m;
+
+	(void)state;
+	for (uint32_t i = 0; i < VOCABULARY * config.dim; i++)
+		head[i] = 3e38f;
+	for (uint32_t i = 0; i < config.dim; i++)
+		gain[i] = 100.0f;
+	m = mind_of(model, KG_FORMAT_F32);
+	for (uint32_t i = 0; i < 49; i++)
+		stream[i] = i == 0 ? BOS : toy_byte('a');
+	assert_int_equal(kg_evaluate_text(&score, m.session, NULL,
+					  &(kg_text_request){stream, 49, 0}, NULL, NULL),
+			 KG_EINVAL);
+	forget(&m);
+}
+
 static void test_answer__is_right_only_when_exact(void **state)
 {
 	mind m = chain();
@@ -388,6 +412,7 @@ int main(void)
 		cmocka_unit_test(test_text__scores_each_token_once_in_whole_windows),
 		cmocka_unit_test(test_text__agrees_with_itself_and_can_be_stopped),
 		cmocka_unit_test(test_text__counts_an_unknown_token_as_the_byte_it_stands_for),
+		cmocka_unit_test(test_text__of_a_model_that_overflows_has_no_score),
 		cmocka_unit_test(test_answer__is_right_only_when_exact),
 		cmocka_unit_test(test_lessons__counts_every_task_and_wording),
 		cmocka_unit_test(test_lessons__mean_is_over_tasks_that_were_asked),
