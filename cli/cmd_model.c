@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "agent/genome.h"
 #include "base/fs.h"
@@ -13,17 +12,13 @@
 #include "cli/model.h"
 #include "identity/hash.h"
 #include "runtime/gguf.h"
-#include "runtime/llama2c.h"
 #include "runtime/model.h"
 #include "runtime/nursery.h"
 #include "runtime/tokenizer_gguf.h"
 
 /* Options of all parts; each part accepts some. */
 typedef struct {
-	const char *tokenizer;
 	const char *output;
-	const char *format;
-	const char *name;
 	const char *strategy;
 	const char *seed;
 	bool json;
@@ -31,10 +26,7 @@ typedef struct {
 	bool without_bos;
 } options;
 
-static const struct option longs[] = {{"tokenizer", required_argument, NULL, 't'},
-				      {"output", required_argument, NULL, 'o'},
-				      {"format", required_argument, NULL, 'f'},
-				      {"name", required_argument, NULL, 'n'},
+static const struct option longs[] = {{"output", required_argument, NULL, 'o'},
 				      {"strategy", required_argument, NULL, 's'},
 				      {"seed", required_argument, NULL, 'l'},
 				      {"json", no_argument, NULL, 'j'},
@@ -53,17 +45,8 @@ static int parse(options *o, const char *allowed, int argc, char **argv)
 		if (c == '?' || strchr(allowed, c) == NULL)
 			return kg_cli_unknown(&kg_cmd_model, longs, c, argv);
 		switch (c) {
-		case 't':
-			o->tokenizer = optarg;
-			break;
 		case 'o':
 			o->output = optarg;
-			break;
-		case 'f':
-			o->format = optarg;
-			break;
-		case 'n':
-			o->name = optarg;
 			break;
 		case 's':
 			o->strategy = optarg;
@@ -85,107 +68,13 @@ static int parse(options *o, const char *allowed, int argc, char **argv)
 	return KG_EXIT_YES;
 }
 
-/* KG_EINVAL when writing `output` would replace `input`, or what is no file: a written file takes
- * the place of what was there, be it a device or a link. */
-static kg_err check_output(const char *input, const char *output)
-{
-	struct stat a;
-	struct stat b;
-
-	if (stat(input, &a) == 0 && stat(output, &b) == 0 && a.st_dev == b.st_dev &&
-	    a.st_ino == b.st_ino)
-		return kg_fail(KG_EINVAL, "%s would overwrite its own source", output);
-	if (lstat(output, &b) == 0 && !S_ISREG(b.st_mode))
-		return kg_fail(KG_EINVAL, "%s is there and no regular file", output);
-	return KG_OK;
-}
-
-/* The file's name without directories and extension. */
-static void stem(char out[KG_MODEL_NAME_MAX + 1], const char *path)
-{
-	const char *base = strrchr(path, '/');
-	const char *dot;
-	size_t length;
-
-	base = base == NULL ? path : base + 1;
-	dot = strrchr(base, '.');
-	length = dot == NULL || dot == base ? strlen(base) : (size_t)(dot - base);
-	if (length > KG_MODEL_NAME_MAX)
-		length = KG_MODEL_NAME_MAX;
-	memcpy(out, base, length);
-	out[length] = '\0';
-}
-
-static kg_err import_maps(kg_model **out, const char *source, const kg_map *checkpoint,
-			  const char *tokenizer, const char *name)
-{
-	kg_map pieces;
-	kg_err err = kg_map_open(&pieces, tokenizer);
-
-	if (err != KG_OK)
-		return err;
-	if (checkpoint->size >= 4 && memcmp(checkpoint->data, "GGUF", 4) == 0)
-		err = kg_fail(KG_EINVAL, "%s is a GGUF file, not a llama2.c checkpoint", source);
-	else
-		err = kg_llama2c_import(out, checkpoint->data, checkpoint->size, pieces.data,
-					pieces.size, name);
-	kg_map_close(&pieces);
-	return err;
-}
-
-static kg_err import_file(const options *o, const char *source, kg_strategy strategy)
-{
-	kg_model_form form = {.strategy = strategy};
-	char name[KG_MODEL_NAME_MAX + 1];
-	kg_model *model = NULL;
-	kg_map checkpoint;
-	kg_err err = kg_map_open(&checkpoint, source);
-
-	if (err != KG_OK)
-		return err;
-	stem(name, source);
-	err = import_maps(&model, source, &checkpoint, o->tokenizer,
-			  o->name == NULL ? name : o->name);
-	if (err == KG_OK)
-		err = kg_model_save(model, o->output, &form);
-	kg_model_free(model);
-	kg_map_close(&checkpoint);
-	return err;
-}
-
-static int run_import(int argc, char **argv)
-{
-	options o;
-	kg_strategy strategy = kg_strategy_of(KG_FORMAT_F32);
-	const char *source;
-	kg_err err;
-	int code = parse(&o, "tofn", argc, argv);
-
-	if (code != KG_EXIT_YES)
-		return code;
-	if (argc - optind != 1 || o.output == NULL || o.tokenizer == NULL)
-		return kg_cli_usage(&kg_cmd_model,
-				    "import needs one source, --tokenizer TOK and -o F.fairy");
-	if (o.format != NULL && strcmp(o.format, "f16") == 0)
-		strategy = kg_strategy_of(KG_FORMAT_F16);
-	else if (o.format != NULL && strcmp(o.format, "f32") != 0)
-		return kg_cli_usage(&kg_cmd_model, "--format is f32 or f16, not \"%s\"", o.format);
-	source = argv[optind];
-	err = check_output(source, o.output);
-	if (err == KG_OK)
-		err = check_output(o.tokenizer, o.output);
-	if (err == KG_OK)
-		err = import_file(&o, source, strategy);
-	return err == KG_OK ? KG_EXIT_YES : kg_cli_trouble("model import");
-}
-
 static kg_err quantize(const options *o, const char *source, kg_strategy strategy,
 		       const uint8_t *seed)
 {
 	uint8_t digest[KG_HASH_SIZE];
 	kg_model_form form = {.strategy = strategy, .seed = seed, .base_digest = digest};
 	kg_model *model = NULL;
-	kg_err err = check_output(source, o->output);
+	kg_err err = kg_cli_check_output(source, o->output);
 
 	if (err == KG_OK)
 		err = kg_model_open(&model, source);
@@ -427,7 +316,9 @@ static int run(kg_cli *cli, int argc, char **argv)
 	argc--;
 	argv++;
 	if (strcmp(argv[0], "import") == 0)
-		return run_import(argc, argv);
+		return kg_cli_model_import(argc, argv);
+	if (strcmp(argv[0], "export") == 0)
+		return kg_cli_model_export(argc, argv);
 	if (strcmp(argv[0], "info") == 0)
 		return run_info(argc, argv);
 	if (strcmp(argv[0], "quantize") == 0)
@@ -443,10 +334,12 @@ static int run(kg_cli *cli, int argc, char **argv)
 
 const kg_command kg_cmd_model = {
 	.name = "model",
-	.usage = "import|info|quantize|tokenize|generate|eval …",
-	.about = "model files: bring in, describe, quantize, generate, judge",
-	.help = "  import SRC --tokenizer TOK -o F.fairy [--format f32|f16] [--name N]\n"
-		"      a llama2.c checkpoint with its tokenizer becomes a model file\n"
+	.usage = "import|export|info|quantize|tokenize|generate|eval …",
+	.about = "model files: bring in, take out, describe, quantize, generate, judge",
+	.help = "  import SRC -o F.fairy [--tokenizer TOK] [--format f32|f16] [--name N]\n"
+		"      SRC: a GGUF file (llama, qwen2, qwen3), or a llama2.c checkpoint with TOK\n"
+		"  export F -o F.gguf [--format f16|f32|q8_0]\n"
+		"      the model as a GGUF file for llama.cpp\n"
 		"  info [F] [--json]\n"
 		"      what a model file is; without F the embedded model\n"
 		"  quantize F --strategy S [--seed LABEL] -o G.fairy\n"

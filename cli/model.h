@@ -7,6 +7,14 @@
 
 extern const kg_command kg_cmd_model;
 
+/* cmd_model_files.c: models brought in and taken out. */
+int kg_cli_model_import(int argc, char **argv);
+int kg_cli_model_export(int argc, char **argv);
+
+/* KG_EINVAL when writing `output` would replace `input`, or what is no file: a written file takes
+ * the place of what was there, be it a device or a link. */
+KG_NODISCARD kg_err kg_cli_check_output(const char *input, const char *output);
+
 /* cmd_model_run.c: what computes with a model. */
 int kg_cli_model_generate(kg_cli *cli, int argc, char **argv);
 int kg_cli_model_eval(kg_cli *cli, int argc, char **argv);

@@ -416,6 +416,18 @@ bool kg_gguf_has(const kg_gguf *gguf, const char *key)
 	return find(gguf, key) != NULL;
 }
 
+uint32_t kg_gguf_key_count(const kg_gguf *gguf)
+{
+	return gguf->entries_count;
+}
+
+const char *kg_gguf_key_at(const kg_gguf *gguf, uint32_t index, size_t *size)
+{
+	KG_ASSERT(index < gguf->entries_count);
+	*size = gguf->entries[index].name_size;
+	return gguf->entries[index].name;
+}
+
 /* The value as a 64-bit integer; false when it is none or is negative. */
 static bool unsigned_of(const entry *e, uint64_t *out)
 {

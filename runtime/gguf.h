@@ -25,7 +25,8 @@ enum {
 	KG_GGUF_ARRAY_MAX = 4 << 20,  /* elements of an array value; arrays do not nest */
 	KG_GGUF_DIMS_MAX = 4,
 	KG_GGUF_ALIGNMENT_MAX = 65536,
-	KG_GGUF_ALIGNMENT = 64, /* of what is written here */
+	KG_GGUF_ALIGNMENT = 64,       /* of .fairy files */
+	KG_GGUF_ALIGNMENT_PLAIN = 32, /* of other programs' files, which count on it */
 };
 
 typedef enum {
@@ -100,6 +101,10 @@ KG_NODISCARD kg_err kg_gguf_get_array(const kg_gguf *gguf, const char *key, kg_g
 				      kg_gguf_array *out);
 bool kg_gguf_has(const kg_gguf *gguf, const char *key);
 
+/* All keys, sorted; index < count. Borrowed, not terminated. */
+uint32_t kg_gguf_key_count(const kg_gguf *gguf);
+const char *kg_gguf_key_at(const kg_gguf *gguf, uint32_t index, size_t *size);
+
 /* Takes the first string off an array of strings. The array was checked at open. */
 void kg_gguf_array_next(kg_gguf_array *array, const char **text, size_t *size);
 
@@ -111,8 +116,8 @@ const kg_gguf_tensor *kg_gguf_tensor_get(const kg_gguf *gguf, const char *name);
 
 /*
  * Writing: keys first, then tensors, then finish, which appends the file to `out`. A failure is
- * kept and told by finish. general.alignment is written by init. Tensor data are borrowed until
- * finish.
+ * kept and told by finish. general.alignment, one of the two above, is written by init. Tensor data
+ * are borrowed until finish.
  */
 typedef struct {
 	kg_buf keys;
@@ -120,12 +125,13 @@ typedef struct {
 	uint64_t keys_count;
 	uint64_t tensors_count;
 	uint64_t data_size;
+	uint32_t alignment;
 	const void **data; /* tensors_count entries */
 	size_t *sizes;
 	kg_err failed;
 } kg_gguf_writer;
 
-void kg_gguf_writer_init(kg_gguf_writer *writer);
+void kg_gguf_writer_init(kg_gguf_writer *writer, uint32_t alignment);
 void kg_gguf_writer_release(kg_gguf_writer *writer);
 void kg_gguf_put_u32(kg_gguf_writer *writer, const char *key, uint32_t value);
 void kg_gguf_put_float(kg_gguf_writer *writer, const char *key, float value);

@@ -9,12 +9,14 @@
 /* Keys and tensor infos together; the vocabulary is the greater part. */
 enum { HEAD_MAX = 512 << 20 };
 
-void kg_gguf_writer_init(kg_gguf_writer *writer)
+void kg_gguf_writer_init(kg_gguf_writer *writer, uint32_t alignment)
 {
+	KG_ASSERT(alignment == KG_GGUF_ALIGNMENT || alignment == KG_GGUF_ALIGNMENT_PLAIN);
 	memset(writer, 0, sizeof(*writer));
 	kg_buf_init(&writer->keys, HEAD_MAX);
 	kg_buf_init(&writer->infos, HEAD_MAX);
-	kg_gguf_put_u32(writer, "general.alignment", KG_GGUF_ALIGNMENT);
+	writer->alignment = alignment;
+	kg_gguf_put_u32(writer, "general.alignment", alignment);
 }
 
 void kg_gguf_writer_release(kg_gguf_writer *writer)
@@ -121,16 +123,16 @@ void kg_gguf_put_tensor(kg_gguf_writer *writer, const char *name, kg_ggml_type t
 	size = size / weights * bytes;
 	writer->sizes[writer->tensors_count] = size;
 	writer->tensors_count++;
-	writer->data_size += (size + KG_GGUF_ALIGNMENT - 1) / KG_GGUF_ALIGNMENT * KG_GGUF_ALIGNMENT;
+	writer->data_size += (size + writer->alignment - 1) / writer->alignment * writer->alignment;
 }
 
-static void pad(kg_buf *out, size_t start)
+static void pad(kg_buf *out, size_t start, uint32_t alignment)
 {
 	static const uint8_t zeros[KG_GGUF_ALIGNMENT];
-	size_t over = (out->size - start) % KG_GGUF_ALIGNMENT;
+	size_t over = (out->size - start) % alignment;
 
 	if (over != 0)
-		kg_buf_put(out, zeros, KG_GGUF_ALIGNMENT - over);
+		kg_buf_put(out, zeros, alignment - over);
 }
 
 kg_err kg_gguf_writer_finish(kg_gguf_writer *writer, kg_buf *out)
@@ -150,10 +152,10 @@ kg_err kg_gguf_writer_finish(kg_gguf_writer *writer, kg_buf *out)
 	kg_buf_put_u64le(out, writer->keys_count);
 	kg_buf_put(out, writer->keys.data, writer->keys.size);
 	kg_buf_put(out, writer->infos.data, writer->infos.size);
-	pad(out, start);
+	pad(out, start, writer->alignment);
 	for (uint64_t i = 0; i < writer->tensors_count; i++) {
 		kg_buf_put(out, writer->data[i], writer->sizes[i]);
-		pad(out, start);
+		pad(out, start, writer->alignment);
 	}
 	return kg_buf_ok(out);
 }

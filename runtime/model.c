@@ -160,6 +160,23 @@ void kg_tensor_role_shape(kg_tensor_role role, const kg_model_config *config, ui
 	}
 }
 
+uint64_t kg_model_config_weights(const kg_model_config *config)
+{
+	uint64_t total = 0;
+
+	for (int role = 0; role < KG_TENSOR_ROLE_COUNT; role++) {
+		uint32_t rows = 0;
+		uint32_t cols = 0;
+
+		if (!kg_tensor_role_exists((kg_tensor_role)role, config))
+			continue;
+		kg_tensor_role_shape((kg_tensor_role)role, config, &rows, &cols);
+		total +=
+			(uint64_t)rows * cols * (role < KG_TENSOR_LAYER_ROLES ? config->layers : 1);
+	}
+	return total;
+}
+
 void kg_tensor_role_name(kg_tensor_role role, uint32_t layer, char out[KG_TENSOR_NAME_MAX])
 {
 	static const char *const names[KG_TENSOR_ROLE_COUNT] = {
@@ -220,7 +237,7 @@ kg_err kg_model__shell(kg_model **out, const kg_model_config *config, kg_strateg
 	return KG_OK;
 }
 
-kg_err kg_model__factors_check(const kg_tensor *tensor)
+kg_err kg_tensor_check_factors(const kg_tensor *tensor)
 {
 	const float *factor = tensor->data;
 
@@ -271,7 +288,7 @@ static kg_err copy_prompt(kg_model *m, const kg_model_prompt *prompt)
 /* One block of zeros for all tensors. */
 static kg_err give_floats(kg_model *m)
 {
-	uint64_t total = kg_model_parameters(m);
+	uint64_t total = kg_model_config_weights(&m->config);
 	float *at;
 
 	if (total > parameters_max)

@@ -119,6 +119,12 @@ kg_format kg_tensor_role_format(kg_tensor_role role, kg_strategy strategy);
 void kg_tensor_role_shape(kg_tensor_role role, const kg_model_config *config, uint32_t *rows,
 			  uint32_t *cols);
 
+/* Weights of all tensors under a checked config. */
+uint64_t kg_model_config_weights(const kg_model_config *config);
+
+/* KG_ECORRUPT unless every factor of a KG_TENSOR_ROPE_FACTORS in f32 is in its bounds. */
+KG_NODISCARD kg_err kg_tensor_check_factors(const kg_tensor *tensor);
+
 /* GGUF name of a tensor. */
 void kg_tensor_role_name(kg_tensor_role role, uint32_t layer, char out[KG_TENSOR_NAME_MAX]);
 

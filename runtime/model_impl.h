@@ -33,9 +33,6 @@ struct kg_model {
 KG_NODISCARD kg_err kg_model__shell(kg_model **out, const kg_model_config *config,
 				    kg_strategy strategy);
 
-/* KG_ECORRUPT unless every factor of the rotation is in its bounds. */
-KG_NODISCARD kg_err kg_model__factors_check(const kg_tensor *tensor);
-
 /* A text fit for a name: at most `size_max` bytes, no control characters. */
 bool kg_model__name_fits(const char *text, size_t size, size_t size_max);
 

@@ -218,7 +218,7 @@ static kg_err load_wide(loader *l, kg_tensor *t)
 	if (wide ? !floats_finite(data, n) : !halves_finite(data, n))
 		return corrupt(t, "has weights that are not finite");
 	t->data = data;
-	return t->role == KG_TENSOR_ROPE_FACTORS ? kg_model__factors_check(t) : KG_OK;
+	return t->role == KG_TENSOR_ROPE_FACTORS ? kg_tensor_check_factors(t) : KG_OK;
 }
 
 static kg_err load_int8(loader *l, kg_tensor *t)

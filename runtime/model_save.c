@@ -276,7 +276,7 @@ static kg_err work_init(work *w, const kg_model *model, const kg_model_form *for
 	size_t pairing = 0;
 
 	*w = (work){.model = model, .form = form};
-	kg_gguf_writer_init(&w->writer);
+	kg_gguf_writer_init(&w->writer, KG_GGUF_ALIGNMENT);
 	for (uint32_t i = 0; i < model->tensors_count; i++) {
 		const kg_tensor *t = &model->tensors[i];
 		size_t n = (size_t)t->rows * t->cols;

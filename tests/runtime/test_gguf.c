@@ -38,7 +38,7 @@ static kg_buf make_file(void)
 	kg_buf_put_u64le(&words, 2);
 	kg_buf_puts(&words, "ab");
 	kg_buf_put_u64le(&words, 0);
-	kg_gguf_writer_init(&w);
+	kg_gguf_writer_init(&w, KG_GGUF_ALIGNMENT);
 	kg_gguf_put_u32(&w, "n", 42);
 	kg_gguf_put_float(&w, "f", 0.5f);
 	kg_gguf_put_bool(&w, "b", true);
@@ -266,7 +266,7 @@ static void test_gguf__equal_tensor_names_are_refused(void **state)
 
 	(void)state;
 	kg_buf_init(&out, 1 << 20);
-	kg_gguf_writer_init(&w);
+	kg_gguf_writer_init(&w, KG_GGUF_ALIGNMENT);
 	kg_gguf_put_tensor(&w, "c", KG_GGML_I8, dims, 1, codes);
 	kg_gguf_put_tensor(&w, "c", KG_GGML_I8, dims, 1, codes);
 	assert_int_equal(kg_gguf_writer_finish(&w, &out), KG_OK);

@@ -112,7 +112,7 @@ static kg_tokenizer *copy(const kg_tokenizer *t)
 	kg_tokenizer *again = NULL;
 	kg_buf file;
 
-	kg_gguf_writer_init(&writer);
+	kg_gguf_writer_init(&writer, KG_GGUF_ALIGNMENT);
 	kg_buf_init(&file, FILE_MAX);
 	assert_int_equal(kg_tokenizer_to_gguf(t, &writer), KG_OK);
 	assert_int_equal(kg_gguf_writer_finish(&writer, &file), KG_OK);
