@@ -34,12 +34,17 @@ static kg_err check_depth(const char *text, size_t size)
 
 kg_err kg_json_parse(json_t **out, const void *data, size_t size)
 {
+	return kg_json_parse_up_to(out, data, size, KG_JSON_SIZE_MAX);
+}
+
+kg_err kg_json_parse_up_to(json_t **out, const void *data, size_t size, size_t size_max)
+{
 	json_error_t why;
 	json_t *value;
 	kg_err err;
 
-	if (size > KG_JSON_SIZE_MAX)
-		return kg_fail(KG_EFULL, "JSON: more than %d bytes", KG_JSON_SIZE_MAX);
+	if (size > size_max)
+		return kg_fail(KG_EFULL, "JSON: more than %zu bytes", size_max);
 	err = check_depth(data, size);
 	if (err != KG_OK)
 		return err;

@@ -20,6 +20,10 @@ enum { KG_JSON_SIZE_MAX = 4 << 20, KG_JSON_DEPTH_MAX = 32 };
  * beyond KG_JSON_SIZE_MAX. */
 KG_NODISCARD kg_err kg_json_parse(json_t **out, const void *data, size_t size);
 
+/* The same with a limit of the caller's own: for files that are larger by nature. */
+KG_NODISCARD kg_err kg_json_parse_up_to(json_t **out, const void *data, size_t size,
+					size_t size_max);
+
 /* Compact text with keys in the order of insertion; free() it. */
 KG_NODISCARD kg_err kg_json_dump(char **out, const json_t *value);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Real vocabularies against the ids their makers' tokenizers give: llama.cpp's
- * models/ggml-vocab-NAME.gguf with NAME.gguf.inp and NAME.gguf.out, in the folder $KG_VOCAB_DIR.
+ * Real vocabularies against the ids their makers' tokenizers give: in the folder $KG_VOCAB_DIR,
+ * files NAME.gguf or NAME.json (a tokenizer.json) with texts NAME.gguf.inp and ids NAME.gguf.out,
+ * which llama.cpp keeps in its folder models.
  */
 #include <dirent.h>
 #include <setjmp.h>
@@ -17,6 +18,7 @@
 
 #include "base/fs.h"
 #include "runtime/tokenizer_gguf.h"
+#include "runtime/tokenizer_json.h"
 
 enum { IDS_MAX = 4096, FILE_MAX = 64 << 20 };
 
@@ -124,22 +126,36 @@ static kg_tokenizer *copy(const kg_tokenizer *t)
 	return again;
 }
 
-/* -1 for a vocabulary that is of no family known here or has no expected ids. */
+static kg_err load(kg_tokenizer **out, const char *name, const char *file, size_t size)
+{
+	static const kg_tokenizer_hints hints = {.bos = KG_TOKENIZER_NONE,
+						 .eos = KG_TOKENIZER_NONE};
+	kg_gguf *gguf = NULL;
+	kg_err err;
+
+	if (strcmp(strrchr(name, '.'), ".json") == 0)
+		return kg_tokenizer_from_json(out, file, size, &hints);
+	err = kg_gguf_open(&gguf, (const uint8_t *)file, size);
+	if (err == KG_OK)
+		err = kg_tokenizer_from_gguf(out, gguf);
+	kg_gguf_free(gguf);
+	return err;
+}
+
+/* How many texts differ; -1 for a vocabulary that is of no family known here or has no ids. */
 static int judge(const char *folder, const char *name)
 {
 	size_t size = 0;
 	char *file = read_text(folder, name, "", &size);
 	char *texts = read_text(folder, name, ".inp", &(size_t){0});
 	char *ids = read_text(folder, name, ".out", &(size_t){0});
-	kg_gguf *gguf = NULL;
 	kg_tokenizer *t = NULL;
 	int differ = -1;
 
 	assert_non_null(file);
 	if (texts == NULL || ids == NULL) {
 		print_message("%s: no expected ids\n", name);
-	} else if (kg_gguf_open(&gguf, (const uint8_t *)file, size) != KG_OK ||
-		   kg_tokenizer_from_gguf(&t, gguf) != KG_OK) {
+	} else if (load(&t, name, file, size) != KG_OK) {
 		print_message("%s: %s\n", name, kg_err_text());
 	} else {
 		kg_tokenizer *again = copy(t);
@@ -148,7 +164,6 @@ static int judge(const char *folder, const char *name)
 		kg_tokenizer_free(again);
 	}
 	kg_tokenizer_free(t);
-	kg_gguf_free(gguf);
 	free(file);
 	free(texts);
 	free(ids);
@@ -165,7 +180,7 @@ static void test_vocabulary__gives_the_published_ids(void **state)
 
 	(void)state;
 	if (folder == NULL) {
-		print_message("SKIP: KG_VOCAB_DIR names no folder of ggml-vocab-*.gguf\n");
+		print_message("SKIP: KG_VOCAB_DIR names no folder of vocabularies\n");
 		skip();
 	}
 	entries = opendir(folder);
@@ -173,7 +188,7 @@ static void test_vocabulary__gives_the_published_ids(void **state)
 	while ((entry = readdir(entries)) != NULL) {
 		const char *dot = strrchr(entry->d_name, '.');
 
-		if (dot != NULL && strcmp(dot, ".gguf") == 0) {
+		if (dot != NULL && (strcmp(dot, ".gguf") == 0 || strcmp(dot, ".json") == 0)) {
 			int result = judge(folder, entry->d_name);
 
 			judged += result >= 0;
