@@ -78,6 +78,55 @@ static uint32_t file_type(kg_ggml_type type)
 	return type == KG_GGML_F32 ? 0 : type == KG_GGML_F16 ? 1 : 7;
 }
 
+/* The byte token of a space, where that is how a vocabulary of scores spells a space, or
+ * KG_TOKENIZER_NONE. llama.cpp writes a space as U+2581 before it looks for pieces, and would find
+ * three bytes. */
+static uint32_t space_byte(const kg_tokenizer *t)
+{
+	const kg_tokenizer_rules *rules = kg_tokenizer_get_rules(t);
+	uint32_t found = KG_TOKENIZER_NONE;
+
+	for (uint32_t id = 0; id < kg_tokenizer_count(t) && !rules->ranked; id++) {
+		kg_token_kind kind = kg_tokenizer_kind(t, id);
+		size_t size;
+		const char *piece = kg_tokenizer_piece(t, id, &size);
+
+		if (kind == KG_TOKEN_BYTE && kg_tokenizer_byte_of(piece, size) == ' ')
+			found = id;
+		if (kind == KG_TOKEN_NORMAL && size == 1 && piece[0] == ' ')
+			return KG_TOKENIZER_NONE;
+	}
+	return found;
+}
+
+static kg_err put_tokenizer(work *w)
+{
+	const kg_tokenizer *from = kg_model_tokenizer(w->model);
+	uint32_t count = kg_tokenizer_count(from);
+	uint32_t space = space_byte(from);
+	kg_tokenizer *t = NULL;
+	kg_err err;
+
+	if (space == KG_TOKENIZER_NONE)
+		return kg_tokenizer_to_gguf(from, &w->writer);
+	err = kg_tokenizer_new(&t, count);
+	for (uint32_t id = 0; id < count && err == KG_OK; id++) {
+		size_t size;
+		const char *piece = kg_tokenizer_piece(from, id, &size);
+		float score = kg_tokenizer_score(from, id);
+
+		err = id == space ? kg_tokenizer_put(t, id, " ", 1, score, KG_TOKEN_NORMAL)
+				  : kg_tokenizer_put(t, id, piece, size, score,
+						     kg_tokenizer_kind(from, id));
+	}
+	if (err == KG_OK)
+		err = kg_tokenizer_finish(t, kg_tokenizer_get_rules(from));
+	if (err == KG_OK)
+		err = kg_tokenizer_to_gguf(t, &w->writer);
+	kg_tokenizer_free(t);
+	return err;
+}
+
 static kg_err put_keys(work *w)
 {
 	const kg_model_config *c = w->config;
@@ -106,7 +155,7 @@ static kg_err put_keys(work *w)
 		put_float(w, "rope.scaling.factor", common);
 	}
 	put_u32(w, "vocab_size", c->vocabulary);
-	return kg_tokenizer_to_gguf(kg_model_tokenizer(w->model), &w->writer);
+	return put_tokenizer(w);
 }
 
 static kg_err to_halves(uint16_t *out, const float *value, size_t n, const kg_tensor *t)
