@@ -1,2 +1,5 @@
 # SPDX-License-Identifier: MIT
+kg_test(runtime alphabet)
+kg_test(runtime merges)
+kg_test(runtime pretokenizer SOURCES naive_words.c LIBS PkgConfig::UTF8PROC)
 kg_test(runtime vocabulary)
