@@ -3,12 +3,15 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "cli/passphrase.h"
+
+enum { LAST_WORDS_MS = 200 };
 
 struct kg_client {
 	kg_runfile run;
@@ -98,16 +101,17 @@ static kg_err await(kg_client *c, kg_socket *socket, uint64_t id, int silence_ms
 		    kg_client_progress progress, void *data)
 {
 	int64_t heard = kg_clock_mono_ms();
+	bool ended = false; /* its last words may still be on their way: one short wait more */
 
 	for (;;) {
-		int64_t left = heard + silence_ms - kg_clock_mono_ms();
+		int64_t left = ended ? LAST_WORDS_MS : heard + silence_ms - kg_clock_mono_ms();
 		kg_wait items[] = {{.socket = socket}, {.fd = c->process}};
 		kg_message m = {0};
 		kg_err err;
 
 		if (left <= 0)
 			return kg_fail(KG_ETIMEOUT, "no answer for %d s", silence_ms / 1000);
-		err = kg_socket_wait(items, 2, (int)left);
+		err = kg_socket_wait(items, ended ? 1 : 2, (int)left);
 		if (err != KG_OK)
 			return err;
 		while (kg_socket_receive(socket, &m, 0) == KG_OK) {
@@ -125,8 +129,9 @@ static kg_err await(kg_client *c, kg_socket *socket, uint64_t id, int silence_ms
 				progress(data, &m);
 			kg_message_release(&m);
 		}
-		if (items[1].ready)
+		if (ended)
 			return gone();
+		ended = items[1].ready;
 	}
 }
 

@@ -23,7 +23,8 @@ static int run(kg_cli *cli, int argc, char **argv)
 		err = kg_client_ask(client, KG_MESSAGE_DOWN, json_object(), ANSWER_MS, &m, NULL,
 				    NULL);
 	kg_message_release(&m);
-	if (err == KG_OK)
+	/* It may be gone before its answer is: that is what was asked for. */
+	if (client != NULL && (err == KG_OK || kg_client_wait_end(client, 0) == KG_OK))
 		err = kg_client_wait_end(client, END_MS);
 	kg_client_free(client);
 	return err == KG_OK ? KG_EXIT_YES : kg_cli_trouble("down");
