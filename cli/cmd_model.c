@@ -337,7 +337,9 @@ const kg_command kg_cmd_model = {
 	.usage = "import|export|info|quantize|tokenize|generate|eval …",
 	.about = "model files: bring in, take out, describe, quantize, generate, judge",
 	.help = "  import SRC -o F.fairy [--tokenizer TOK] [--format f32|f16] [--name N]\n"
-		"      SRC: a GGUF file (llama, qwen2, qwen3), or a llama2.c checkpoint with TOK\n"
+		"      SRC: a GGUF file or Hugging Face folder (llama, mistral, qwen2, qwen3), or "
+		"a\n"
+		"      llama2.c checkpoint with TOK\n"
 		"  export F -o F.gguf [--format f16|f32|q8_0]\n"
 		"      the model as a GGUF file for llama.cpp\n"
 		"  info [F] [--json]\n"

@@ -8,6 +8,7 @@
 #include "cli/model.h"
 #include "runtime/export_gguf.h"
 #include "runtime/import_gguf.h"
+#include "runtime/import_hf.h"
 #include "runtime/llama2c.h"
 #include "runtime/model.h"
 
@@ -65,16 +66,29 @@ kg_err kg_cli_check_output(const char *input, const char *output)
 	return KG_OK;
 }
 
-/* The file's name without directories and extension. */
+static bool is_folder(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* The last part of a path; that of a file without its extension. */
 static void stem(char out[KG_MODEL_NAME_MAX + 1], const char *path)
 {
-	const char *base = strrchr(path, '/');
+	size_t end = strlen(path);
+	const char *base;
 	const char *dot;
 	size_t length;
 
+	while (end > 1 && path[end - 1] == '/')
+		end--;
+	base = memrchr(path, '/', end - 1);
 	base = base == NULL ? path : base + 1;
-	dot = strrchr(base, '.');
-	length = dot == NULL || dot == base ? strlen(base) : (size_t)(dot - base);
+	length = end - (size_t)(base - path);
+	dot = is_folder(path) ? NULL : memrchr(base, '.', length);
+	if (dot != NULL && dot != base)
+		length = (size_t)(dot - base);
 	if (length > KG_MODEL_NAME_MAX)
 		length = KG_MODEL_NAME_MAX;
 	memcpy(out, base, length);
@@ -107,6 +121,24 @@ static kg_err import_map(kg_model **out, const kg_map *file, const options *o, c
 		return kg_fail(KG_EINVAL, "%s is a GGUF file, which has its own tokenizer", source);
 	return is_gguf(file) ? kg_import_gguf(out, file->data, file->size, name)
 			     : import_llama2c(out, file, o->tokenizer, name);
+}
+
+static int import_folder(const options *o, const char *source, kg_strategy strategy)
+{
+	kg_model_form form = {.strategy = strategy};
+	char name[KG_MODEL_NAME_MAX + 1];
+	kg_model *model = NULL;
+	kg_err err;
+
+	stem(name, source);
+	if (o->tokenizer != NULL)
+		err = kg_fail(KG_EINVAL, "%s is a folder, which has its own tokenizer", source);
+	else
+		err = kg_import_hf(&model, source, o->name == NULL ? name : o->name);
+	if (err == KG_OK)
+		err = kg_model_save(model, o->output, &form);
+	kg_model_free(model);
+	return err == KG_OK ? KG_EXIT_YES : kg_cli_trouble("model import");
 }
 
 static int import_file(const options *o, const char *source, kg_strategy strategy)
@@ -154,7 +186,8 @@ int kg_cli_model_import(int argc, char **argv)
 		err = kg_cli_check_output(o.tokenizer, o.output);
 	if (err != KG_OK)
 		return kg_cli_trouble("model import");
-	return import_file(&o, argv[optind], strategy);
+	return is_folder(argv[optind]) ? import_folder(&o, argv[optind], strategy)
+				       : import_file(&o, argv[optind], strategy);
 }
 
 static kg_err export(const char *source, const char *output, kg_ggml_type type)

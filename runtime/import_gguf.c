@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/import_gguf.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "runtime/ggml_blocks.h"
 #include "runtime/gguf.h"
-#include "runtime/rotary.h"
+#include "runtime/import_impl.h"
 #include "runtime/tokenizer_gguf.h"
 
 enum { ARCH_MAX = 16, KEY_MAX = 96 };
@@ -255,37 +254,10 @@ static kg_err check_tensor(const kg_tensor *t, const kg_gguf_tensor *found)
 	return KG_OK;
 }
 
-static kg_err check_finite(const kg_tensor *t, const float *x)
-{
-	for (size_t i = 0; i < (size_t)t->rows * t->cols; i++)
-		if (!isfinite(x[i]))
-			return kg_fail(KG_ECORRUPT, "weight %zu of %s is not finite", i, t->name);
-	return KG_OK;
-}
-
-/* Heads of a tensor whose rows (or, for a vector, numbers) are turned; 0 for the others. */
-static uint32_t turned_heads(kg_tensor_role role, const kg_model_config *c)
-{
-	switch (role) {
-	case KG_TENSOR_ATTN_Q:
-	case KG_TENSOR_ATTN_Q_BIAS:
-		return c->heads;
-	case KG_TENSOR_ATTN_K:
-	case KG_TENSOR_ATTN_K_BIAS:
-		return c->kv_heads;
-	case KG_TENSOR_ATTN_Q_NORM:
-	case KG_TENSOR_ATTN_K_NORM:
-		return 1;
-	default:
-		return 0;
-	}
-}
-
 static kg_err take_tensor(importer *im, kg_model *m, const kg_tensor *t)
 {
 	const kg_gguf_tensor *found = kg_gguf_tensor_get(im->g, t->name);
 	float *out = kg_model_floats(m, t->role, t->layer);
-	uint32_t heads = im->split ? turned_heads(t->role, &im->config) : 0;
 	kg_err err;
 
 	if (t->role == KG_TENSOR_ROPE_FACTORS && found == NULL) {
@@ -300,10 +272,7 @@ static kg_err take_tensor(importer *im, kg_model *m, const kg_tensor *t)
 	kg_ggml_to_floats(out, found->type, found->data, (size_t)t->rows * t->cols);
 	for (uint32_t i = 0; t->role == KG_TENSOR_ROPE_FACTORS && i < t->cols; i++)
 		out[i] *= im->stretch;
-	if (heads != 0)
-		err = kg_rotary_interleave(out, heads, im->config.head_dim,
-					   t->rows == 1 ? 1 : t->cols);
-	return err == KG_OK ? check_finite(t, out) : err;
+	return kg_import__settle(m, t, im->split);
 }
 
 /* Names the first tensor that the model has no place for. */
