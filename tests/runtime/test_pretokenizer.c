@@ -132,16 +132,7 @@ static void test_pretokenizer__words_make_up_any_bytes(void **state)
 static void test_pretokenizer__a_long_run_is_no_trouble(void **state)
 {
 	enum { SIZE = 1 << 20 };
-	static const char *const runs[] = {" ",
-					   "\n",
-					   " \n",
-					   "a",
-					   "1",
-					   "!",
-					   "'",
-					   "\xff",
-					   "\xff"
-					   "a"};
+	static const char *const runs[] = {" ", "\n", " \n", "a", "1", "!", "'", "\xff", "\xff!"};
 	char *text = malloc(SIZE);
 
 	(void)state;

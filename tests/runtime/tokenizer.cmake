@@ -2,4 +2,5 @@
 kg_test(runtime alphabet)
 kg_test(runtime merges)
 kg_test(runtime pretokenizer SOURCES naive_words.c LIBS PkgConfig::UTF8PROC)
+kg_test(runtime tokenizer_bpe SOURCES learned.c naive_words.c LIBS PkgConfig::UTF8PROC)
 kg_test(runtime vocabulary)
