@@ -35,7 +35,7 @@ else
 	echo "SKIP: clang-format is not installed"
 fi
 if command -v shellcheck >/dev/null; then
-	scripts=$(find script share .ci tests -type f -exec grep -lE '^#!/bin/(ba)?sh' {} +)
+	scripts=$(find script share models .ci tests -type f -exec grep -lE '^#!/bin/(ba)?sh' {} +)
 	# shellcheck disable=SC2086 # the list is words
 	shellcheck -x -P SCRIPTDIR $scripts || status=1
 else
