@@ -92,6 +92,7 @@ typedef struct {
 	bool add_space_prefix; /* a text that is not empty gets a leading space, after user tokens
 				  too */
 	bool prefix_once;      /* ... only where the text starts */
+	bool prefix_missing;   /* ... only where there is none */
 	bool ranked;           /* merges by ranks */
 	bool byte_level;       /* ranked, from bytes */
 	bool ignore_merges;    /* a word that is a piece is that token, however it would merge */

@@ -269,6 +269,7 @@ static kg_err encode_stretch(work *w, const char *text, size_t size, bool starts
 
 	if (size == 0)
 		return KG_OK;
+	prefix = prefix && !(rules->prefix_missing && text[0] == ' ');
 	if (w->t->words == NULL)
 		return encode_word(w, text, size, prefix);
 	err = kg_pretokenizer_split(w->t->words, text, size, &ends, &count);

@@ -40,6 +40,9 @@ static kg_err get_own_rules(const kg_gguf *gguf, kg_tokenizer_rules *rules)
 		err = optional_bool(gguf, "kindergarten.tokenizer.prefix_once",
 				    &rules->prefix_once);
 	if (err == KG_OK)
+		err = optional_bool(gguf, "kindergarten.tokenizer.prefix_missing",
+				    &rules->prefix_missing);
+	if (err == KG_OK)
 		err = optional_bool(gguf, "kindergarten.tokenizer.ignore_merges",
 				    &rules->ignore_merges);
 	if (err == KG_OK)
@@ -306,6 +309,8 @@ static void put_own_rules(const kg_tokenizer_rules *rules, kg_gguf_writer *write
 		kg_gguf_put_bool(writer, "kindergarten.tokenizer.ranked", true);
 	if (rules->prefix_once)
 		kg_gguf_put_bool(writer, "kindergarten.tokenizer.prefix_once", true);
+	if (rules->prefix_missing)
+		kg_gguf_put_bool(writer, "kindergarten.tokenizer.prefix_missing", true);
 	if (rules->words == KG_PRETOKENIZER_SPACES)
 		kg_gguf_put_bool(writer, "kindergarten.tokenizer.split_spaces", true);
 	if (rules->ignore_merges != llama3)

@@ -106,6 +106,7 @@ static kg_err read_metaspace(reader *r, const json_t *step)
 	if (strcmp(scheme, "never") != 0)
 		r->rules.add_space_prefix = true;
 	r->rules.prefix_once = strcmp(scheme, "first") == 0;
+	r->rules.prefix_missing = true;
 	if (flag_of(step, "split", true))
 		r->rules.words = KG_PRETOKENIZER_SPACES;
 	return KG_OK;

@@ -280,6 +280,7 @@ static void check_rules(const kg_tokenizer_rules *a, const kg_tokenizer_rules *b
 	assert_int_equal(a->add_eos, b->add_eos);
 	assert_int_equal(a->add_space_prefix, b->add_space_prefix);
 	assert_int_equal(a->prefix_once, b->prefix_once);
+	assert_int_equal(a->prefix_missing, b->prefix_missing);
 	assert_int_equal(a->ranked, b->ranked);
 	assert_int_equal(a->byte_level, b->byte_level);
 	assert_int_equal(a->ignore_merges, b->ignore_merges);
