@@ -1,2 +1,5 @@
 # SPDX-License-Identifier: MIT
 kg_test(runtime ggml_blocks)
+kg_test(runtime hf_config)
+kg_test(runtime rotary)
+kg_test(runtime safetensors)
