@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+kg_fuzz(tokenizer_bpe LIBS kg_runtime)
+kg_fuzz(tokenizer_json LIBS kg_runtime)
