@@ -15,7 +15,7 @@ enum { LIMIT_DEFAULT = KG_INDEX_LIMIT_MAX };
 
 typedef struct {
 	kg_cli *cli;
-	const kg_reading *reading;
+	kg_reading *reading;
 	const kg_pubkey *agent;
 	json_t *entries; /* NULL: print */
 	uint64_t left;
@@ -63,7 +63,7 @@ static kg_err log_all(walk *w)
 {
 	kg_index_filter filter = {.limit = (size_t)w->left};
 	kg_index_rows rows = {0};
-	kg_err err = kg_index_recall(w->reading->index, &rows, &filter);
+	kg_err err = kg_reading_recall(w->reading, &rows, &filter);
 
 	if (err != KG_OK)
 		return err;

@@ -96,7 +96,7 @@ static kg_err recall(kg_index_rows *rows, kg_cli *cli, options *o)
 		o->filter.agent = &o->agent_key;
 	}
 	if (err == KG_OK)
-		err = kg_index_recall(reading.index, rows, &o->filter);
+		err = kg_reading_recall(&reading, rows, &o->filter);
 	kg_reading_close(&reading);
 	return err;
 }

@@ -77,7 +77,7 @@ static void print_groups(const kg_entry *e)
 	}
 }
 
-static kg_err show(kg_cli *cli, const kg_reading *reading, const char *text, bool json, bool *good)
+static kg_err show(kg_cli *cli, kg_reading *reading, const char *text, bool json, bool *good)
 {
 	const kg_admit_chain *chain;
 	kg_entry_proof proof;

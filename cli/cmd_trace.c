@@ -65,13 +65,12 @@ static kg_err load(kg_index_rows *rows, const kg_cli *cli, const char *agent)
 	for (size_t i = 0; err == KG_OK && i < 2; i++) {
 		filter.has_type = true;
 		filter.type = types[i];
-		err = kg_index_recall(reading.index, &got[i], &filter);
+		err = kg_reading_recall(&reading, &got[i], &filter);
 	}
 	kg_reading_close(&reading);
-	size_t count = got[0].count + got[1].count;
-	kg_index_row *all = calloc(count + 1, sizeof(*all));
+	kg_index_row *all = calloc(got[0].count + got[1].count + 1, sizeof(*all));
 	if (err == KG_OK && !all) {
-		err = kg_fail(KG_ENOMEM, "no memory for %zu entries", count);
+		err = kg_fail(KG_ENOMEM, "no memory for %zu entries", got[0].count + got[1].count);
 	}
 	if (err != KG_OK || !all) {
 		kg_index_rows_release(&got[0]);
@@ -79,9 +78,15 @@ static kg_err load(kg_index_rows *rows, const kg_cli *cli, const char *agent)
 		free(all);
 		return err;
 	}
+	/* What cannot be believed is not drawn. */
+	size_t count = 0;
 	for (size_t i = 0; i < 2; i++) {
 		for (size_t k = 0; k < got[i].count; k++) {
-			all[i == 0 ? k : got[0].count + k] = got[i].rows[k];
+			if (got[i].rows[k].verified) {
+				all[count++] = got[i].rows[k];
+			} else {
+				kg_entry_release(&got[i].rows[k].entry);
+			}
 		}
 		free(got[i].rows); /* their content has moved */
 	}

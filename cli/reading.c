@@ -33,6 +33,17 @@ static void recover(const kg_cli *cli, const kg_pubkey *swarm)
 	kg_memory_free(memory);
 }
 
+/* Git is all that is needed to make one. */
+static kg_err make_index(kg_reading *r)
+{
+	kg_err err;
+
+	kg_index_free(r->index);
+	r->index = NULL;
+	err = kg_index_open(&r->index, NULL, true);
+	return err == KG_OK ? kg_chain_fill_index(&r->admit, r->store, r->index, true) : err;
+}
+
 static kg_err open_index(kg_reading *r, const kg_cli *cli)
 {
 	char path[KG_PATH_SIZE];
@@ -43,8 +54,7 @@ static kg_err open_index(kg_reading *r, const kg_cli *cli)
 	if (err == KG_OK)
 		return KG_OK;
 	r->index = NULL;
-	err = kg_index_open(&r->index, NULL, true);
-	return err == KG_OK ? kg_chain_fill_index(&r->admit, r->store, r->index, true) : err;
+	return make_index(r);
 }
 
 kg_err kg_reading_open(kg_reading *out, const kg_cli *cli)
@@ -115,7 +125,7 @@ kg_err kg_reading_agent(const kg_reading *reading, kg_pubkey *agent, const char 
 	return KG_OK;
 }
 
-kg_err kg_reading_commit(const kg_reading *reading, kg_commit *commit, const char *text)
+kg_err kg_reading_commit(kg_reading *reading, kg_commit *commit, const char *text)
 {
 	kg_entry_proof proof;
 	kg_pubkey agent;
@@ -127,6 +137,11 @@ kg_err kg_reading_commit(const kg_reading *reading, kg_commit *commit, const cha
 		return kg_fail(KG_ENOTFOUND, "\"%.80s\" is not 6 to 64 hex digits of an entry",
 			       text);
 	err = kg_index_find(reading->index, &proof, &agent, &sequence, text);
+	if (err == KG_ECORRUPT) {
+		err = make_index(reading);
+		if (err == KG_OK)
+			err = kg_index_find(reading->index, &proof, &agent, &sequence, text);
+	}
 	if (err == KG_OK) {
 		*commit = proof.commit;
 		return KG_OK;
@@ -136,6 +151,30 @@ kg_err kg_reading_commit(const kg_reading *reading, kg_commit *commit, const cha
 	    kg_store_find(reading->store, commit, text) == KG_OK)
 		return KG_OK;
 	return err == KG_ENOTFOUND ? kg_fail(KG_ENOTFOUND, "no entry %s", text) : err;
+}
+
+static kg_err recall(kg_reading *reading, kg_index_rows *rows, const kg_index_filter *filter)
+{
+	kg_index_rows found = {0};
+	kg_err err = kg_index_recall(reading->index, &found, filter);
+
+	if (err == KG_OK)
+		err = kg_chain_confirm(&reading->admit, reading->store, reading->index, &found);
+	if (err == KG_OK)
+		*rows = found;
+	else
+		kg_index_rows_release(&found);
+	return err;
+}
+
+kg_err kg_reading_recall(kg_reading *reading, kg_index_rows *rows, const kg_index_filter *filter)
+{
+	kg_err err = recall(reading, rows, filter);
+
+	if (err != KG_ECORRUPT)
+		return err;
+	err = make_index(reading);
+	return err == KG_OK ? recall(reading, rows, filter) : err;
 }
 
 static void print_text(const kg_entry *e, bool whole)

@@ -32,8 +32,11 @@ void kg_reading_close(kg_reading *reading);
 KG_NODISCARD kg_err kg_reading_agent(const kg_reading *reading, kg_pubkey *agent, const char *text);
 
 /* An entry by id or commit, or six or more first digits of one. KG_ENOTFOUND, KG_ECONFLICT. */
-KG_NODISCARD kg_err kg_reading_commit(const kg_reading *reading, kg_commit *commit,
-				      const char *text);
+KG_NODISCARD kg_err kg_reading_commit(kg_reading *reading, kg_commit *commit, const char *text);
+
+/* Rows that match, each held against git. */
+KG_NODISCARD kg_err kg_reading_recall(kg_reading *reading, kg_index_rows *rows,
+				      const kg_index_filter *filter);
 
 /* Prints an entry on a few lines, for people; `whole` without shortening the text. */
 void kg_reading_print(const kg_cli *cli, const kg_entry *entry, const kg_entry_proof *proof,

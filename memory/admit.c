@@ -96,7 +96,7 @@ static kg_err check_author(const kg_admit *admit, const kg_admit_chain *chain, c
 	if (chain == NULL || !chain->member)
 		return kg_fail(KG_EDENIED, "the author's key is not certified by this swarm");
 	if (chain->damaged)
-		return kg_fail(KG_ECORRUPT, "the author's chain is damaged, see verify");
+		return kg_fail(KG_ECORRUPT, "the chain of %s is damaged, see verify", chain->name);
 	if (chain->revoked && e->sequence > chain->sequence_max)
 		return kg_fail(KG_EDENIED, "the author's key was revoked after entry %llu",
 			       (unsigned long long)chain->sequence_max);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "memory/chain.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "memory/view.h"
 
 kg_err kg_chain_read(kg_store *store, kg_entry *entry, kg_entry_proof *proof, bool *verified,
 		     const kg_commit *commit)
@@ -174,4 +177,118 @@ kg_err kg_chain_fill_index(const kg_admit *admit, kg_store *store, kg_index *ind
 	kg_index_cancel(index);
 	/* An index of another history is of no use. */
 	return err == KG_OK ? kg_chain_fill_index(admit, store, index, true) : err;
+}
+
+/* ---- rows held against git ---- */
+
+/* How far the index and git tell the same of a chain, from its first entry on. */
+typedef struct {
+	kg_index *index;
+	const kg_pubkey *agent;
+	uint64_t until;
+	kg_err err;
+} agreement;
+
+static kg_err agree_visit(void *payload, const kg_entry *entry, const kg_entry_proof *proof,
+			  bool verified, bool *stop)
+{
+	agreement *a = payload;
+	kg_entry_proof row;
+	kg_err err;
+
+	(void)verified;
+	if (!kg_pubkey_equal(&entry->agent, a->agent)) {
+		*stop = true;
+		return KG_OK;
+	}
+	err = kg_index_at(a->index, &row, a->agent, entry->sequence);
+	if (err == KG_ENOTFOUND)
+		return KG_OK; /* not in the index yet */
+	if (err == KG_OK && memcmp(row.commit.bytes, proof->commit.bytes, KG_COMMIT_SIZE) == 0) {
+		a->until = entry->sequence;
+		*stop = true;
+	}
+	a->err = err;
+	return err;
+}
+
+static kg_err agree(uint64_t *until, kg_store *store, kg_index *index, const kg_pubkey *agent)
+{
+	agreement a = {.index = index, .agent = agent};
+	kg_commit tip;
+	kg_err err = kg_store_tip(store, &tip, agent);
+
+	if (err == KG_OK)
+		err = kg_chain_walk(store, &tip, agree_visit, &a);
+	*until = a.until;
+	/* A chain that cannot be read confirms nothing; that the index cannot be is an error. */
+	return a.err != KG_OK || err == KG_ENOMEM ? err : KG_OK;
+}
+
+static bool is_same(const kg_entry *entry, const kg_entry_proof *proof, const kg_index_row *row)
+{
+	json_t *here = kg_view_entry(entry, proof, true);
+	json_t *there = kg_view_entry(&row->entry, &row->proof, true);
+	bool same = here != NULL && there != NULL && json_equal(here, there) == 1;
+
+	json_decref(here);
+	json_decref(there);
+	return same;
+}
+
+static kg_err confirm(bool *good, const kg_admit *admit, kg_store *store, const kg_index_row *row)
+{
+	const kg_admit_chain *chain = kg_admit_find(admit, &row->entry.agent);
+	kg_entry_proof proof;
+	kg_entry entry;
+	kg_err err;
+
+	*good = false;
+	if (chain == NULL || !chain->member)
+		return KG_OK;
+	err = kg_chain_read(store, &entry, &proof, good, &row->proof.commit);
+	if (err != KG_OK)
+		return err == KG_ENOMEM ? err : KG_OK;
+	*good = *good && kg_pubkey_equal(&entry.swarm, &admit->swarm) &&
+		(!chain->revoked || entry.sequence <= chain->sequence_max) &&
+		is_same(&entry, &proof, row);
+	kg_entry_release(&entry);
+	return KG_OK;
+}
+
+static int by_agent(const void *a, const void *b)
+{
+	const kg_index_row *const *x = a;
+	const kg_index_row *const *y = b;
+
+	return memcmp((*x)->entry.agent.bytes, (*y)->entry.agent.bytes, KG_PUBKEY_SIZE);
+}
+
+kg_err kg_chain_confirm(const kg_admit *admit, kg_store *store, kg_index *index,
+			kg_index_rows *rows)
+{
+	kg_index_row **order = calloc(rows->count + 1, sizeof(kg_index_row *));
+	const kg_pubkey *agent = NULL;
+	uint64_t until = 0;
+	kg_err err = KG_OK;
+
+	if (order == NULL)
+		return kg_fail(KG_ENOMEM, "no memory for %zu entries", rows->count);
+	for (size_t i = 0; i < rows->count; i++)
+		order[i] = &rows->rows[i];
+	qsort(order, rows->count, sizeof(order[0]), by_agent);
+	for (size_t i = 0; err == KG_OK && i < rows->count; i++) {
+		kg_index_row *row = order[i];
+
+		if (agent == NULL || !kg_pubkey_equal(agent, &row->entry.agent)) {
+			agent = &row->entry.agent;
+			err = agree(&until, store, index, agent);
+		}
+		if (err == KG_OK && row->verified && row->entry.sequence <= until)
+			err = confirm(&row->verified, admit, store, row);
+		else
+			row->verified = false;
+	}
+	free(order);
+	return err;
 }

@@ -34,4 +34,10 @@ KG_NODISCARD kg_err kg_chain_load(kg_admit *admit, kg_store *store);
 KG_NODISCARD kg_err kg_chain_fill_index(const kg_admit *admit, kg_store *store, kg_index *index,
 					bool anew);
 
+/* Holds rows of an index against git, where alone it stands who said what: a row stays verified
+ * when its commit is on its author's chain, the signature is good, the author is a member, and
+ * every field is the same. */
+KG_NODISCARD kg_err kg_chain_confirm(const kg_admit *admit, kg_store *store, kg_index *index,
+				     kg_index_rows *rows);
+
 #endif

@@ -68,7 +68,10 @@ kg_err kg_index__prepare(kg_index *index, sqlite3_stmt **statement, const char *
 static kg_err read_version(kg_index *index, int *version)
 {
 	sqlite3_stmt *statement = NULL;
-	kg_err err = kg_index__prepare(index, &statement, "PRAGMA user_version");
+	/* The second part reads the schema: a damaged one shows here, not at the first query. */
+	kg_err err = kg_index__prepare(index, &statement,
+				       "SELECT user_version, (SELECT count(*) FROM sqlite_master)"
+				       " FROM pragma_user_version");
 
 	if (err != KG_OK)
 		return err;

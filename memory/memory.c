@@ -92,7 +92,7 @@ static kg_err write_signers(kg_memory *m)
 /* ---- index ---- */
 
 /* The index open, at the place where its file is, and holding what git holds. */
-static kg_err ready_index(kg_memory *m, bool *rebuilt)
+static kg_err fill_index(kg_memory *m, bool *rebuilt)
 {
 	uint64_t before = 0;
 	kg_err err = KG_OK;
@@ -118,6 +118,24 @@ static kg_err ready_index(kg_memory *m, bool *rebuilt)
 	if (rebuilt != NULL)
 		*rebuilt = err == KG_OK && before == 0;
 	return err;
+}
+
+static kg_err drop_index(kg_memory *m)
+{
+	kg_index_free(m->index);
+	m->index = NULL;
+	return kg_index_remove(m->index_path);
+}
+
+/* The same; one that is damaged, not even fit to be emptied, is made anew. */
+static kg_err ready_index(kg_memory *m, bool *rebuilt)
+{
+	kg_err err = fill_index(m, rebuilt);
+
+	if (err != KG_ECORRUPT)
+		return err;
+	err = drop_index(m);
+	return err == KG_OK ? fill_index(m, rebuilt) : err;
 }
 
 /* ---- opening ---- */
@@ -505,7 +523,7 @@ kg_err kg_memory_head(kg_memory *m, kg_chain_head *head, kg_entry_id *id, const 
 	if (chain == NULL || !chain->member)
 		return kg_fail(KG_EDENIED, "the key is not certified by this swarm");
 	if (chain->damaged)
-		return kg_fail(KG_ECORRUPT, "the chain is damaged, see verify");
+		return kg_fail(KG_ECORRUPT, "the chain of %s is damaged, see verify", chain->name);
 	*head = chain->head;
 	if (id != NULL)
 		*id = chain->head_id;
@@ -545,11 +563,30 @@ kg_err kg_memory_heads(kg_memory *m, kg_entry_head **heads, size_t *count)
 	return KG_OK;
 }
 
-kg_err kg_memory_recall(kg_memory *m, kg_index_rows *rows, const kg_index_filter *filter)
+static kg_err recall(kg_memory *m, kg_index_rows *rows, const kg_index_filter *filter)
 {
+	kg_index_rows found = {0};
 	kg_err err = ready_index(m, NULL);
 
-	return err == KG_OK ? kg_index_recall(m->index, rows, filter) : err;
+	if (err == KG_OK)
+		err = kg_index_recall(m->index, &found, filter);
+	if (err == KG_OK)
+		err = kg_chain_confirm(&m->admit, m->store, m->index, &found);
+	if (err == KG_OK)
+		*rows = found;
+	else
+		kg_index_rows_release(&found);
+	return err;
+}
+
+kg_err kg_memory_recall(kg_memory *m, kg_index_rows *rows, const kg_index_filter *filter)
+{
+	kg_err err = recall(m, rows, filter);
+
+	if (err != KG_ECORRUPT)
+		return err;
+	err = drop_index(m);
+	return err == KG_OK ? recall(m, rows, filter) : err;
 }
 
 kg_err kg_memory_reindex(kg_memory *m, uint64_t *entries)
@@ -561,10 +598,7 @@ kg_err kg_memory_reindex(kg_memory *m, uint64_t *entries)
 	if (err == KG_OK)
 		err = kg_chain_fill_index(&m->admit, m->store, m->index, true);
 	if (err == KG_ECORRUPT) {
-		/* Not even fit to be emptied. */
-		kg_index_free(m->index);
-		m->index = NULL;
-		err = kg_index_remove(m->index_path);
+		err = drop_index(m);
 		if (err == KG_OK)
 			err = ready_index(m, NULL);
 	}

@@ -253,6 +253,19 @@ static kg_err read_filter(kg_index_filter *f, kg_pubkey *agent, const kg_message
 	return err;
 }
 
+static void drop_unverified(kg_index_rows *rows)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < rows->count; i++) {
+		if (rows->rows[i].verified)
+			rows->rows[kept++] = rows->rows[i];
+		else
+			kg_entry_release(&rows->rows[i].entry);
+	}
+	rows->count = kept;
+}
+
 static kg_err answer_recall(keeper *k, const kg_message *message)
 {
 	kg_index_filter filter = {0};
@@ -266,6 +279,9 @@ static kg_err answer_recall(keeper *k, const kg_message *message)
 		err = kg_memory_recall(k->memory, &rows, &filter);
 	if (err != KG_OK)
 		return err;
+	/* An agent believes what it reads. */
+	if (kg_role_of(message->from) == KG_ROLE_AGENT)
+		drop_unverified(&rows);
 	reply(k, message, KG_MESSAGE_RECALLED, kg_view_rows(&rows, RECALLED_MAX));
 	kg_index_rows_release(&rows);
 	return KG_OK;

@@ -2,6 +2,7 @@
 #include "tests/memory/fixture.h"
 
 #include <signal.h>
+#include <sqlite3.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -224,6 +225,115 @@ static void test_memory__an_index_made_again_has_the_same_rows(void **state)
 	assert_string_equal(kg_buf_text(&before), kg_buf_text(&after));
 	kg_buf_release(&before);
 	kg_buf_release(&after);
+	fixture_remove(&f);
+}
+
+/* Asks for everything; how many rows say that they are verified, and how many there are. */
+static size_t recall_verified(kg_memory *memory, size_t *rows)
+{
+	const kg_index_filter all = {.limit = 100};
+	kg_index_rows found = {0};
+	size_t verified = 0;
+
+	if (kg_memory_recall(memory, &found, &all) != KG_OK)
+		fail_msg("%s", kg_err_text());
+	for (size_t i = 0; i < found.count; i++)
+		verified += found.rows[i].verified ? 1 : 0;
+	*rows = found.count;
+	kg_index_rows_release(&found);
+	return verified;
+}
+
+/* Runs SQL on the index, as anybody can who may write the file. */
+static void edit_index(const fixture *f, const char *sql)
+{
+	char path[KG_PATH_SIZE];
+	sqlite3 *db = NULL;
+
+	assert_int_equal(kg_path(path, "%s/index.sqlite", f->dir), KG_OK);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+		fail_msg("%s", sqlite3_errmsg(db));
+	(void)sqlite3_close(db);
+}
+
+static void test_memory__what_git_does_not_say_is_never_verified(void **state)
+{
+	static const char *const edits[] = {
+		"UPDATE entries SET text = 'forged' WHERE sequence = 2 AND name = 'agent-0'",
+		"UPDATE entries SET level = 1000000 WHERE sequence = 2 AND name = 'agent-0'",
+		"UPDATE entries SET type = 3 WHERE sequence = 2 AND name = 'agent-0'",
+		"UPDATE entries SET name = 'agent-1' WHERE sequence = 2 AND name = 'agent-0'",
+		"UPDATE entries SET time_ms = time_ms + 1 WHERE sequence = 2 AND name = 'agent-0'",
+		"UPDATE entries SET tags = ' collective-insight ' WHERE sequence = 2"
+		" AND name = 'agent-0'",
+	};
+	fixture f;
+	kg_memory *memory;
+	kg_receipt last = {0};
+	char commit[KG_COMMIT_TEXT_SIZE];
+	char key[KG_PUBKEY_TEXT_SIZE];
+	size_t rows;
+
+	(void)state;
+	fixture_make(&f);
+	memory = fixture_open(&f);
+	for (int i = 0; i < 3; i++)
+		last = fixture_say(&f, memory, &f.agents[0], "the wheels on the bus");
+	assert_int_equal(kg_memory_settle(memory), KG_OK);
+	assert_int_equal(recall_verified(memory, &rows), 4);
+	assert_int_equal(rows, 4);
+	for (size_t i = 0; i < sizeof(edits) / sizeof(edits[0]); i++) {
+		uint64_t entries;
+
+		edit_index(&f, edits[i]);
+		if (recall_verified(memory, &rows) != 3)
+			fail_msg("believed: %s", edits[i]);
+		assert_int_equal(rows, 4);
+		assert_int_equal(kg_memory_reindex(memory, &entries), KG_OK);
+		assert_int_equal(recall_verified(memory, &rows), 4);
+	}
+	/* The tail cut off under the keeper: what the index has of it is on no chain. */
+	kg_commit_format(commit, &last.commit);
+	kg_pubkey_format(key, kg_key_public(f.agents[0].key));
+	assert_int_equal(fixture_shell(&f, NULL,
+				       "git -C memory.git update-ref refs/heads/agents/%s %s^", key,
+				       commit),
+			 0);
+	assert_int_equal(recall_verified(memory, &rows), 3);
+	kg_memory_free(memory);
+	fixture_remove(&f);
+}
+
+static void test_memory__a_damaged_index_is_made_anew(void **state)
+{
+	fixture f;
+	kg_memory *memory;
+	size_t rows;
+
+	(void)state;
+	fixture_make(&f);
+	memory = fixture_open(&f);
+	for (int i = 0; i < 3; i++)
+		(void)fixture_say(&f, memory, &f.agents[i], "the wheels on the bus");
+	assert_int_equal(kg_memory_settle(memory), KG_OK);
+	kg_memory_free(memory);
+	/* First every page but the first, then also the schema in that. */
+	for (int page = 1; page >= 0; page--) {
+		assert_int_equal(
+			fixture_shell(&f, NULL,
+				      "size=$(($(stat -c %%s index.sqlite) / 4096)) &&"
+				      " dd if=/dev/urandom of=index.sqlite bs=4096 conv=notrunc"
+				      " seek=1 count=$((size - 1)) status=none &&"
+				      " if [ %d = 0 ]; then dd if=/dev/urandom of=index.sqlite bs=1"
+				      " conv=notrunc seek=100 count=3996 status=none; fi",
+				      page),
+			0);
+		memory = fixture_open(&f);
+		assert_int_equal(recall_verified(memory, &rows), 4);
+		assert_int_equal(rows, 4);
+		kg_memory_free(memory);
+	}
 	fixture_remove(&f);
 }
 
@@ -475,6 +585,8 @@ int main(void)
 		cmocka_unit_test(test_memory__what_does_not_follow_is_refused),
 		cmocka_unit_test(test_memory__there_is_one_writer),
 		cmocka_unit_test(test_memory__an_index_made_again_has_the_same_rows),
+		cmocka_unit_test(test_memory__what_git_does_not_say_is_never_verified),
+		cmocka_unit_test(test_memory__a_damaged_index_is_made_anew),
 		cmocka_unit_test(test_memory__a_large_batch_becomes_one_pack),
 		cmocka_unit_test(test_memory__kill_9_loses_nothing_acknowledged),
 		cmocka_unit_test(test_memory__a_full_disk_refuses_and_loses_nothing),
