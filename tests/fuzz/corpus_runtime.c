@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * corpus_runtime – writes the seeds of fuzz_model, fuzz_llama2c and fuzz_tokenizer: small valid
- * inputs of every form. Run it in tests/fuzz/corpus when a format changes.
+ * corpus_runtime – writes the seeds of fuzz_model, fuzz_llama2c, fuzz_import_gguf,
+ * fuzz_safetensors and fuzz_tokenizer: small valid inputs of every form. Run it in
+ * tests/fuzz/corpus when a format changes.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/fs.h"
+#include "runtime/export_gguf.h"
 #include "tests/runtime/tiny.h"
 
 static void put(const char *path, const void *data, size_t size)
@@ -66,6 +68,36 @@ static void put_llama2c(bool tied)
 	kg_buf_release(&out);
 }
 
+static void put_gguf(bool tied, kg_ggml_type type)
+{
+	kg_model *model = tiny_model(tied);
+	kg_buf out;
+
+	tiny_fill(model, 2);
+	kg_buf_init(&out, 1 << 20);
+	if (kg_export_gguf(model, type, &out) != KG_OK)
+		exit(1);
+	put(tied ? "import_gguf/tied" : "import_gguf/untied", out.data, out.size);
+	kg_buf_release(&out);
+	kg_model_free(model);
+}
+
+static void put_safetensors(void)
+{
+	static const char header[] =
+		"{\"__metadata__\":{\"format\":\"pt\"},"
+		"\"a\":{\"dtype\":\"F32\",\"shape\":[1,2],\"data_offsets\":[0,8]},"
+		"\"b\":{\"dtype\":\"BF16\",\"shape\":[3],\"data_offsets\":[8,14]}}";
+	kg_buf out;
+
+	kg_buf_init(&out, 1 << 16);
+	kg_buf_put_u64le(&out, sizeof(header) - 1);
+	kg_buf_puts(&out, header);
+	kg_buf_puts(&out, "fourteen bytes");
+	put("safetensors/two", out.data, out.size);
+	kg_buf_release(&out);
+}
+
 int main(void)
 {
 	static const char merges[] = "\x05\x01"
@@ -79,6 +111,9 @@ int main(void)
 	put_models();
 	put_llama2c(true);
 	put_llama2c(false);
+	put_gguf(true, KG_GGML_F16);
+	put_gguf(false, KG_GGML_F32);
+	put_safetensors();
 	put("tokenizer/merges", merges, sizeof(merges) - 1);
 	put("tokenizer/bytes", "\0abc\xff\0z", 7);
 	return 0;
