@@ -318,10 +318,19 @@ static void judge_good(judge *j, place *at, const kg_entry *e, const kg_entry_pr
 	check_author(j, at, e, &proof->id);
 	check_order(j, at, e, &proof->id);
 	check_claims(j, at, e->sequence, &proof->id);
-	at->expected = e->sequence - 1;
-	at->has_later = true;
-	at->later_ms = e->time_ms;
-	at->later_counter = e->time_counter;
+}
+
+/* On to the entry before. What cannot be believed says nothing of where and when that stands. */
+static void move_on(place *at, const kg_entry *believed, uint64_t sequence)
+{
+	if (at->expected == 0 || believed != NULL)
+		at->expected = sequence;
+	at->expected -= at->expected > 0 ? 1 : 0;
+	at->has_later = believed != NULL;
+	if (believed == NULL)
+		return;
+	at->later_ms = believed->time_ms;
+	at->later_counter = believed->time_counter;
 }
 
 static void judge_bad(judge *j, place *at, const kg_buf *object, kg_err err)
@@ -336,14 +345,14 @@ static void judge_bad(judge *j, place *at, const kg_buf *object, kg_err err)
 	if (kg_entry_open_unverified(&e, &proof, object->data, object->size) == KG_OK) {
 		find(j, at, e.sequence, &proof.id, reason, "%s", why);
 		judge_good(j, at, &e, &proof);
+		move_on(at, NULL, e.sequence);
 		kg_entry_release(&e);
 		return;
 	}
 	find(j, at, sequence, NULL, reason, "%s", why);
 	if (sequence > 0)
 		check_claims(j, at, sequence, NULL);
-	at->expected = sequence > 0 ? sequence - 1 : 0;
-	at->has_later = false;
+	move_on(at, NULL, sequence);
 }
 
 /* Judges the entry at `at` and moves on to its parent; false at the end of what can be walked. */
@@ -369,6 +378,7 @@ static bool judge_entry(judge *j, place *at, kg_buf *object)
 	err = kg_entry_open(&e, &proof, object->data, object->size);
 	if (err == KG_OK) {
 		judge_good(j, at, &e, &proof);
+		move_on(at, kg_pubkey_equal(&e.agent, at->agent) ? &e : NULL, e.sequence);
 		kg_entry_release(&e);
 	} else {
 		judge_bad(j, at, object, err);
@@ -434,6 +444,8 @@ static void judge_ref(judge *j, const kg_store_ref *ref)
 		judge_chain(j, &ref->agent, &ref->commit);
 		return;
 	}
+	if (j->options != NULL && j->options->commit != NULL)
+		return;
 	f = add_finding(j, "stray_ref");
 	if (f != NULL)
 		(void)snprintf(f->detail, sizeof(f->detail), "%.180s is no author's chain",
@@ -449,6 +461,22 @@ static bool has_ref(const kg_store_refs *refs, const kg_pubkey *agent)
 	return false;
 }
 
+/* Without the swarm's chain nobody is certified: that is where all the other findings are from. */
+static void judge_swarm(judge *j, const kg_store_refs *refs)
+{
+	kg_finding *f;
+
+	if (refs->count == 0 || has_ref(refs, &j->admit.swarm) ||
+	    (j->options != NULL && j->options->commit != NULL))
+		return;
+	f = add_finding(j, "missing");
+	if (f == NULL)
+		return;
+	kg_pubkey_format(f->chain, &j->admit.swarm);
+	(void)snprintf(f->detail, sizeof(f->detail),
+		       "the swarm's own chain is not there: nobody is certified");
+}
+
 static kg_err judge_all(judge *j)
 {
 	kg_store_refs refs = {0};
@@ -456,6 +484,7 @@ static kg_err judge_all(judge *j)
 
 	if (err != KG_OK)
 		return err;
+	judge_swarm(j, &refs);
 	for (size_t i = 0; i < refs.count; i++)
 		judge_ref(j, &refs.refs[i]);
 	for (size_t i = 0; i < j->claim_count; i++)
@@ -476,12 +505,54 @@ static kg_err judge_one(judge *j, const kg_pubkey *agent)
 		judge_chain(j, agent, &tip);
 		return KG_OK;
 	}
-	if (err != KG_ENOTFOUND)
+	if (err != KG_ENOTFOUND && err != KG_ECORRUPT)
 		return err;
-	if (!is_claim_on(j, claims_from(j, agent, 0), agent))
+	/* A commit may have been put on any other chain. */
+	if (j->options->commit == NULL && !is_claim_on(j, claims_from(j, agent, 0), agent))
 		return kg_fail(KG_ENOTFOUND, "no such chain");
 	judge_claims(j, agent, 0);
 	return KG_OK;
+}
+
+/* The one commit asked for is on no chain: it was there, or somebody made it beside them. */
+static void judge_lost(judge *j)
+{
+	place at = {.agent = j->options->agent,
+		    .chain = kg_admit_find(&j->admit, j->options->agent),
+		    .commit = *j->options->commit};
+	uint64_t sequence = 0;
+	kg_entry_proof proof;
+	bool opened = false;
+	kg_buf object;
+	kg_entry e;
+
+	kg_buf_init(&object, KG_ENTRY_OBJECT_MAX);
+	if (kg_store_read(j->store, &object, &at.commit) == KG_OK)
+		opened = kg_entry_open_unverified(&e, &proof, object.data, object.size) == KG_OK;
+	if (opened) {
+		sequence = e.sequence;
+		kg_entry_release(&e);
+	}
+	find(j, &at, sequence, opened ? &proof.id : NULL, "off_chain",
+	     "no chain holds this commit");
+	kg_buf_release(&object);
+}
+
+static kg_err judge_chosen(judge *j)
+{
+	const kg_verify_options *o = j->options;
+	kg_err err = KG_OK;
+
+	if (o == NULL || (o->agent == NULL && o->commit == NULL))
+		return judge_all(j);
+	if (o->agent != NULL)
+		err = judge_one(j, o->agent);
+	if (err != KG_OK || o->commit == NULL || j->verdict->reached || j->verdict->count > 0)
+		return err;
+	err = judge_all(j);
+	if (err == KG_OK && o->agent != NULL && !j->verdict->reached && j->verdict->count == 0)
+		judge_lost(j);
+	return err;
 }
 
 void kg_verdict_release(kg_verdict *verdict)
@@ -500,8 +571,7 @@ kg_err kg_verify(kg_verdict *verdict, kg_store *store, const kg_pubkey *swarm,
 	if (err == KG_OK)
 		err = learn(&j);
 	if (err == KG_OK)
-		err = options != NULL && options->agent != NULL ? judge_one(&j, options->agent)
-								: judge_all(&j);
+		err = judge_chosen(&j);
 	kg_admit_release(&j.admit);
 	free(j.claims);
 	if (err != KG_OK) {

@@ -21,6 +21,7 @@
  * - time_order: not older than the entry after it
  * - truncated: a checkpoint names it, and its chain does not reach it
  * - replaced: a checkpoint names another entry at its place
+ * - off_chain: an entry asked for by its name that is on no chain
  * - stray_ref: a ref that is no chain
  */
 #ifndef KG_MEMORY_VERIFY_H
@@ -50,7 +51,7 @@ typedef struct {
 	kg_finding *findings; /* at most KG_VERIFY_FINDINGS_MAX */
 	size_t count;
 	bool cut;     /* there were more */
-	bool reached; /* the one commit asked for was on the chain */
+	bool reached; /* the one commit asked for was on a chain */
 } kg_verdict;
 
 /* What an entry was called when it was admitted, from somewhere else than git; false when nobody
@@ -59,9 +60,10 @@ typedef bool (*kg_verify_name)(void *payload, kg_entry_id *id, const kg_pubkey *
 			       uint64_t sequence, const kg_commit *commit);
 
 typedef struct {
-	const kg_pubkey *agent;  /* one chain only; NULL: everything */
-	const kg_commit *commit; /* with agent: findings on this entry only */
-	kg_verify_name name;     /* or NULL */
+	const kg_pubkey *agent; /* one chain only; NULL: everything */
+	const kg_commit
+		*commit;     /* findings on this entry only; agent: whose chain it should be on */
+	kg_verify_name name; /* or NULL */
 	void *payload;
 } kg_verify_options;
 

@@ -412,6 +412,48 @@ static void test_verify__strange_refs_are_found(void **state)
 	scene_remove(&s);
 }
 
+static void test_verify__the_innocent_are_not_named(void **state)
+{
+	static const char *const filters[] = {
+		"sed 's/^Sequence: 3/Sequence: 9/'",
+		"sed 's/^Time: 20../Time: 1999/; s/> [0-9]* +/> 1 +/'",
+	};
+	scene s;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
+		kg_commit forged;
+
+		scene_make(&s);
+		forged = rewrite_tip(&s, filters[i]);
+		judge(&s, NULL);
+		expect(&s, "bad_signature", &forged);
+		for (size_t k = 0; k < s.verdict.count; k++) {
+			const char *commit = s.verdict.findings[k].commit;
+
+			assert_string_not_equal(commit, text_of(&s.first[0].commit));
+			if (i > 0)
+				assert_string_not_equal(commit, text_of(&s.first[1].commit));
+		}
+		scene_remove(&s);
+	}
+}
+
+static void test_verify__a_swarm_without_its_chain_is_told(void **state)
+{
+	scene s;
+
+	(void)state;
+	scene_make(&s);
+	assert_int_equal(
+		fixture_shell(&s.f, NULL, "git -C memory.git update-ref -d %s", ref_of(&s.f.swarm)),
+		0);
+	judge(&s, NULL);
+	expect(&s, "missing", NULL);
+	expect(&s, "unknown_key", &s.first[0].commit);
+	scene_remove(&s);
+}
+
 static void test_verify__one_entry_is_judged_alone(void **state)
 {
 	kg_pubkey agent;
@@ -430,9 +472,22 @@ static void test_verify__one_entry_is_judged_alone(void **state)
 	one.commit = &forged;
 	judge(&s, &one);
 	expect(&s, "bad_signature", &forged);
-	one.commit = &s.second[0].commit;
+	/* What stood there before, and was never undone. */
+	one.commit = &s.first[2].commit;
 	judge(&s, &one);
 	assert_false(s.verdict.reached);
+	assert_int_equal(s.verdict.count, 1);
+	expect(&s, "off_chain", &s.first[2].commit);
+	/* On a chain, but another one. */
+	one.commit = &s.second[0].commit;
+	judge(&s, &one);
+	assert_true(s.verdict.reached);
+	assert_int_equal(s.verdict.count, 0);
+	one.agent = NULL;
+	one.commit = &forged;
+	judge(&s, &one);
+	expect(&s, "bad_signature", &forged);
+	one = (kg_verify_options){.agent = &agent};
 	agent = s.f.agents[2].swarm;
 	agent.bytes[0] ^= 1;
 	assert_int_equal(kg_verify(&s.verdict, s.store, &s.f.swarm.swarm, &one), KG_ENOTFOUND);
@@ -452,6 +507,8 @@ int main(void)
 		cmocka_unit_test(test_verify__what_authors_themselves_do_wrong_is_found),
 		cmocka_unit_test(test_verify__one_byte_of_a_loose_object_is_found_and_named),
 		cmocka_unit_test(test_verify__strange_refs_are_found),
+		cmocka_unit_test(test_verify__the_innocent_are_not_named),
+		cmocka_unit_test(test_verify__a_swarm_without_its_chain_is_told),
 		cmocka_unit_test(test_verify__one_entry_is_judged_alone),
 	};
 
