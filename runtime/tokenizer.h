@@ -123,8 +123,8 @@ uint32_t kg_tokenizer_special(const kg_tokenizer *tokenizer, const char *piece, 
 KG_NODISCARD kg_err kg_tokenizer_encode(const kg_tokenizer *tokenizer, const void *text,
 					size_t size, bool bos, uint32_t **ids, size_t *count);
 
-/* A part of a text. No special token goes over its end; control and unknown tokens are recognised
- * where `markup`. */
+/* A part of a text; neighbours of one kind are one part. No special token goes over the end of a
+ * part; control and unknown tokens are recognised where `markup`. */
 typedef struct {
 	const char *text;
 	size_t size;

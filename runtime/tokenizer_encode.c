@@ -332,9 +332,11 @@ static kg_err encode_text(work *w, const char *text, size_t size, const kg_token
 	while (at < size && err == KG_OK) {
 		int32_t id;
 
-		for (; at >= part_end; parts++) {
-			part_end += parts->size;
+		while (at >= part_end) {
 			markup = parts->markup;
+			part_end += parts++->size;
+			while (part_end < size && (parts->size == 0 || parts->markup == markup))
+				part_end += parts++->size;
 		}
 		id = special_at(t, text + at, part_end - at, markup);
 		if (id == NONE) {

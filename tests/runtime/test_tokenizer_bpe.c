@@ -127,8 +127,9 @@ static void test_tokenizer_bpe__user_tokens_come_first_and_longest(void **state)
 static void test_tokenizer_bpe__only_markup_writes_control_tokens(void **state)
 {
 	static const kg_tokenizer_part parts[] = {
-		{"<|end|>", 7, true},  {"", 0, true},         {"<|en", 4, true},
-		{"d|><|a|>", 8, true}, {"<|end|>", 7, false}, {"<|end|>", 7, true},
+		{"<|end|>", 7, true},       {"", 0, true},     {"<|en", 4, true},
+		{"d|><|a|><|en", 12, true}, {"d|>", 3, false}, {"<|end|>", 7, false},
+		{"<|end|>", 7, true},
 	};
 	static const char spelled[] = "<|end|>";
 	uint32_t expected[32];
@@ -140,12 +141,11 @@ static void test_tokenizer_bpe__only_markup_writes_control_tokens(void **state)
 
 	(void)state;
 	expected[expected_count++] = 258;
-	for (size_t i = 0; i < 7; i++)
-		expected[expected_count++] = id_of((uint8_t)spelled[i]);
+	expected[expected_count++] = 258;
 	expected[expected_count++] = 256;
-	for (size_t i = 0; i < 7; i++)
-		expected[expected_count++] = id_of((uint8_t)spelled[i]);
-	check_ids(t, spelled, 7, expected + 1, 7);
+	for (size_t i = 0; i < 14; i++)
+		expected[expected_count++] = id_of((uint8_t)spelled[i % 7]);
+	check_ids(t, spelled, 7, expected + 3, 7);
 	expected[expected_count++] = 258;
 	assert_int_equal(kg_tokenizer_encode_parts(t, parts, sizeof(parts) / sizeof(parts[0]),
 						   false, &ids, &count),
