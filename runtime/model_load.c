@@ -381,10 +381,8 @@ static kg_err load(kg_model **out, const kg_gguf *g, const uint8_t *data, size_t
 	kg_model_config config = {0};
 	kg_strategy strategy = {0};
 	kg_model *m = NULL;
-	kg_err err = get_version(g);
+	kg_err err = get_config(g, &config);
 
-	if (err == KG_OK)
-		err = get_config(g, &config);
 	if (err == KG_OK)
 		err = get_strategy(g, &strategy);
 	if (err == KG_OK)
@@ -423,6 +421,8 @@ kg_err kg_model_open_memory(kg_model **out, const uint8_t *data, size_t size)
 
 	KG_ASSERT((uintptr_t)data % DATA_ALIGNMENT == 0);
 	err = kg_gguf_open(&g, data, size);
+	if (err == KG_OK)
+		err = get_version(g);
 	if (err == KG_OK)
 		err = kg_gguf_get_u32(g, "general.alignment", &alignment);
 	if (err == KG_OK && alignment % DATA_ALIGNMENT != 0)

@@ -91,6 +91,40 @@ expect 111 model info "$here/none.fairy"
 expect 111 model info "$here"
 [ ! -e "$here/new.fairy" ] || complain "a failed command left a file"
 
+# Out for llama.cpp and back, whatever was known and said: floats are the same floats.
+expect 0 model export "$here/m.fairy" -o "$here/m.gguf" --format f32
+[ "$(head -c 4 "$here/m.gguf")" = GGUF ] || complain "an export is no GGUF file"
+expect 0 model import "$here/m.gguf" -o "$here/back.fairy" --name m
+cmp -s "$here/m.fairy" "$here/back.fairy" || complain "a model came back another"
+for format in f16 q8_0; do
+	expect 0 model export "$here/a.fairy" -o "$here/a.gguf" --format "$format"
+	expect 0 model import "$here/a.gguf" -o "$here/back.fairy" --format f16
+	expect 0 model info "$here/back.fairy"
+	out "format           f16"
+done
+expect 100 model export "$here/m.fairy"
+expect 100 model export "$here/m.fairy" -o "$here/new.gguf" --format q4_0
+err "q4_0"
+expect 100 model import "$here/m.gguf" -o "$here/new.fairy" --format q8_0
+expect 111 model export "$here/m.fairy" -o "$here/m.fairy"
+expect 111 model export "$here/m.gguf" -o "$here/new.gguf"
+err "not a .fairy file"
+expect 111 model import "$here/m.gguf" --tokenizer "$here/t.bin" -o "$here/new.fairy"
+err "its own tokenizer"
+expect 111 model import "$here/m.fairy" -o "$here/new.fairy"
+err ".fairy file already"
+head -c 1000 "$here/m.gguf" >"$here/cut.gguf"
+expect 111 model import "$here/cut.gguf" -o "$here/new.fairy"
+err "cut off"
+# A folder of Hugging Face: its config is the first thing that is looked for.
+mkdir "$here/folder"
+expect 111 model import "$here/folder" -o "$here/new.fairy"
+err "folder/config.json"
+echo '{"model_type": "gpt2"}' >"$here/folder/config.json"
+expect 111 model import "$here/folder" -o "$here/new.fairy"
+err 'model_type "gpt2" is not known here'
+[ ! -e "$here/new.fairy" ] && [ ! -e "$here/new.gguf" ] || complain "a failed command left a file"
+
 # Text that cannot be shown is one line of trouble, whoever notices.
 # The checkpoint: dim 2, hidden 2, one layer, one head, 3 tokens, context 8, all 56 weights zero.
 {
