@@ -251,8 +251,8 @@ static kg_err work_init(work *w)
 
 		most = n > most ? n : most;
 	}
-	w->blocks = calloc(count, sizeof(*w->blocks));
-	w->floats = malloc(most * sizeof(*w->floats));
+	w->blocks = calloc((size_t)count + 1, sizeof(*w->blocks));
+	w->floats = malloc((most + 1) * sizeof(*w->floats));
 	if (w->blocks == NULL || w->floats == NULL)
 		return kg_fail(KG_ENOMEM, "export: no memory for %zu weights", most);
 	return KG_OK;

@@ -194,10 +194,10 @@ static kg_err take_tensor(const folder *f, kg_model *m, const kg_tensor *to, uin
 	}
 	name_of(name, to->role, to->layer);
 	err = find(f, name, &t);
-	if (err == KG_OK && t == NULL)
-		err = kg_fail(KG_ECORRUPT, "tensor %s is missing", name);
 	if (err != KG_OK)
 		return err;
+	if (t == NULL)
+		return kg_fail(KG_ECORRUPT, "tensor %s is missing", name);
 	if (t->type == UINT32_MAX)
 		return kg_fail(KG_EINVAL,
 			       "tensor %s is of type %s; F32, F16 and BF16 are known here", name,

@@ -189,7 +189,7 @@ static void test_export__bytes_know_the_space(void **state)
 		kg_gguf_array_next(&tokens, &text, &size);
 	assert_int_equal(size, 3);
 	assert_memory_equal(text, "\xe2\x96\x81", 3);
-	memcpy(&kind, kinds.data + 4 * toy_byte(' '), sizeof(kind));
+	memcpy(&kind, kinds.data + (size_t)4 * toy_byte(' '), sizeof(kind));
 	assert_int_equal(kind, KG_TOKEN_NORMAL);
 	kg_gguf_array_next(&tokens, &text, &size);
 	assert_memory_equal(text, "<0x21>", 6);

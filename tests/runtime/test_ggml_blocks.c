@@ -256,7 +256,8 @@ static void test_q8_0__is_the_nearest_of_255_steps(void **state)
 	kg_ggml_from_floats_q8_0(b, value, 64);
 	kg_ggml_to_floats(back, KG_GGML_Q8_0, b, 64);
 	for (int i = 0; i < 64; i++) {
-		float step = kg_half_to_float((uint16_t)(b[i / 32 * 34] | b[i / 32 * 34 + 1] << 8));
+		const uint8_t *block = b + (i < 32 ? 0 : 34);
+		float step = kg_half_to_float((uint16_t)(block[0] | block[1] << 8));
 
 		/* The greatest may be beyond 127 steps by the rounding of the scale. */
 		assert_true(fabsf(back[i] - value[i]) <= step * 0.57f);

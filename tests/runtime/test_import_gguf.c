@@ -68,7 +68,7 @@ static void split_rows(float *out, const float *in, uint32_t heads, uint32_t n, 
 		uint32_t i = row % n;
 		uint32_t from = row - i + (i < n / 2 ? 2 * i : 2 * (i - n / 2) + 1);
 
-		memcpy(out + row * width, in + from * width, width * sizeof(*out));
+		memcpy(out + (size_t)row * width, in + (size_t)from * width, width * sizeof(*out));
 	}
 }
 

@@ -252,7 +252,7 @@ static void check_part(const folder *f, const kg_model *m, kg_tensor_role role, 
 		uint32_t i = row % HEAD_DIM;
 		uint32_t from = turned ? row - i + i / 2 + i % 2 * (HEAD_DIM / 2) : row;
 
-		assert_memory_equal(got + row * width, p->data + from * width,
+		assert_memory_equal(got + (size_t)row * width, p->data + (size_t)from * width,
 				    width * sizeof(float));
 	}
 }

@@ -18,13 +18,15 @@ static void test_rotary__halves_become_pairs(void **state)
 	float before[24];
 
 	(void)state;
-	for (int i = 0; i < 12; i++) {
-		rows[2 * i] = (float)(i / 6 * 10 + i % 6);
+	for (size_t i = 0; i < 12; i++) {
+		size_t place = i / 6 * 10 + i % 6;
+
+		rows[2 * i] = (float)place;
 		rows[2 * i + 1] = -rows[2 * i];
 	}
 	memcpy(before, rows, sizeof(rows));
 	assert_int_equal(kg_rotary_interleave(rows, 2, 6, 2), KG_OK);
-	for (int i = 0; i < 12; i++) {
+	for (size_t i = 0; i < 12; i++) {
 		assert_true(rows[2 * i] == order[i]);
 		assert_true(rows[2 * i + 1] == -order[i]);
 	}
@@ -44,7 +46,7 @@ static void test_rotary__turning_pairs_is_turning_halves(void **state)
 
 	(void)state;
 	/* The query turned by the angle against the key unturned, both ways. */
-	for (int i = 0; i < 2; i++) {
+	for (size_t i = 0; i < 2; i++) {
 		double c = cos(angle[i]);
 		double s = sin(angle[i]);
 
@@ -55,7 +57,7 @@ static void test_rotary__turning_pairs_is_turning_halves(void **state)
 	memcpy(y, key, sizeof(y));
 	assert_int_equal(kg_rotary_interleave(x, 1, 4, 1), KG_OK);
 	assert_int_equal(kg_rotary_interleave(y, 1, 4, 1), KG_OK);
-	for (int i = 0; i < 2; i++) {
+	for (size_t i = 0; i < 2; i++) {
 		double c = cos(angle[i]);
 		double s = sin(angle[i]);
 		double re = (double)x[2 * i];
