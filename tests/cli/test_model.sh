@@ -123,7 +123,9 @@ err "folder/config.json"
 echo '{"model_type": "gpt2"}' >"$here/folder/config.json"
 expect 111 model import "$here/folder" -o "$here/new.fairy"
 err 'model_type "gpt2" is not known here'
-[ ! -e "$here/new.fairy" ] && [ ! -e "$here/new.gguf" ] || complain "a failed command left a file"
+for left in "$here/new.fairy" "$here/new.gguf"; do
+	[ ! -e "$left" ] || complain "a failed command left a file"
+done
 
 # Text that cannot be shown is one line of trouble, whoever notices.
 # The checkpoint: dim 2, hidden 2, one layer, one head, 3 tokens, context 8, all 56 weights zero.
