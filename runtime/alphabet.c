@@ -62,8 +62,12 @@ size_t kg_alphabet_decode(char *to, const char *letters, size_t size)
 		/* Two-byte letters only; 0xc0 and 0xc1 would be overlong. */
 		if (first >= 0xc2 && first <= 0xdf && (second & 0xc0) == 0x80)
 			byte = byte_of((first & 0x1f) << 6 | (second & 0x3f));
-		to[used++] = byte == NONE ? letters[i] : (char)byte;
-		i += byte != NONE;
+		if (byte == NONE) {
+			to[used++] = letters[i];
+		} else {
+			to[used++] = (char)byte;
+			i++;
+		}
 	}
 	return used;
 }

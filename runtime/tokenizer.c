@@ -232,6 +232,7 @@ static int32_t find(const kg_tokenizer *t, const char *a, size_t a_size, const c
 {
 	uint64_t hash = kg_tokenizer__hash_more(kg_tokenizer__hash_empty, a, a_size);
 
+	KG_ASSERT(t->slots != NULL);
 	return kg_tokenizer__look_up(t, kg_tokenizer__hash_more(hash, b, b_size), a, a_size, b,
 				     b_size);
 }
@@ -391,6 +392,7 @@ kg_err kg_tokenizer_byte_model(kg_tokenizer **out)
 
 	if (err != KG_OK)
 		return err;
+	KG_ASSERT(t != NULL);
 	err = kg_tokenizer_put(t, 0, "<unk>", 5, 0.0f, KG_TOKEN_UNKNOWN);
 	if (err == KG_OK)
 		err = kg_tokenizer_put(t, 1, "<s>", 3, 0.0f, KG_TOKEN_CONTROL);

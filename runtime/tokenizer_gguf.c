@@ -167,7 +167,7 @@ static kg_err get_arrays(arrays *a, const kg_gguf *gguf, bool scores)
 kg_err kg_tokenizer_from_gguf(kg_tokenizer **out, const kg_gguf *gguf)
 {
 	kg_tokenizer *t = NULL;
-	kg_tokenizer_rules rules;
+	kg_tokenizer_rules rules = {0};
 	arrays a = {0};
 	kg_err err = get_rules(gguf, &rules);
 
@@ -232,7 +232,7 @@ static kg_err put_tokens(const kg_tokenizer *t, kg_gguf_writer *writer)
 	kg_buf kinds;
 	kg_err err;
 
-	kg_buf_init(&text, 3 * KG_TOKENIZER_PIECE_MAX);
+	kg_buf_init(&text, (size_t)3 * KG_TOKENIZER_PIECE_MAX);
 	kg_buf_init(&tokens, (size_t)count * (8 + 3 * KG_TOKENIZER_PIECE_MAX));
 	kg_buf_init(&scores, (size_t)count * sizeof(float));
 	kg_buf_init(&kinds, (size_t)count * sizeof(int32_t));
@@ -272,7 +272,7 @@ static kg_err put_merge_array(const kg_tokenizer *t, kg_gguf_writer *writer)
 	kg_buf array;
 	kg_err err;
 
-	kg_buf_init(&text, 6 * KG_TOKENIZER_PIECE_MAX + 1);
+	kg_buf_init(&text, (size_t)6 * KG_TOKENIZER_PIECE_MAX + 1);
 	kg_buf_init(&array, (size_t)merges->count * (9 + 6 * KG_TOKENIZER_PIECE_MAX));
 	for (uint32_t i = 0; i < merges->count; i++) {
 		kg_buf_clear(&text);

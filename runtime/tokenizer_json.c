@@ -21,7 +21,7 @@ typedef struct {
 
 typedef struct {
 	const json_t *root;
-	const json_t *vocabulary;
+	json_t *vocabulary;
 	const json_t *merges;
 	entry *entries;
 	uint32_t count;
@@ -221,8 +221,7 @@ static kg_err count_ids(reader *r, const json_t *added, uint32_t wanted)
 	uint32_t count = 0;
 	kg_err err;
 
-	/* jansson's iterator takes an object it does not change as one it might. */
-	json_object_foreach((json_t *)(uintptr_t)r->vocabulary, piece, value)
+	json_object_foreach(r->vocabulary, piece, value)
 	{
 		err = id_of(value, &id);
 		if (err != KG_OK)
@@ -256,7 +255,8 @@ static kg_err read_vocabulary(reader *r)
 	const char *piece;
 	json_t *value;
 
-	json_object_foreach((json_t *)(uintptr_t)r->vocabulary, piece, value)
+	KG_ASSERT(r->entries != NULL);
+	json_object_foreach(r->vocabulary, piece, value)
 	{
 		entry *e = &r->entries[json_integer_value(value)];
 
@@ -276,6 +276,7 @@ static kg_err read_added(reader *r, const json_t *added)
 	json_t *token;
 	size_t index;
 
+	KG_ASSERT(r->entries != NULL);
 	json_array_foreach(added, index, token)
 	{
 		const char *content = text_of(token, "content");

@@ -157,7 +157,7 @@ static void test_chat__refuses_what_it_does_not_know(void **state)
 	refuses("{{ '<|im_start|>system\\nBe kind.\\nBe short.<|im_end|>\\n' }}", "system");
 	for (size_t limit = KG_CHAT_SYSTEM_MAX - 1; limit <= KG_CHAT_SYSTEM_MAX; limit++) {
 		memset(long_system + used, 'a', limit);
-		strcpy(long_system + used + limit, "<|im_end|>\\n' }}");
+		memcpy(long_system + used + limit, "<|im_end|>", 11);
 		assert_int_equal(kg_chat_recognise(&chat, long_system, strlen(long_system)),
 				 limit < KG_CHAT_SYSTEM_MAX ? KG_OK : KG_EINVAL);
 	}

@@ -55,15 +55,15 @@ static void check_ids(const kg_tokenizer *t, const char *text, const uint32_t *e
 static char *replaced(const char *text, const char *from, const char *to)
 {
 	const char *at = strstr(text, from);
-	size_t room = strlen(text) + strlen(to) + 1;
-	char *out = malloc(room);
+	kg_buf out;
 
 	assert_non_null(at);
-	assert_non_null(out);
-	memcpy(out, text, (size_t)(at - text));
-	strcpy(out + (at - text), to);
-	strcat(out, at + strlen(from));
-	return out;
+	kg_buf_init(&out, 1 << 20);
+	kg_buf_put(&out, text, (size_t)(at - text));
+	kg_buf_puts(&out, to);
+	kg_buf_puts(&out, at + strlen(from));
+	assert_int_equal(kg_buf_ok(&out), KG_OK);
+	return (char *)kg_buf_take(&out, &(size_t){0});
 }
 
 static kg_tokenizer *load(const char *text)
