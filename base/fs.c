@@ -151,8 +151,8 @@ static kg_err sync_directory_of(const char *path)
 }
 
 /* Writes a synced temporary file beside `path`; its name goes to `temp`. */
-static kg_err write_temp(char temp[KG_PATH_SIZE], const char *path, const void *data, size_t size,
-			 mode_t mode)
+static kg_err write_temp(char temp[KG_PATH_SIZE], const char *path, const kg_fs_part *parts,
+			 size_t count, mode_t mode)
 {
 	int fd;
 	kg_err err = kg_path(temp, "%s.XXXXXX", path);
@@ -162,7 +162,8 @@ static kg_err write_temp(char temp[KG_PATH_SIZE], const char *path, const void *
 	fd = mkostemp(temp, O_CLOEXEC);
 	if (fd < 0)
 		return kg_fail_errno(errno, "%s", path);
-	err = kg_fs_write_all(fd, data, size);
+	for (size_t i = 0; i < count && err == KG_OK; i++)
+		err = kg_fs_write_all(fd, parts[i].data, parts[i].size);
 	if (err == KG_OK && (fchmod(fd, mode) != 0 || fsync(fd) != 0))
 		err = kg_fail_errno(errno, "write");
 	if (close(fd) != 0 && err == KG_OK)
@@ -176,8 +177,15 @@ static kg_err write_temp(char temp[KG_PATH_SIZE], const char *path, const void *
 
 kg_err kg_fs_write(const char *path, const void *data, size_t size, mode_t mode)
 {
+	const kg_fs_part part = {data, size};
+
+	return kg_fs_write_parts(path, &part, 1, mode);
+}
+
+kg_err kg_fs_write_parts(const char *path, const kg_fs_part *parts, size_t count, mode_t mode)
+{
 	char temp[KG_PATH_SIZE];
-	kg_err err = write_temp(temp, path, data, size, mode);
+	kg_err err = write_temp(temp, path, parts, count, mode);
 
 	if (err != KG_OK)
 		return err;
@@ -191,12 +199,13 @@ kg_err kg_fs_write(const char *path, const void *data, size_t size, mode_t mode)
 
 kg_err kg_fs_create(const char *path, const void *data, size_t size, mode_t mode)
 {
+	const kg_fs_part part = {data, size};
 	char temp[KG_PATH_SIZE];
 	kg_err err;
 
 	if (kg_fs_exists(path))
 		return kg_fail(KG_EEXISTS, "%s is already there", path);
-	err = write_temp(temp, path, data, size, mode);
+	err = write_temp(temp, path, &part, 1, mode);
 	if (err != KG_OK)
 		return err;
 	/* link, unlike rename, refuses to replace. */

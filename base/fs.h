@@ -30,7 +30,16 @@ KG_NODISCARD kg_err kg_fs_read(kg_buf *out, const char *path);
  * failure or a crash the old file is whole. KG_EFULL when the disk is. */
 KG_NODISCARD kg_err kg_fs_write(const char *path, const void *data, size_t size, mode_t mode);
 
-/* The same, but KG_EEXISTS when `path` is there already; never overwrites. */
+/* The same from several runs of bytes, one behind the other. */
+typedef struct {
+	const void *data;
+	size_t size;
+} kg_fs_part;
+
+KG_NODISCARD kg_err kg_fs_write_parts(const char *path, const kg_fs_part *parts, size_t count,
+				      mode_t mode);
+
+/* As kg_fs_write, but KG_EEXISTS when `path` is there already; never overwrites. */
 KG_NODISCARD kg_err kg_fs_create(const char *path, const void *data, size_t size, mode_t mode);
 
 /* write(2) until all is out; KG_EIO, KG_EFULL. */

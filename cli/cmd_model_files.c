@@ -193,17 +193,12 @@ int kg_cli_model_import(int argc, char **argv)
 static kg_err export(const char *source, const char *output, kg_ggml_type type)
 {
 	kg_model *model = NULL;
-	kg_buf file;
 	kg_err err = kg_cli_check_output(source, output);
 
-	kg_buf_init(&file, SIZE_MAX / 2);
 	if (err == KG_OK)
 		err = kg_model_open(&model, source);
 	if (err == KG_OK)
-		err = kg_export_gguf(model, type, &file);
-	if (err == KG_OK)
-		err = kg_fs_write(output, file.data, file.size, 0644);
-	kg_buf_release(&file);
+		err = kg_export_gguf_save(model, type, output);
 	kg_model_free(model);
 	return err;
 }

@@ -267,22 +267,42 @@ static void work_release(work *w)
 	kg_gguf_writer_release(&w->writer);
 }
 
-kg_err kg_export_gguf(const kg_model *model, kg_ggml_type type, kg_buf *out)
+/* Keys and tensors, ready to be put out; the caller releases the work whatever comes back. */
+static kg_err write_model(work *w, const kg_model *model, kg_ggml_type type)
 {
-	work w = {.model = model, .config = kg_model_get_config(model), .type = type};
-	kg_err err = choose_arch(&w);
+	kg_err err;
 
 	KG_ASSERT(type == KG_GGML_F32 || type == KG_GGML_F16 || type == KG_GGML_Q8_0);
-	if (err != KG_OK)
-		return err;
-	kg_gguf_writer_init(&w.writer, KG_GGUF_ALIGNMENT_PLAIN);
-	err = work_init(&w);
+	*w = (work){.model = model, .config = kg_model_get_config(model), .type = type};
+	kg_gguf_writer_init(&w->writer, KG_GGUF_ALIGNMENT_PLAIN);
+	err = choose_arch(w);
 	if (err == KG_OK)
-		err = put_keys(&w);
+		err = work_init(w);
+	if (err == KG_OK)
+		err = put_keys(w);
 	for (uint32_t i = 0; i < kg_model_tensor_count(model) && err == KG_OK; i++)
-		err = put_tensor(&w, kg_model_tensor_at(model, i));
+		err = put_tensor(w, kg_model_tensor_at(model, i));
+	return err;
+}
+
+kg_err kg_export_gguf(const kg_model *model, kg_ggml_type type, kg_buf *out)
+{
+	work w;
+	kg_err err = write_model(&w, model, type);
+
 	if (err == KG_OK)
 		err = kg_gguf_writer_finish(&w.writer, out);
+	work_release(&w);
+	return err;
+}
+
+kg_err kg_export_gguf_save(const kg_model *model, kg_ggml_type type, const char *path)
+{
+	work w;
+	kg_err err = write_model(&w, model, type);
+
+	if (err == KG_OK)
+		err = kg_gguf_writer_save(&w.writer, path);
 	work_release(&w);
 	return err;
 }

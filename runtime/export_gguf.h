@@ -18,4 +18,7 @@
  * model that no architecture of llama.cpp computes and for weights beyond halves; KG_ENOMEM. */
 KG_NODISCARD kg_err kg_export_gguf(const kg_model *model, kg_ggml_type type, kg_buf *out);
 
+/* The same into a file, whole or not at all. */
+KG_NODISCARD kg_err kg_export_gguf_save(const kg_model *model, kg_ggml_type type, const char *path);
+
 #endif

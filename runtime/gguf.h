@@ -115,9 +115,9 @@ const kg_gguf_tensor *kg_gguf_tensor_at(const kg_gguf *gguf, uint32_t index);
 const kg_gguf_tensor *kg_gguf_tensor_get(const kg_gguf *gguf, const char *name);
 
 /*
- * Writing: keys first, then tensors, then finish, which appends the file to `out`. A failure is
- * kept and told by finish. general.alignment, one of the two above, is written by init. Tensor data
- * are borrowed until finish.
+ * Writing: keys first, then tensors, then finish, which appends the file to `out`, or save. A
+ * failure is kept and told by finish. general.alignment, one of the two above, is written by init.
+ * Tensor data are borrowed until finish.
  */
 typedef struct {
 	kg_buf keys;
@@ -144,5 +144,8 @@ void kg_gguf_put_array(kg_gguf_writer *writer, const char *key, kg_gguf_type typ
 void kg_gguf_put_tensor(kg_gguf_writer *writer, const char *name, kg_ggml_type type,
 			const uint64_t *dims, uint32_t dims_count, const void *data);
 KG_NODISCARD kg_err kg_gguf_writer_finish(kg_gguf_writer *writer, kg_buf *out);
+
+/* The same into a file, whole or not at all (kg_fs_write); tensors are not copied. */
+KG_NODISCARD kg_err kg_gguf_writer_save(kg_gguf_writer *writer, const char *path);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fs.h"
 #include "runtime/ggml_blocks.h"
 
 /* Keys and tensor infos together; the vocabulary is the greater part. */
@@ -135,9 +136,9 @@ static void pad(kg_buf *out, size_t start, uint32_t alignment)
 		kg_buf_put(out, zeros, alignment - over);
 }
 
-kg_err kg_gguf_writer_finish(kg_gguf_writer *writer, kg_buf *out)
+/* Everything before the tensors. */
+static kg_err put_head(kg_gguf_writer *writer, kg_buf *out, size_t start)
 {
-	size_t start = out->size;
 	kg_err err = writer->failed;
 
 	if (err == KG_OK)
@@ -153,9 +154,47 @@ kg_err kg_gguf_writer_finish(kg_gguf_writer *writer, kg_buf *out)
 	kg_buf_put(out, writer->keys.data, writer->keys.size);
 	kg_buf_put(out, writer->infos.data, writer->infos.size);
 	pad(out, start, writer->alignment);
+	return kg_buf_ok(out);
+}
+
+kg_err kg_gguf_writer_finish(kg_gguf_writer *writer, kg_buf *out)
+{
+	size_t start = out->size;
+	kg_err err = put_head(writer, out, start);
+
+	if (err != KG_OK)
+		return err;
 	for (uint64_t i = 0; i < writer->tensors_count; i++) {
 		kg_buf_put(out, writer->data[i], writer->sizes[i]);
 		pad(out, start, writer->alignment);
 	}
 	return kg_buf_ok(out);
+}
+
+kg_err kg_gguf_writer_save(kg_gguf_writer *writer, const char *path)
+{
+	static const uint8_t zeros[KG_GGUF_ALIGNMENT];
+	kg_fs_part *parts = malloc((2 * (size_t)writer->tensors_count + 1) * sizeof(*parts));
+	size_t count = 1;
+	kg_buf head;
+	kg_err err;
+
+	if (parts == NULL)
+		return kg_fail(KG_ENOMEM, "model file: no memory for %llu tensors",
+			       (unsigned long long)writer->tensors_count);
+	kg_buf_init(&head, 2 * (size_t)HEAD_MAX);
+	err = put_head(writer, &head, 0);
+	parts[0] = (kg_fs_part){head.data, head.size};
+	for (uint64_t i = 0; i < writer->tensors_count; i++) {
+		size_t over = writer->sizes[i] % writer->alignment;
+
+		parts[count++] = (kg_fs_part){writer->data[i], writer->sizes[i]};
+		if (over != 0)
+			parts[count++] = (kg_fs_part){zeros, writer->alignment - over};
+	}
+	if (err == KG_OK)
+		err = kg_fs_write_parts(path, parts, count, 0644);
+	kg_buf_release(&head);
+	free(parts);
+	return err;
 }

@@ -103,6 +103,21 @@ static kg_err get_arch(importer *im)
 	return KG_OK;
 }
 
+static kg_err check_whole(const importer *im)
+{
+	uint32_t parts = 1;
+	kg_err err = KG_OK;
+
+	if (kg_gguf_has(im->g, "split.count"))
+		err = kg_gguf_get_u32(im->g, "split.count", &parts);
+	if (err == KG_OK && parts > 1)
+		err = kg_fail(
+			KG_EINVAL,
+			"one of %u files of a split model; llama-gguf-split --merge joins them",
+			parts);
+	return err;
+}
+
 /* A key of the architecture that is not known may change what the model computes. */
 static kg_err check_keys(const importer *im)
 {
@@ -328,7 +343,9 @@ static kg_err import(kg_model **out, importer *im, size_t size, const char *name
 
 	if (kg_gguf_has(im->g, "kindergarten.format_version"))
 		return kg_fail(KG_EINVAL, "this is a .fairy file already");
-	err = get_arch(im);
+	err = check_whole(im);
+	if (err == KG_OK)
+		err = get_arch(im);
 	if (err == KG_OK)
 		err = check_keys(im);
 	if (err == KG_OK)

@@ -20,7 +20,8 @@ typedef struct {
 	kg_gguf_writer writer;
 	void **blocks;
 	size_t blocks_count;
-	float *floats;   /* one tensor */
+	const float *floats; /* one tensor: where the model has it, or in the room */
+	float *room;
 	float *paired;   /* the same, paired */
 	float *residual; /* scratch of the quantizer */
 	void *pairing;
@@ -62,16 +63,18 @@ static void put_suffixed(work *w, const kg_tensor *t, const char *suffix, kg_ggm
 static kg_err write_f32(work *w, const kg_tensor *t)
 {
 	size_t n = (size_t)t->rows * t->cols;
-	float *data = block(w, n * sizeof(*data));
+	bool lasting = w->floats != w->room;
+	float *data = lasting ? NULL : block(w, n * sizeof(*data));
 
-	if (data == NULL)
+	if (data == NULL && !lasting)
 		return no_memory(t);
 	for (size_t i = 0; i < n; i++)
 		if (!isfinite(w->floats[i]))
 			return kg_fail(KG_EINVAL, "model: weight %zu of %s is not finite", i,
 				       t->name);
-	memcpy(data, w->floats, n * sizeof(*data));
-	put_matrix(w, t->name, KG_GGML_F32, t->cols, t->rows, data);
+	if (!lasting)
+		memcpy(data, w->floats, n * sizeof(*data));
+	put_matrix(w, t->name, KG_GGML_F32, t->cols, t->rows, lasting ? w->floats : data);
 	return KG_OK;
 }
 
@@ -176,8 +179,11 @@ static kg_err write_fairy(work *w, const kg_tensor *t, uint32_t stages)
 static kg_err write_tensor(work *w, const kg_tensor *t)
 {
 	kg_format format = kg_tensor_role_format(t->role, w->form->strategy);
-	kg_err err = kg_model_tensor_floats(w->model, t, w->floats);
+	kg_err err = KG_OK;
 
+	w->floats = t->format == KG_FORMAT_F32 ? t->data : w->room;
+	if (w->floats == w->room)
+		err = kg_model_tensor_floats(w->model, t, w->room);
 	if (err != KG_OK)
 		return err;
 	switch (format) {
@@ -262,7 +268,7 @@ static void work_release(work *w)
 	for (size_t i = 0; i < w->blocks_count; i++)
 		free(w->blocks[i]);
 	free(w->blocks);
-	free(w->floats);
+	free(w->room);
 	free(w->paired);
 	free(w->residual);
 	free(w->pairing);
@@ -286,28 +292,35 @@ static kg_err work_init(work *w, const kg_model *model, const kg_model_form *for
 			pairing = kg_pairing_size(t->rows, t->cols);
 	}
 	w->blocks = malloc((size_t)model->tensors_count * BLOCKS_PER_TENSOR * sizeof(*w->blocks));
-	w->floats = malloc(most * sizeof(*w->floats));
+	w->room = malloc(most * sizeof(*w->room));
 	w->paired = malloc(most * sizeof(*w->paired));
 	w->residual = malloc(most * sizeof(*w->residual));
 	w->pairing = malloc(pairing);
-	if (w->blocks == NULL || w->floats == NULL || w->paired == NULL || w->residual == NULL ||
+	if (w->blocks == NULL || w->room == NULL || w->paired == NULL || w->residual == NULL ||
 	    w->pairing == NULL)
 		return kg_fail(KG_ENOMEM, "model: no memory to write %s", model->name);
 	return KG_OK;
 }
 
+/* Keys and tensors, ready to be put out; the caller releases the work whatever comes back. */
+static kg_err write_model(work *w, const kg_model *model, const kg_model_form *form)
+{
+	kg_err err = work_init(w, model, form);
+
+	if (err == KG_OK)
+		err = check_form(model, form);
+	if (err == KG_OK)
+		err = put_keys(w);
+	for (uint32_t i = 0; i < model->tensors_count && err == KG_OK; i++)
+		err = write_tensor(w, &model->tensors[i]);
+	return err;
+}
+
 kg_err kg_model_encode(const kg_model *model, kg_buf *out, const kg_model_form *form)
 {
 	work w;
-	kg_err err = check_form(model, form);
+	kg_err err = write_model(&w, model, form);
 
-	if (err != KG_OK)
-		return err;
-	err = work_init(&w, model, form);
-	if (err == KG_OK)
-		err = put_keys(&w);
-	for (uint32_t i = 0; i < model->tensors_count && err == KG_OK; i++)
-		err = write_tensor(&w, &model->tensors[i]);
 	if (err == KG_OK)
 		err = kg_gguf_writer_finish(&w.writer, out);
 	work_release(&w);
@@ -316,13 +329,11 @@ kg_err kg_model_encode(const kg_model *model, kg_buf *out, const kg_model_form *
 
 kg_err kg_model_save(const kg_model *model, const char *path, const kg_model_form *form)
 {
-	kg_buf file;
-	kg_err err;
+	work w;
+	kg_err err = write_model(&w, model, form);
 
-	kg_buf_init(&file, SIZE_MAX / 2);
-	err = kg_model_encode(model, &file, form);
 	if (err == KG_OK)
-		err = kg_fs_write(path, file.data, file.size, 0644);
-	kg_buf_release(&file);
+		err = kg_gguf_writer_save(&w.writer, path);
+	work_release(&w);
 	return err;
 }

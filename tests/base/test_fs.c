@@ -113,6 +113,8 @@ static void test_fs__mkdirs_does_not_pass_through_a_file(void **state)
 
 static void test_fs__write_replaces_and_leaves_nothing_else(void **state)
 {
+	static const kg_fs_part parts[3] = {{"three", 5}, {NULL, 0}, {" and more", 9}};
+
 	(void)state;
 	assert_int_equal(kg_fs_write("f", "one", 3, 0644), KG_OK);
 	assert_int_equal(kg_fs_write("f", "two2", 4, 0600), KG_OK);
@@ -121,6 +123,8 @@ static void test_fs__write_replaces_and_leaves_nothing_else(void **state)
 	assert_int_equal(kg_fs_write("f", "", 0, 0600), KG_OK);
 	holds("f", "");
 	assert_int_equal(files_in("."), 1);
+	assert_int_equal(kg_fs_write_parts("f", parts, 3, 0600), KG_OK);
+	holds("f", "three and more");
 	assert_int_equal(kg_fs_write("none/f", "x", 1, 0600), KG_ENOTFOUND);
 	assert_int_equal(kg_fs_write(".", "x", 1, 0600), KG_EIO);
 	assert_int_equal(files_in("."), 1);

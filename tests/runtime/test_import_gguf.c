@@ -328,6 +328,11 @@ static void own_file(kg_gguf_writer *w)
 	kg_gguf_put_u32(w, "kindergarten.format_version", 1);
 }
 
+static void split_model(kg_gguf_writer *w)
+{
+	kg_gguf_put_u32(w, "split.count", 3);
+}
+
 static void stranger(kg_gguf_writer *w)
 {
 	static const float bias[24];
@@ -349,6 +354,7 @@ static void test_import__what_is_not_done_is_named(void **state)
 		{{.arch = "llama", .more = other_values}, "values of 8"},
 		{{.arch = "llama", .more = unknown_key}, "llama.attention.scale"},
 		{{.arch = "llama", .more = own_file}, ".fairy"},
+		{{.arch = "llama", .more = split_model}, "one of 3 files"},
 		{{.arch = "llama", .more = stranger}, "blk.0.attn_output.bias"},
 	};
 	kg_model *m = some_model(false, false, false, false);
