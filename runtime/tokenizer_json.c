@@ -74,6 +74,28 @@ static int steps_of(const json_t *object, const char *key, const json_t *steps[S
 	return (int)count;
 }
 
+/* Names all steps of a sequence, with the pattern where it has one. */
+static kg_err unknown_steps(const char *what, const json_t *const *steps, int count)
+{
+	kg_buf names;
+	kg_err err;
+
+	kg_buf_init(&names, KG_ERR_TEXT_MAX);
+	for (int i = 0; i < count; i++) {
+		const json_t *pattern = json_object_get(steps[i], "pattern");
+
+		kg_buf_printf(&names, "%s%.32s", i == 0 ? "" : ", ", text_of(steps[i], "type"));
+		if (pattern != NULL)
+			kg_buf_printf(&names, " %.48s", text_of(pattern, "Regex"));
+	}
+	err = kg_fail(KG_EINVAL, "tokenizer.json: this %s is not known here: %s", what,
+		      count < 0    ? "too many steps"
+		      : count == 0 ? "none"
+				   : kg_buf_text(&names));
+	kg_buf_release(&names);
+	return err;
+}
+
 static kg_err read_normalizer(reader *r)
 {
 	const json_t *normalizer = json_object_get(r->root, "normalizer");
@@ -170,7 +192,7 @@ static kg_err read_pretokenizer(reader *r)
 	else if (count > 0 && is_falcon(steps, count))
 		rules->words = KG_PRETOKENIZER_FALCON;
 	else
-		return unknown("pre-tokenizer", count > 0 ? steps[0] : pretokenizer);
+		return unknown_steps("pre-tokenizer", steps, count);
 	if (r->marks || rules->add_space_prefix)
 		return kg_fail(KG_EINVAL, "tokenizer.json: both byte-level and with U+2581");
 	return KG_OK;

@@ -237,7 +237,7 @@ static void test_tokenizer_json__refuses_what_it_does_not_know(void **state)
 		"{\"type\":\"Split\",\"pattern\":{\"Regex\":\"[a-z]+\"},\"behavior\":\"Isolated\","
 		"\"invert\":false},{\"type\":\"ByteLevel\",\"add_prefix_space\":false,"
 		"\"use_regex\":false}]}",
-		KG_EINVAL, "Split");
+		KG_EINVAL, "Split [a-z]+, ByteLevel");
 	refuses("\"pre_tokenizer\":null",
 		"\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false}", KG_EINVAL,
 		"both");
