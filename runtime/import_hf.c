@@ -289,7 +289,7 @@ static kg_err read_tokenizer(const folder *f, kg_tokenizer **out)
 		return err;
 	err = kg_tokenizer_from_json(out, map.data, map.size, &hints);
 	kg_map_close(&map);
-	return err == KG_OK ? KG_OK : kg_fail_context(err, "tokenizer.json");
+	return err;
 }
 
 static void folder_release(folder *f)

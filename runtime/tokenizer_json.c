@@ -523,7 +523,7 @@ static kg_err build(kg_tokenizer **out, const reader *r)
 		err = kg_tokenizer_finish(t, &r->rules);
 	if (err != KG_OK) {
 		kg_tokenizer_free(t);
-		return err == KG_EINVAL ? kg_fail_context(KG_ECORRUPT, "tokenizer.json") : err;
+		return kg_fail_context(err == KG_EINVAL ? KG_ECORRUPT : err, "tokenizer.json");
 	}
 	*out = t;
 	return KG_OK;
