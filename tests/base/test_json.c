@@ -159,7 +159,14 @@ static void test_json__size_is_limited(void **state)
 	}
 	value = NULL;
 	assert_int_equal(kg_json_parse(&value, text, KG_JSON_SIZE_MAX + 1), KG_EFULL);
+	assert_int_equal(kg_json_parse_up_to(&value, text, 3, 2), KG_EFULL);
 	assert_null(value);
+	assert_int_equal(
+		kg_json_parse_up_to(&value, text, KG_JSON_SIZE_MAX + 1, KG_JSON_SIZE_MAX + 1),
+		KG_OK);
+	json_decref(value);
+	assert_int_equal(kg_json_parse_up_to(&value, text, 2, 2), KG_OK);
+	json_decref(value);
 	free(text);
 }
 
