@@ -115,9 +115,9 @@ kg_err kg_pretokenizer_new(kg_pretokenizer **out, kg_pretokenizer_kind kind)
 					     PCRE2_UTF | PCRE2_UCP, &code, &offset, NULL);
 		if (p->stages[i] == NULL) {
 			kg_pretokenizer_free(p);
-			/* The patterns are ours and correct. */
-			KG_ASSERT(code == PCRE2_ERROR_HEAP_FAILED);
-			return kg_fail(KG_ENOMEM, "pre-tokenizer: no memory for a pattern");
+			if (code == PCRE2_ERROR_HEAP_FAILED)
+				return kg_fail(KG_ENOMEM, "pre-tokenizer: no memory for a pattern");
+			return kg_fail(KG_EFAIL, "pre-tokenizer: PCRE2 says %d to a pattern", code);
 		}
 	}
 	*out = p;

@@ -46,7 +46,7 @@ const char *kg_pretokenizer_published(kg_pretokenizer_kind kind);
 
 typedef struct kg_pretokenizer kg_pretokenizer;
 
-/* KG_ENOMEM only. */
+/* KG_ENOMEM; KG_EFAIL with a PCRE2 that was built without Unicode. */
 KG_NODISCARD kg_err kg_pretokenizer_new(kg_pretokenizer **out, kg_pretokenizer_kind kind);
 void kg_pretokenizer_free(kg_pretokenizer *pretokenizer);
 
