@@ -21,14 +21,16 @@ static const struct {
 	uint8_t weights_log2;
 	uint8_t bytes;
 } types[] = {
-	[KG_GGML_F32] = {"F32", 0, 4},     [KG_GGML_F16] = {"F16", 0, 2},
-	[KG_GGML_Q4_0] = {"Q4_0", 5, 18},  [KG_GGML_Q4_1] = {"Q4_1", 5, 20},
-	[KG_GGML_Q5_0] = {"Q5_0", 5, 22},  [KG_GGML_Q5_1] = {"Q5_1", 5, 24},
-	[KG_GGML_Q8_0] = {"Q8_0", 5, 34},  [KG_GGML_Q4_K] = {"Q4_K", 8, 144},
-	[KG_GGML_Q5_K] = {"Q5_K", 8, 176}, [KG_GGML_Q6_K] = {"Q6_K", 8, 210},
-	[KG_GGML_I8] = {"I8", 0, 1},       [KG_GGML_I16] = {"I16", 0, 2},
-	[KG_GGML_I32] = {"I32", 0, 4},     [KG_GGML_I64] = {"I64", 0, 8},
-	[KG_GGML_F64] = {"F64", 0, 8},     [KG_GGML_BF16] = {"BF16", 0, 2},
+	[KG_GGML_F32] = {"F32", 0, 4},      [KG_GGML_F16] = {"F16", 0, 2},
+	[KG_GGML_Q4_0] = {"Q4_0", 5, 18},   [KG_GGML_Q4_1] = {"Q4_1", 5, 20},
+	[KG_GGML_Q5_0] = {"Q5_0", 5, 22},   [KG_GGML_Q5_1] = {"Q5_1", 5, 24},
+	[KG_GGML_Q2_K] = {"Q2_K", 8, 84},   [KG_GGML_Q3_K] = {"Q3_K", 8, 110},
+	[KG_GGML_TQ1_0] = {"TQ1_0", 8, 54}, [KG_GGML_TQ2_0] = {"TQ2_0", 8, 66},
+	[KG_GGML_Q8_0] = {"Q8_0", 5, 34},   [KG_GGML_Q4_K] = {"Q4_K", 8, 144},
+	[KG_GGML_Q5_K] = {"Q5_K", 8, 176},  [KG_GGML_Q6_K] = {"Q6_K", 8, 210},
+	[KG_GGML_I8] = {"I8", 0, 1},        [KG_GGML_I16] = {"I16", 0, 2},
+	[KG_GGML_I32] = {"I32", 0, 4},      [KG_GGML_I64] = {"I64", 0, 8},
+	[KG_GGML_F64] = {"F64", 0, 8},      [KG_GGML_BF16] = {"BF16", 0, 2},
 };
 
 static bool known(uint32_t type)
@@ -107,6 +109,81 @@ static void read_q8_0(float *out, const uint8_t *b)
 
 	for (unsigned j = 0; j < SMALL; j++)
 		out[j] = d * (float)(int8_t)b[2 + j];
+}
+
+/* Two bits of weight i: two halves of 128 in four rows of 32; row r is bits 2r, 2r + 1 of 32 bytes.
+ */
+static unsigned two_bits(const uint8_t *packed, unsigned i)
+{
+	return packed[i / 128 * 32 + i % 32] >> 2 * (i / 32 % 4) & 3u;
+}
+
+/* Scales of 16 weights in the low halves of bytes, minima in their high halves. */
+static void read_q2_k(float *out, const uint8_t *b)
+{
+	float d = half_at(b + 80);
+	float least = half_at(b + 82);
+
+	for (unsigned i = 0; i < GREAT; i++) {
+		unsigned s = b[i / 16];
+
+		out[i] = d * (float)(s & 15) * (float)two_bits(b + 16, i) - least * (float)(s >> 4);
+	}
+}
+
+/*
+ * Sixteen scales of six bits, less 32: the low halves of bytes 0..7 and then their high halves have
+ * the low four bits, bits 2k, 2k + 1 of bytes 8..11 the top two of scales 4k .. 4k + 3. Bit k of
+ * byte l of the mask belongs to weight 32k + l: without it four are taken off.
+ */
+static void read_q3_k(float *out, const uint8_t *b)
+{
+	const uint8_t *s = b + 96;
+	float d = half_at(b + 108);
+
+	for (unsigned i = 0; i < GREAT; i++) {
+		unsigned j = i / 16;
+		unsigned low = s[j % 8] >> j / 8 * 4 & 15u;
+		unsigned top = s[8 + j % 4] >> 2 * (j / 4) & 3u;
+		int q = (int)two_bits(b + 32, i) - (b[i % 32] >> i / 32 & 1 ? 0 : 4);
+
+		out[i] = d * (float)((int)(low | top << 4) - 32) * (float)q;
+	}
+}
+
+/* Digits 0, 1, 2 for -1, 0, 1. */
+static void read_tq2_0(float *out, const uint8_t *b)
+{
+	float d = half_at(b + 64);
+
+	for (unsigned i = 0; i < GREAT; i++)
+		out[i] = d * (float)((int)two_bits(b, i) - 1);
+}
+
+/* The n-th of five base-3 digits, of which a byte is the fraction of 256, rounded up. */
+static int digit(uint8_t byte, unsigned n)
+{
+	static const uint8_t powers[5] = {1, 3, 9, 27, 81};
+
+	return (uint8_t)(byte * powers[n]) * 3 >> 8;
+}
+
+/* Five digits in each of 32 bytes, the first digits of all first; then of 16; then four of four. */
+static void read_tq1_0(float *out, const uint8_t *b)
+{
+	float d = half_at(b + 52);
+
+	for (unsigned i = 0; i < GREAT; i++) {
+		int q;
+
+		if (i < 160)
+			q = digit(b[i % 32], i / 32);
+		else if (i < 240)
+			q = digit(b[32 + (i - 160) % 16], (i - 160) / 16);
+		else
+			q = digit(b[48 + (i - 240) % 4], (i - 240) / 4);
+		out[i] = d * (float)(q - 1);
+	}
 }
 
 /*
@@ -197,6 +274,14 @@ static block_reader *reader_of(uint32_t type)
 		return read_q5_1;
 	case KG_GGML_Q8_0:
 		return read_q8_0;
+	case KG_GGML_Q2_K:
+		return read_q2_k;
+	case KG_GGML_Q3_K:
+		return read_q3_k;
+	case KG_GGML_TQ1_0:
+		return read_tq1_0;
+	case KG_GGML_TQ2_0:
+		return read_tq2_0;
 	case KG_GGML_Q4_K:
 		return read_q4_k;
 	case KG_GGML_Q5_K:

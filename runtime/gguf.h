@@ -54,6 +54,8 @@ typedef enum {
 	KG_GGML_Q5_0 = 6,
 	KG_GGML_Q5_1 = 7,
 	KG_GGML_Q8_0 = 8,
+	KG_GGML_Q2_K = 10,
+	KG_GGML_Q3_K = 11,
 	KG_GGML_Q4_K = 12,
 	KG_GGML_Q5_K = 13,
 	KG_GGML_Q6_K = 14,
@@ -63,6 +65,8 @@ typedef enum {
 	KG_GGML_I64 = 27,
 	KG_GGML_F64 = 28,
 	KG_GGML_BF16 = 30,
+	KG_GGML_TQ1_0 = 34,
+	KG_GGML_TQ2_0 = 35,
 } kg_ggml_type;
 
 typedef struct {

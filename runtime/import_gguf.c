@@ -323,14 +323,15 @@ static kg_err take_tensors(importer *im, kg_model *m)
 	return err;
 }
 
-/* The narrowest weights known here take half a byte: a small file cannot ask for much. */
+/* The narrowest weights known here take more than a fifth of a byte: a small file cannot ask for
+ * much. */
 static kg_err check_size(const importer *im, size_t size)
 {
 	kg_err err = kg_model_config_check(&im->config);
 
 	if (err != KG_OK)
 		return err;
-	if (kg_model_config_weights(&im->config) / 2 > size)
+	if (kg_model_config_weights(&im->config) / 5 > size)
 		return kg_fail(KG_ECORRUPT, "smaller than its keys say");
 	return KG_OK;
 }

@@ -190,6 +190,93 @@ static void test_blocks__of_six_bits_in_256(void **state)
 		assert_true(out[i] == want[i]);
 }
 
+static void test_blocks__of_two_bits_in_256(void **state)
+{
+	/* d = 0.5, dmin = 0.25. Group 0: scale 3, minimum 2; group 13: scale 15, minimum 15; the
+	 * others nothing. Weight 5 (row 0 of byte 5): 2; weight 13 * 16 + 1 = 209, in the second
+	 * half (81) row 2 (64), byte 32 + 17: 3. */
+	uint8_t b[84] = {0x23};
+	float want[256] = {0};
+	float out[256];
+
+	(void)state;
+	b[13] = 0xff;
+	b[16 + 5] = 0x02;
+	b[16 + 32 + 17] = 0x30;
+	memcpy(b + 80, (const uint8_t[]){0x00, 0x38, 0x00, 0x34}, 4);
+	for (unsigned l = 0; l < 16; l++) {
+		want[l] = -0.5f;
+		want[208 + l] = -3.75f;
+	}
+	want[5] = 0.5f * 3 * 2 - 0.5f;
+	want[209] = 0.5f * 15 * 3 - 3.75f;
+	kg_ggml_to_floats(out, KG_GGML_Q2_K, b, 256);
+	for (unsigned i = 0; i < 256; i++)
+		assert_true(out[i] == want[i]);
+}
+
+static void test_blocks__of_three_bits_in_256(void **state)
+{
+	/* d = 0.5. Scales less 32; those of groups 0, 6, 9, 15 are 1, -32, 31, -17: stored 33, 0,
+	 * 63, 15; the others are 0: stored 32. Low four bits: 1, 0, 15, 15; top two: 2, 0, 3, 0.
+	 * Low halves of bytes 0..7: groups 0..7; high halves: groups 8..15 (9 is byte 1, 15 is
+	 * byte 7). Top bits: bytes 8..11 are groups 0..3 in bits 0, 1; then 4..7, 8..11, 12..15.
+	 * All 2: 0xaa; group 6 (byte 10, bits 2, 3) 0: 0xa2; group 9 (byte 9, bits 4, 5) 3: 0xba;
+	 * group 15 (byte 11, bits 6, 7) 0: 0x2a. */
+	static const uint8_t scales[12] = {0x01, 0xf0, 0, 0, 0, 0, 0, 0xf0, 0xaa, 0xba, 0xa2, 0x2a};
+	static const unsigned groups[4] = {0, 6, 9, 15};
+	static const int scale[4] = {1, -32, 31, -17};
+	uint8_t b[110] = {0};
+	float want[256] = {0};
+	float out[256];
+
+	(void)state;
+	memcpy(b + 96, scales, 12);
+	b[109] = 0x38;
+	/* No bit is set: all weights are 0 - 4. */
+	for (unsigned g = 0; g < 4; g++)
+		for (unsigned l = 0; l < 16; l++)
+			want[groups[g] * 16 + l] = 0.5f * (float)scale[g] * -4.0f;
+	/* Weight 3: mask bit 0 of byte 3, low bits 2 -> 2. */
+	b[3] = 0x01;
+	b[32 + 3] = 0x02;
+	want[3] = 0.5f * 1 * 2;
+	/* Weight 9 * 16 + 2 = 146 = 128 + 18: second half, row 0, byte 32 + 18; mask bit 4 of byte
+	 * 18; low bits 1 -> 1. */
+	b[18] = 0x10;
+	b[32 + 32 + 18] = 0x01;
+	want[146] = 0.5f * 31 * 1;
+	/* Weight 255: second half, row 3, byte 32 + 31; no mask; low bits 3 -> -1. */
+	b[32 + 32 + 31] = 0xc0;
+	want[255] = 0.5f * -17 * -1;
+	kg_ggml_to_floats(out, KG_GGML_Q3_K, b, 256);
+	for (unsigned i = 0; i < 256; i++)
+		assert_true(out[i] == want[i]);
+}
+
+static void test_blocks__of_three_values(void **state)
+{
+	/* d = 2. Two bits each, 0 is -1: byte 7 is 1, 2, 0, 1 of the rows 0..3. */
+	static const one two_bits[] = {{7, 0.0f}, {39, 2.0f}, {71, -2.0f}, {103, 0.0f}};
+	/* Base 3: digits 1, 2, 0, 1, 2 are 1/3 + 2/9 + 0 + 1/81 + 2/243 = 140/243, times 256 and
+	 * rounded up 148. Byte 7 has weights 7, 39, 71, 103, 135; byte 32 + 3 weights 163, 179,
+	 * 195, 211, 227; byte 48 + 1 weights 241, 245, 249, 253. */
+	static const one digits[] = {{7, 0.0f},    {39, 2.0f},  {71, -2.0f}, {103, 0.0f},
+				     {135, 2.0f},  {163, 0.0f}, {179, 2.0f}, {195, -2.0f},
+				     {211, 0.0f},  {227, 2.0f}, {241, 0.0f}, {245, 2.0f},
+				     {249, -2.0f}, {253, 0.0f}};
+	uint8_t b[66] = {0};
+
+	(void)state;
+	b[7] = 1 | 2 << 2 | 0 << 4 | 1 << 6;
+	b[65] = 0x40;
+	check(KG_GGML_TQ2_0, b, 256, two_bits, 4, -2.0f);
+	memset(b, 0, sizeof(b));
+	b[7] = b[32 + 3] = b[48 + 1] = 148;
+	b[53] = 0x40;
+	check(KG_GGML_TQ1_0, b, 256, digits, sizeof(digits) / sizeof(digits[0]), -2.0f);
+}
+
 static void test_blocks__plain_numbers_are_themselves(void **state)
 {
 	/* 1.5 and -2 as F32, F16 and BF16, from an odd address. */
@@ -210,8 +297,9 @@ static void test_blocks__have_their_published_sizes(void **state)
 		uint32_t type;
 		uint32_t weights;
 		uint32_t bytes;
-	} published[] = {{2, 32, 18},    {3, 32, 20},    {6, 32, 22},    {7, 32, 24}, {8, 32, 34},
-			 {12, 256, 144}, {13, 256, 176}, {14, 256, 210}, {0, 1, 4},   {30, 1, 2}};
+	} published[] = {{2, 32, 18},    {3, 32, 20},    {6, 32, 22},    {7, 32, 24},  {8, 32, 34},
+			 {12, 256, 144}, {13, 256, 176}, {14, 256, 210}, {0, 1, 4},    {30, 1, 2},
+			 {10, 256, 84},  {11, 256, 110}, {34, 256, 54},  {35, 256, 66}};
 	uint32_t weights;
 	uint32_t bytes;
 
@@ -222,12 +310,12 @@ static void test_blocks__have_their_published_sizes(void **state)
 		assert_int_equal(bytes, published[i].bytes);
 		assert_true(kg_ggml_is_weights(published[i].type));
 	}
-	assert_false(kg_ggml_block(10, &weights, &bytes));
+	assert_false(kg_ggml_block(9, &weights, &bytes));
 	assert_false(kg_ggml_block(4000000000u, &weights, &bytes));
 	assert_false(kg_ggml_is_weights(KG_GGML_I8));
 	assert_false(kg_ggml_is_weights(31));
 	assert_string_equal(kg_ggml_type_name(12), "Q4_K");
-	assert_string_equal(kg_ggml_type_name(10), "?");
+	assert_string_equal(kg_ggml_type_name(9), "?");
 }
 
 static void test_q8_0__is_the_nearest_of_255_steps(void **state)
@@ -273,6 +361,9 @@ int main(void)
 		cmocka_unit_test(test_blocks__of_four_bits_in_256),
 		cmocka_unit_test(test_blocks__of_five_bits_in_256),
 		cmocka_unit_test(test_blocks__of_six_bits_in_256),
+		cmocka_unit_test(test_blocks__of_two_bits_in_256),
+		cmocka_unit_test(test_blocks__of_three_bits_in_256),
+		cmocka_unit_test(test_blocks__of_three_values),
 		cmocka_unit_test(test_blocks__plain_numbers_are_themselves),
 		cmocka_unit_test(test_blocks__have_their_published_sizes),
 		cmocka_unit_test(test_q8_0__is_the_nearest_of_255_steps),
