@@ -325,7 +325,7 @@ static void test_import__every_type_of_model(void **state)
 	}
 }
 
-static void put_index(const folder *f, const char *first, const char *second)
+static kg_buf index_of(const folder *f, const char *first, const char *second)
 {
 	kg_buf text;
 
@@ -336,6 +336,13 @@ static void put_index(const folder *f, const char *first, const char *second)
 			      i % 2 == 0 ? first : second);
 	kg_buf_puts(&text, "}}");
 	assert_int_equal(kg_buf_ok(&text), KG_OK);
+	return text;
+}
+
+static void put_index(const folder *f, const char *first, const char *second)
+{
+	kg_buf text = index_of(f, first, second);
+
 	put_file(f, "model.safetensors.index.json", text.data, text.size);
 	kg_buf_release(&text);
 }
@@ -449,6 +456,13 @@ static void test_import__no_part_of_a_folder_is_a_model(void **state)
 	cut(&f, "tokenizer.json", tokenizer, strlen(tokenizer), 1);
 	/* safetensors are cut at every byte in a test of their own. */
 	cut(&f, "model.safetensors", file.data, file.size, 97);
+	assert_int_equal(kg_import_hf(&m, f.path, "name"), KG_OK);
+	kg_model_free(m);
+	kg_buf_release(&file);
+	/* An index is only looked at where there is one. */
+	file = index_of(&f, "model.safetensors", "model.safetensors");
+	cut(&f, "model.safetensors.index.json", file.data, file.size, 1);
+	m = NULL;
 	assert_int_equal(kg_import_hf(&m, f.path, "name"), KG_OK);
 	kg_model_free(m);
 	kg_buf_release(&file);
