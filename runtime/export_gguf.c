@@ -133,6 +133,8 @@ static kg_err put_keys(work *w)
 	const char *name = kg_model_name(w->model);
 	char key[KEY_MAX];
 	float common = common_factor(w);
+	size_t template_size;
+	const char *template = kg_model_template(w->model, &template_size);
 
 	kg_gguf_put_string(&w->writer, "general.architecture", w->arch, strlen(w->arch));
 	kg_gguf_put_string(&w->writer, "general.name", name, strlen(name));
@@ -155,6 +157,8 @@ static kg_err put_keys(work *w)
 		put_float(w, "rope.scaling.factor", common);
 	}
 	put_u32(w, "vocab_size", c->vocabulary);
+	if (template != NULL)
+		kg_gguf_put_string(&w->writer, "tokenizer.chat_template", template, template_size);
 	return put_tokenizer(w);
 }
 

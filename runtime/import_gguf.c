@@ -336,6 +336,19 @@ static kg_err check_size(const importer *im, size_t size)
 	return KG_OK;
 }
 
+static kg_err take_template(const importer *im, kg_model *m)
+{
+	static const char key[] = "tokenizer.chat_template";
+	const char *text;
+	size_t size;
+	kg_err err;
+
+	if (!kg_gguf_has(im->g, key))
+		return KG_OK;
+	err = kg_gguf_get_string(im->g, key, &text, &size);
+	return err == KG_OK ? kg_model_set_template(m, text, size) : err;
+}
+
 static kg_err import(kg_model **out, importer *im, size_t size, const char *name)
 {
 	kg_tokenizer *tokenizer = NULL;
@@ -361,6 +374,8 @@ static kg_err import(kg_model **out, importer *im, size_t size, const char *name
 		err = kg_model_new(&m, &im->config, name, &tokenizer, NULL);
 	if (err == KG_OK)
 		err = take_tensors(im, m);
+	if (err == KG_OK)
+		err = take_template(im, m);
 	if (err != KG_OK) {
 		kg_tokenizer_free(tokenizer);
 		kg_model_free(m);

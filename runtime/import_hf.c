@@ -292,6 +292,55 @@ static kg_err read_tokenizer(const folder *f, kg_tokenizer **out)
 	return err;
 }
 
+/* A template, or the default one of several with names; NULL when there is none. */
+static const json_t *find_template(const json_t *config)
+{
+	const json_t *value = json_object_get(config, "chat_template");
+
+	for (size_t i = 0; i < json_array_size(value); i++) {
+		const json_t *named = json_array_get(value, i);
+		const char *name = json_string_value(json_object_get(named, "name"));
+
+		if (name != NULL && strcmp(name, "default") == 0)
+			return json_object_get(named, "template");
+	}
+	return json_is_string(value) ? value : NULL;
+}
+
+static kg_err set_configured_template(kg_model *m, const kg_map *map)
+{
+	json_t *config = NULL;
+	const json_t *text;
+	kg_err err = kg_json_parse(&config, map->data, map->size);
+
+	if (err != KG_OK)
+		return kg_fail_context(err, "tokenizer_config.json");
+	text = find_template(config);
+	if (json_is_string(text))
+		err = kg_model_set_template(m, json_string_value(text), json_string_length(text));
+	json_decref(config);
+	return err;
+}
+
+static kg_err read_template(const folder *f, kg_model *m)
+{
+	static const char file[] = "chat_template.jinja";
+	static const char config[] = "tokenizer_config.json";
+	bool plain = has_file(f, file);
+	kg_map map;
+	kg_err err;
+
+	if (!plain && !has_file(f, config))
+		return KG_OK;
+	err = open_file(&map, f, plain ? file : config);
+	if (err != KG_OK)
+		return err;
+	err = plain ? kg_model_set_template(m, (const char *)map.data, map.size)
+		    : set_configured_template(m, &map);
+	kg_map_close(&map);
+	return err;
+}
+
 static void folder_release(folder *f)
 {
 	for (uint32_t i = 0; i < f->shards_count; i++) {
@@ -317,6 +366,8 @@ kg_err kg_import_hf(kg_model **out, const char *path, const char *name)
 		err = take_tensor(&f, m, kg_model_tensor_at(m, i), &taken);
 	if (err == KG_OK)
 		err = check_strangers(&f, m, taken);
+	if (err == KG_OK)
+		err = read_template(&f, m);
 	folder_release(&f);
 	if (err != KG_OK) {
 		kg_model_free(m);

@@ -340,11 +340,28 @@ kg_err kg_model_new(kg_model **out, const kg_model_config *config, const char *n
 	return KG_OK;
 }
 
+kg_err kg_model_set_template(kg_model *model, const char *text, size_t size)
+{
+	char *copy;
+
+	if (size == 0 || size > KG_MODEL_TEMPLATE_MAX || memchr(text, '\0', size) != NULL)
+		return KG_OK;
+	copy = malloc(size);
+	if (copy == NULL)
+		return kg_fail(KG_ENOMEM, "model: no memory for a template");
+	memcpy(copy, text, size);
+	free(model->template_owned);
+	model->template = model->template_owned = copy;
+	model->template_size = size;
+	return KG_OK;
+}
+
 void kg_model_free(kg_model *model)
 {
 	if (model == NULL)
 		return;
 	kg_tokenizer_free(model->tokenizer);
+	free(model->template_owned);
 	free(model->tensors);
 	free(model->floats);
 	free(model->expanded);
@@ -412,6 +429,12 @@ const kg_tokenizer *kg_model_tokenizer(const kg_model *model)
 const kg_model_prompt *kg_model_get_prompt(const kg_model *model)
 {
 	return &model->prompt;
+}
+
+const char *kg_model_template(const kg_model *model, size_t *size)
+{
+	*size = model->template_size;
+	return model->template;
 }
 
 kg_strategy kg_model_strategy(const kg_model *model)

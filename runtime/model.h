@@ -31,9 +31,10 @@ enum {
 	KG_MODEL_HEADS_MAX = 1024,
 	KG_MODEL_CONTEXT_MAX = 1 << 20,
 	KG_MODEL_VOCABULARY_MAX = KG_TOKENIZER_COUNT_MAX,
-	KG_MODEL_NAME_MAX = 128,   /* bytes of a model name */
-	KG_MODEL_PROMPT_MAX = 256, /* bytes of each prompt part */
-	KG_DIGEST_SIZE_MODEL = 32, /* bytes of a base digest */
+	KG_MODEL_NAME_MAX = 128,          /* bytes of a model name */
+	KG_MODEL_PROMPT_MAX = 256,        /* bytes of each prompt part */
+	KG_MODEL_TEMPLATE_MAX = 64 << 10, /* bytes of a chat template */
+	KG_DIGEST_SIZE_MODEL = 32,        /* bytes of a base digest */
 };
 
 typedef struct {
@@ -144,12 +145,21 @@ KG_NODISCARD kg_err kg_model_new(kg_model **out, const kg_model_config *config, 
 /* The writable floats of a tensor of a model from kg_model_new; rows * cols of them. */
 float *kg_model_floats(kg_model *model, kg_tensor_role role, uint32_t layer);
 
+/* Gives a model from kg_model_new the template of its conversations (runtime/chat.h), copied. One
+ * that is empty, too long or has a NUL is left out: a model computes the same without. KG_ENOMEM.
+ */
+KG_NODISCARD kg_err kg_model_set_template(kg_model *model, const char *text, size_t size);
+
 void kg_model_free(kg_model *model);
 
 const kg_model_config *kg_model_get_config(const kg_model *model);
 const char *kg_model_name(const kg_model *model);
 const kg_tokenizer *kg_model_tokenizer(const kg_model *model);
 const kg_model_prompt *kg_model_get_prompt(const kg_model *model);
+
+/* The template of conversations, not terminated; NULL and 0 when the model has none. */
+const char *kg_model_template(const kg_model *model, size_t *size);
+
 kg_strategy kg_model_strategy(const kg_model *model);
 
 /* KG_SEED_SIZE bytes, or NULL: the plain pairing. Fairy tensors of this file are paired by it. */

@@ -14,6 +14,9 @@ struct kg_model {
 	kg_model_prompt prompt;
 	char prompt_text[KG_MODEL_PROMPT_PARTS][KG_MODEL_PROMPT_MAX + 1];
 	kg_tokenizer *tokenizer;
+	const char *template; /* in the file, or owned */
+	size_t template_size;
+	char *template_owned;
 	kg_strategy strategy;
 	bool seeded;
 	bool has_base;

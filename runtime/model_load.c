@@ -157,6 +157,24 @@ static kg_err get_prompt(const kg_gguf *g, kg_model *m)
 	return KG_OK;
 }
 
+static kg_err get_template(const kg_gguf *g, kg_model *m)
+{
+	kg_err err;
+
+	if (!kg_gguf_has(g, "tokenizer.chat_template"))
+		return KG_OK;
+	err = kg_gguf_get_string(g, "tokenizer.chat_template", &m->template, &m->template_size);
+	if (err != KG_OK)
+		return err;
+	if (m->template_size == 0 || m->template_size > KG_MODEL_TEMPLATE_MAX ||
+	    memchr(m->template, '\0', m->template_size) != NULL)
+		return kg_fail(KG_ECORRUPT,
+			       "model file: tokenizer.chat_template is empty, longer than %d bytes "
+			       "or has a NUL",
+			       KG_MODEL_TEMPLATE_MAX);
+	return KG_OK;
+}
+
 /* Finds the stored tensor `name` and requires its type and exact dimensions. */
 static kg_err stored(loader *l, const kg_tensor *t, const char *suffix, kg_ggml_type type,
 		     uint64_t inner, uint64_t outer, const uint8_t **data)
@@ -398,6 +416,8 @@ static kg_err load(kg_model **out, const kg_gguf *g, const uint8_t *data, size_t
 		err = get_hex(g, "kindergarten.base_digest", &m->has_base, m->base_digest);
 	if (err == KG_OK)
 		err = get_prompt(g, m);
+	if (err == KG_OK)
+		err = get_template(g, m);
 	if (err == KG_OK)
 		err = kg_tokenizer_from_gguf(&m->tokenizer, g);
 	if (err == KG_OK && kg_tokenizer_count(m->tokenizer) != config.vocabulary)

@@ -244,6 +244,9 @@ static kg_err put_keys(work *w)
 	for (int i = 0; i < KG_MODEL_PROMPT_PARTS; i++)
 		if (parts[i] != NULL)
 			put_text(w, kg_model__prompt_keys[i], parts[i]);
+	if (w->model->template != NULL)
+		kg_gguf_put_string(g, "tokenizer.chat_template", w->model->template,
+				   w->model->template_size);
 	return kg_tokenizer_to_gguf(w->model->tokenizer, g);
 }
 

@@ -76,6 +76,8 @@ static void test_export__comes_back_the_same(void **state)
 		kg_model_config config = toy_config();
 		kg_model *m;
 		kg_model *back = NULL;
+		const char *text;
+		size_t size;
 		kg_buf file;
 
 		config.tied = variant & 1;
@@ -86,10 +88,14 @@ static void test_export__comes_back_the_same(void **state)
 		if ((config.qkv_bias || config.rope_factors) && config.qk_norm)
 			continue;
 		m = toy_random(&config, 60);
+		assert_int_equal(kg_model_set_template(m, "{{ a }}", 7), KG_OK);
 		file = exported(m, KG_GGML_F32);
 		if (kg_import_gguf(&back, file.data, file.size, "back") != KG_OK)
 			fail_msg("%s", kg_err_text());
 		check_floats(m, back);
+		text = kg_model_template(back, &size);
+		assert_int_equal(size, 7);
+		assert_memory_equal(text, "{{ a }}", 7);
 		assert_int_equal(kg_model_get_config(back)->context, config.context);
 		assert_true(kg_model_get_config(back)->rope_theta == config.rope_theta);
 		kg_model_free(back);

@@ -214,9 +214,10 @@ static void folder_init(folder *f, bool bias, bool norm, bool tied)
 
 static void folder_release(folder *f)
 {
-	static const char *const names[] = {"config.json",       "tokenizer.json",
-					    "model.safetensors", "model.safetensors.index.json",
-					    "one.safetensors",   "two.safetensors"};
+	static const char *const names[] = {"config.json",           "tokenizer.json",
+					    "model.safetensors",     "model.safetensors.index.json",
+					    "one.safetensors",       "two.safetensors",
+					    "tokenizer_config.json", "chat_template.jinja"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		remove_file(f, names[i]);
@@ -428,6 +429,56 @@ static void test_import__what_does_not_fit_is_named(void **state)
 	folder_release(&f);
 }
 
+static void check_template(const folder *f, const char *want)
+{
+	kg_model *m = NULL;
+	const char *text;
+	size_t size;
+
+	if (kg_import_hf(&m, f->path, "name") != KG_OK)
+		fail_msg("%s", kg_err_text());
+	text = kg_model_template(m, &size);
+	if (want == NULL) {
+		assert_null(text);
+		assert_int_equal(size, 0);
+	} else {
+		assert_int_equal(size, strlen(want));
+		assert_memory_equal(text, want, size);
+	}
+	kg_model_free(m);
+}
+
+static void test_import__templates_of_conversations_are_kept(void **state)
+{
+	folder f;
+	char *large = malloc(KG_MODEL_TEMPLATE_MAX + 1);
+
+	(void)state;
+	assert_non_null(large);
+	memset(large, 'x', KG_MODEL_TEMPLATE_MAX + 1);
+	folder_init(&f, false, false, true);
+	put_config(&f, "llama", ",\"tie_word_embeddings\":true");
+	put_shard(&f, "model.safetensors", 0, 1, "F32");
+	check_template(&f, NULL);
+	put_text(&f, "tokenizer_config.json", "{\"chat_template\":null}");
+	check_template(&f, NULL);
+	put_text(&f, "tokenizer_config.json", "{\"chat_template\":\"{{ a }}\"}");
+	check_template(&f, "{{ a }}");
+	put_text(&f, "tokenizer_config.json",
+		 "{\"chat_template\":[{\"name\":\"tool_use\",\"template\":\"t\"},"
+		 "{\"name\":\"default\",\"template\":\"d\"}]}");
+	check_template(&f, "d");
+	put_text(&f, "chat_template.jinja", "j");
+	check_template(&f, "j");
+	put_file(&f, "chat_template.jinja", large, KG_MODEL_TEMPLATE_MAX + 1);
+	check_template(&f, NULL);
+	remove_file(&f, "chat_template.jinja");
+	put_text(&f, "tokenizer_config.json", "{\"chat_template\"");
+	refused(&f, KG_ECORRUPT, "tokenizer_config.json");
+	folder_release(&f);
+	free(large);
+}
+
 /* A cut at every byte of each file of the folder. */
 static void cut(const folder *f, const char *name, const void *data, size_t size, size_t step)
 {
@@ -475,6 +526,7 @@ int main(void)
 		cmocka_unit_test(test_import__every_type_of_model),
 		cmocka_unit_test(test_import__shards_are_one_model),
 		cmocka_unit_test(test_import__what_does_not_fit_is_named),
+		cmocka_unit_test(test_import__templates_of_conversations_are_kept),
 		cmocka_unit_test(test_import__no_part_of_a_folder_is_a_model),
 	};
 

@@ -265,6 +265,31 @@ static void test_model__genome_keys_come_back(void **state)
 	free(file);
 }
 
+static void test_model__a_template_of_conversations_comes_back(void **state)
+{
+	kg_model *model = tiny_model(true);
+	kg_model *back = NULL;
+	const char *text;
+	size_t size;
+	uint8_t *file;
+
+	(void)state;
+	tiny_fill(model, 1);
+	assert_null(kg_model_template(model, &size));
+	assert_int_equal(kg_model_set_template(model, "a\0b", 3), KG_OK);
+	assert_null(kg_model_template(model, &size));
+	assert_int_equal(kg_model_set_template(model, "first", 5), KG_OK);
+	assert_int_equal(kg_model_set_template(model, "{% a %}", 7), KG_OK);
+	file = tiny_file(model, KG_FORMAT_FAIRY2, NULL, &size);
+	kg_model_free(model);
+	assert_int_equal(kg_model_open_memory(&back, file, size), KG_OK);
+	text = kg_model_template(back, &size);
+	assert_int_equal(size, 7);
+	assert_memory_equal(text, "{% a %}", 7);
+	kg_model_free(back);
+	free(file);
+}
+
 static void test_model__files_are_written_and_mapped(void **state)
 {
 	kg_model_form form = {.strategy = kg_strategy_of(KG_FORMAT_F16)};
@@ -586,6 +611,7 @@ int main(void)
 		cmocka_unit_test(test_model__the_document_shows_the_worked_block),
 		cmocka_unit_test(test_model__every_form_is_what_its_definition_says),
 		cmocka_unit_test(test_model__genome_keys_come_back),
+		cmocka_unit_test(test_model__a_template_of_conversations_comes_back),
 		cmocka_unit_test(test_model__files_are_written_and_mapped),
 		cmocka_unit_test(test_model__what_files_do_not_hold_is_refused),
 		cmocka_unit_test(test_model__no_part_of_a_file_is_a_model),
