@@ -16,6 +16,9 @@ extern const kg_command kg_cmd_ask;
 
 enum { K_DEFAULT = 8, TOKENS_DEFAULT = 64, SILENCE_MS = 30000 };
 
+/* Of no total chance at all there is no token. */
+#define TOP_P_MIN 1e-6
+
 typedef struct {
 	uint64_t k, max_tokens, top_k, seed;
 	double temperature, top_p;
@@ -38,7 +41,7 @@ static kg_err set(options *o, int letter, const char *value)
 	case 't':
 		return kg_cli_double(&o->temperature, "--temperature", value, 0, 100);
 	case 'p':
-		return kg_cli_double(&o->top_p, "--top-p", value, 0, 1);
+		return kg_cli_double(&o->top_p, "--top-p", value, TOP_P_MIN, 1);
 	case 'j':
 		o->json = true;
 		return KG_OK;
@@ -151,6 +154,8 @@ static int run(kg_cli *cli, int argc, char **argv)
 	}
 	if (err == KG_OK)
 		err = make_question(&body, &o, prompt);
+	if (err == KG_EINVAL && body == NULL && input == NULL)
+		return kg_cli_usage(&kg_cmd_ask, "%s", kg_err_text());
 	if (err == KG_OK)
 		err = kg_client_open(&client, cli);
 	if (err == KG_OK)

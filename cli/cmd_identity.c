@@ -67,10 +67,11 @@ static kg_err passphrase_choose(char **out, const kg_cli *cli, const options *o)
 	const char *path = o->passphrase_file;
 
 	*out = NULL;
-	if (o->ask)
-		return kg_passphrase_ask(out, true);
+	/* A passphrase that the settings name is the one that every later command will try. */
 	if (path == NULL && !o->plain)
 		path = kg_conf_text(cli->conf, "identity.passphrase_file");
+	if (o->ask && (path == NULL || path[0] == '\0'))
+		return kg_passphrase_ask(out, true);
 	return path == NULL || path[0] == '\0' ? KG_OK : kg_passphrase_read(out, path);
 }
 
@@ -286,7 +287,8 @@ const kg_command kg_cmd_identity = {
 		"\n"
 		"The key file is <state>/keys/swarm.key, mode 0600, sealed when a passphrase is "
 		"given by\n"
-		"--passphrase (asked on the terminal), --passphrase-file or the setting\n"
+		"--passphrase (asked on the terminal unless the settings name a file),\n"
+		"--passphrase-file or the setting\n"
 		"identity.passphrase_file.",
 	.run = run,
 };

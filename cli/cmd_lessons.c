@@ -171,4 +171,5 @@ const kg_command kg_cmd_lessons = {
 		"Default: --seed 0 --count 10 --split test --wording trained.\n"
 		"What each task asks and holds out: docs/lessons.md.",
 	.run = run,
+	.for_all = true,
 };

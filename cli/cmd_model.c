@@ -361,4 +361,5 @@ const kg_command kg_cmd_model = {
 		"  both: --strategy S --agent-seed LABEL\n"
 		"      as the agent of that genome; a seed alone means fairy2\n",
 	.run = run,
+	.for_all = true,
 };

@@ -163,6 +163,24 @@ static kg_err add_references(kg_entry *entry, const kg_cli *cli, const char *lis
 	return err;
 }
 
+/* The key of an agent that this swarm has certified: a wrong name must not make a new author. */
+static kg_err agent_key(kg_key **out, const kg_swarm *swarm, const kg_cli *cli, const char *name)
+{
+	kg_reading reading;
+	kg_pubkey known;
+	kg_err err = kg_swarm_agent_key(swarm, name, out);
+
+	if (err == KG_OK)
+		err = kg_reading_open(&reading, cli);
+	if (err != KG_OK)
+		return err;
+	if (kg_reading_agent(&reading, &known, name) != KG_OK ||
+	    !kg_pubkey_equal(&known, kg_key_public(*out)))
+		err = kg_fail(KG_ENOTFOUND, "this swarm has no agent \"%.80s\"", name);
+	kg_reading_close(&reading);
+	return err;
+}
+
 static kg_err say(kg_receipt *receipt, kg_entry *entry, const kg_cli *cli, const options *o)
 {
 	kg_writing *writing = NULL;
@@ -171,8 +189,8 @@ static kg_err say(kg_receipt *receipt, kg_entry *entry, const kg_cli *cli, const
 	kg_err closed;
 	kg_err err = kg_passphrase_open_swarm(&swarm, cli);
 
-	if (err == KG_OK && o->as != NULL)
-		err = kg_swarm_agent_key(swarm, o->as, &agent);
+	if (err == KG_OK && o->as != NULL && strcmp(o->as, "operator") != 0)
+		err = agent_key(&agent, swarm, cli, o->as);
 	if (err == KG_OK)
 		err = kg_writing_open(&writing, cli, swarm);
 	if (err == KG_OK)

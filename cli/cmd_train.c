@@ -199,5 +199,6 @@ const kg_command kg_cmd_train = {
 		"what the\n"
 		"checkpoint holds and trains no further.",
 	.run = run,
+	.for_all = true,
 	.own_config = true,
 };

@@ -18,6 +18,7 @@
 #include "identity/secret.h"
 #include "orchestrator/crew.h"
 #include "orchestrator/orchestrator_main.h"
+#include "runtime/format.h"
 
 extern const kg_command kg_cmd_up;
 
@@ -44,6 +45,7 @@ static int parse(options *o, const kg_cli *cli, int argc, char **argv)
 		{"seed", required_argument, NULL, 'S'},  {"http", required_argument, NULL, 'h'},
 		{"detach", no_argument, NULL, 'd'},      {NULL, 0, NULL, 0}};
 	const char *model = kg_conf_text(cli->conf, "swarm.model");
+	kg_strategy strategy;
 	int c;
 
 	memset(o, 0, sizeof(*o));
@@ -73,6 +75,8 @@ static int parse(options *o, const kg_cli *cli, int argc, char **argv)
 		return kg_cli_usage(&kg_cmd_up, "takes no arguments");
 	if (o->seed[0] == '\0' || strlen(o->seed) > 128)
 		return kg_cli_usage(&kg_cmd_up, "--seed is 1..128 bytes");
+	if (o->strategy[0] != '\0' && kg_strategy_parse(&strategy, o->strategy) != KG_OK)
+		return kg_cli_usage(&kg_cmd_up, "%s", kg_err_text());
 	if (model[0] != '\0' && realpath(model, o->model) == NULL) {
 		(void)kg_fail_errno(errno, "model %s", model);
 		return kg_cli_trouble("up");
@@ -80,9 +84,12 @@ static int parse(options *o, const kg_cli *cli, int argc, char **argv)
 	return KG_EXIT_YES;
 }
 
-/* A new identity without a passphrase; its words are shown on stderr, this once. */
+/* A new identity, sealed when the settings name a passphrase; its words are shown on stderr, this
+ * once. */
 static kg_err create_identity(const kg_cli *cli)
 {
+	const char *file = kg_conf_text(cli->conf, "identity.passphrase_file");
+	char *passphrase = NULL;
 	void *entropy = NULL;
 	void *words = NULL;
 	kg_err err = kg_secret_new(&entropy, KG_MNEMONIC_ENTROPY_MAX);
@@ -94,13 +101,18 @@ static kg_err create_identity(const kg_cli *cli)
 	if (err == KG_OK)
 		err = kg_mnemonic_encode(words, entropy, KG_MNEMONIC_ENTROPY_MAX);
 	if (err == KG_OK)
-		err = kg_keyring_create(cli->state_dir, entropy, KG_MNEMONIC_ENTROPY_MAX, NULL);
+		err = file[0] != '\0' ? kg_passphrase_read(&passphrase, file) : KG_OK;
+	if (err == KG_OK)
+		err = kg_keyring_create(cli->state_dir, entropy, KG_MNEMONIC_ENTROPY_MAX,
+					passphrase);
 	if (err == KG_OK)
 		(void)fprintf(stderr,
-			      "A new swarm identity was made in %s, without a passphrase.\n"
+			      "A new swarm identity was made in %s, %s a passphrase.\n"
 			      "These 24 words are the swarm. They are shown this once: write them "
 			      "down.\n\n  %s\n\n",
-			      cli->state_dir, (const char *)words);
+			      cli->state_dir, passphrase != NULL ? "under" : "without",
+			      (const char *)words);
+	kg_secret_free(passphrase);
 	kg_secret_free(words);
 	kg_secret_free(entropy);
 	return err;

@@ -32,6 +32,7 @@ typedef struct {
 	const char *help;  /* more lines, or NULL */
 	int (*run)(kg_cli *cli, int argc, char **argv);
 	bool hidden;     /* absent from `help` (roles) */
+	bool for_all;    /* makes files that are no secrets of the swarm: models */
 	bool own_config; /* --config after the name is the command's own option */
 } kg_command;
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -34,6 +35,7 @@ static int parse_globals(global_options *g, int argc, char **argv)
 					      {NULL, 0, NULL, 0}};
 	int c;
 
+	opterr = 0;
 	while ((c = getopt_long(argc, argv, "+h", longs, NULL)) != -1) {
 		switch (c) {
 		case 's':
@@ -49,6 +51,10 @@ static int parse_globals(global_options *g, int argc, char **argv)
 			argv[optind - 1] = version_name;
 			return optind - 1;
 		default:
+			(void)fprintf(stderr,
+				      "kindergarten: %s: unknown option, or one without its value; "
+				      "see `kindergarten help`\n",
+				      argv[optind - 1]);
 			return -KG_EXIT_USAGE;
 		}
 	}
@@ -228,6 +234,14 @@ int main(int argc, char **argv)
 	}
 	memcpy(whole, argv, (size_t)argc * sizeof(*whole));
 	argc = take_late_globals(&g, command, argc - first, argv + first);
+	/* An unset variable of a script must not mean the swarm of the user. */
+	if (g.state != NULL && g.state[0] == '\0') {
+		free(whole);
+		return kg_cli_usage(command, "--state is empty");
+	}
+	/* Whatever a swarm keeps is its owner's, also where a library makes the file. */
+	if (!command->for_all)
+		(void)umask(077);
 	code = run(command, &g, argc, argv + first, whole);
 	free(whole);
 	return code;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "identity/keyring.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
@@ -387,6 +388,28 @@ static kg_err public_settle(const kg_swarm *swarm, const char *state_dir)
 	return err;
 }
 
+/* A directory made by hand for a swarm may be open to others; one that holds other things is not
+ * ours to close. */
+static kg_err close_to_others(const char *state_dir)
+{
+	bool ours = true;
+	DIR *dir = opendir(state_dir);
+
+	if (dir == NULL)
+		return kg_fail_errno(errno, "%s", state_dir);
+	for (const struct dirent *e = readdir(dir); e != NULL; e = readdir(dir))
+		ours = ours && (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+				strcmp(e->d_name, "kindergarten.conf") == 0);
+	if (ours && fchmod(dirfd(dir), 0700) != 0) {
+		int code = errno;
+
+		(void)closedir(dir);
+		return kg_fail_errno(code, "%s", state_dir);
+	}
+	(void)closedir(dir);
+	return KG_OK;
+}
+
 kg_err kg_keyring_create(const char *state_dir, const uint8_t *entropy, size_t size,
 			 const char *passphrase)
 {
@@ -414,6 +437,8 @@ kg_err kg_keyring_create(const char *state_dir, const uint8_t *entropy, size_t s
 	err = kg_path(path, "%s/keys", state_dir);
 	if (err == KG_OK)
 		err = kg_fs_mkdirs(state_dir, 0700);
+	if (err == KG_OK)
+		err = close_to_others(state_dir);
 	if (err == KG_OK)
 		err = kg_fs_mkdirs(path, 0700);
 	if (err == KG_OK)

@@ -27,6 +27,15 @@ expect 0 --version
 out "kindergarten "
 expect 100 --nonsense
 expect 100 --state
+err "kindergarten: --state: unknown option, or one without its value"
+expect 100 --state '' ps
+err "--state is empty"
+expect 100 ask --top-p 0 x
+err "--top-p 0 is outside"
+expect 100 ask "$(printf '\377\376')"
+err "not UTF-8"
+expect 100 up --strategy fairy9
+err "\"fairy9\" is not a format"
 for command in $(commands); do
 	expect 0 help "$command"
 	out "usage: kindergarten $command"
