@@ -265,8 +265,8 @@ static void test_memory__what_git_does_not_say_is_never_verified(void **state)
 		"UPDATE entries SET type = 3 WHERE sequence = 2 AND name = 'agent-0'",
 		"UPDATE entries SET name = 'agent-1' WHERE sequence = 2 AND name = 'agent-0'",
 		"UPDATE entries SET time_ms = time_ms + 1 WHERE sequence = 2 AND name = 'agent-0'",
-		"UPDATE entries SET tags = ' collective-insight ' WHERE sequence = 2"
-		" AND name = 'agent-0'",
+		("UPDATE entries SET tags = ' collective-insight ' WHERE sequence = 2"
+		 " AND name = 'agent-0'"),
 	};
 	fixture f;
 	kg_memory *memory;
