@@ -66,7 +66,7 @@ static unsigned nibble(const uint8_t *packed, unsigned j)
 /* Fifth bits: bit j of 32, little-endian, is that of weight j. */
 static unsigned fifth(const uint8_t *bits, unsigned j)
 {
-	return (bits[j / 8] >> j % 8 & 1u) << 4;
+	return ((unsigned)bits[j / 8] >> j % 8 & 1u) << 4;
 }
 
 static void read_q4_0(float *out, const uint8_t *b)
@@ -115,7 +115,7 @@ static void read_q8_0(float *out, const uint8_t *b)
  */
 static unsigned two_bits(const uint8_t *packed, unsigned i)
 {
-	return packed[i / 128 * 32 + i % 32] >> 2 * (i / 32 % 4) & 3u;
+	return (unsigned)packed[i / 128 * 32 + i % 32] >> 2 * (i / 32 % 4) & 3u;
 }
 
 /* Scales of 16 weights in the low halves of bytes, minima in their high halves. */
@@ -143,8 +143,8 @@ static void read_q3_k(float *out, const uint8_t *b)
 
 	for (unsigned i = 0; i < GREAT; i++) {
 		unsigned j = i / 16;
-		unsigned low = s[j % 8] >> j / 8 * 4 & 15u;
-		unsigned top = s[8 + j % 4] >> 2 * (j / 4) & 3u;
+		unsigned low = (unsigned)s[j % 8] >> j / 8 * 4 & 15u;
+		unsigned top = (unsigned)s[8 + j % 4] >> 2 * (j / 4) & 3u;
 		int q = (int)two_bits(b + 32, i) - (b[i % 32] >> i / 32 & 1 ? 0 : 4);
 
 		out[i] = d * (float)((int)(low | top << 4) - 32) * (float)q;
@@ -208,7 +208,7 @@ static void unpack_scales(float scale[8], float minimum[8], const uint8_t *b)
 /* Groups 2i and 2i + 1 are the low and the high halves of bytes 32i .. 32i + 31. */
 static unsigned group_nibble(const uint8_t *packed, unsigned group, unsigned l)
 {
-	return packed[group / 2 * GROUP + l] >> group % 2 * 4 & 15u;
+	return (unsigned)packed[group / 2 * GROUP + l] >> group % 2 * 4 & 15u;
 }
 
 static void read_q4_k(float *out, const uint8_t *b)
@@ -253,7 +253,7 @@ static void read_q6_k(float *out, const uint8_t *b)
 		unsigned half = i / 128;
 		unsigned row = i / 32 % 4;
 		unsigned l = i % 32;
-		unsigned low = b[half * 64 + row % 2 * 32 + l] >> row / 2 * 4 & 15u;
+		unsigned low = (unsigned)b[half * 64 + row % 2 * 32 + l] >> row / 2 * 4 & 15u;
 		unsigned top = b[128 + half * 32 + l] >> 2 * row & 3u;
 		int q = (int)(low | top << 4) - 32;
 

@@ -19,10 +19,8 @@ none_left
 echo 'no model at all' >"$root/text.fairy"
 trouble 'agent-0 does not start' "$k" up -n 1 --model "$root/text.fairy"
 none_left
-trouble 'agent-0 does not start' "$k" up -n 1 --strategy unheard-of --detach
-none_left
 
-for wrong in '-n 0' '-n 100000' '--http 127.0.0.1:8080' '--nonsense' 'argument'; do
+for wrong in '-n 0' '-n 100000' '--http 127.0.0.1:8080' '--nonsense' 'argument' '--strategy unheard-of'; do
 	code=0
 	# shellcheck disable=SC2086 # words
 	"$k" up $wrong >/dev/null 2>&1 || code=$?

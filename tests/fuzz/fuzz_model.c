@@ -31,7 +31,10 @@ static void use(const kg_model *m)
 		if (kg_model_tensor_floats(m, kg_model_tensor_at(m, i), floats) != KG_OK)
 			abort();
 	free(floats);
-	if (kg_tokenizer_encode(kg_model_tokenizer(m), "a b\xff", 4, true, &ids, &count) != KG_OK)
+	/* A vocabulary may have no token for a byte, and none for the unknown: that has to be said.
+	 */
+	if (kg_tokenizer_encode(kg_model_tokenizer(m), "a b\xff", 4, true, &ids, &count) != KG_OK &&
+	    kg_err_text()[0] == '\0')
 		abort();
 	free(ids);
 	kg_buf_init(&out, 1 << 24);
