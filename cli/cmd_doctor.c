@@ -39,9 +39,9 @@ typedef struct {
 	verdict worst;
 } report;
 
-/* One finding; `todo` is what to do about it, or NULL. */
+/* One finding; `remedy` is what to do about it, or NULL. */
 static void KG_PRINTF(5, 6)
-	add(report *r, const char *name, verdict v, const char *todo, const char *fmt, ...)
+	add(report *r, const char *name, verdict v, const char *remedy, const char *fmt, ...)
 {
 	char text[KG_ERR_TEXT_MAX];
 	json_t *value;
@@ -57,8 +57,9 @@ static void KG_PRINTF(5, 6)
 				*c = '?';
 		value = json_string(text);
 	}
-	json_array_append_new(r->checks, json_pack("{s:s, s:s, s:o, s:s*}", "name", name, "state",
-						   verdict_names[v], "value", value, "todo", todo));
+	json_array_append_new(r->checks,
+			      json_pack("{s:s, s:s, s:o, s:s*}", "name", name, "state",
+					verdict_names[v], "value", value, "remedy", remedy));
 	if (v > r->worst)
 		r->worst = v;
 }
@@ -290,7 +291,7 @@ static void print_lines(const kg_cli *cli, const json_t *checks)
 	json_array_foreach(checks, i, check)
 	{
 		const char *state = json_string_value(json_object_get(check, "state"));
-		const char *todo = json_string_value(json_object_get(check, "todo"));
+		const char *remedy = json_string_value(json_object_get(check, "remedy"));
 		size_t which = 0;
 
 		while (strcmp(verdict_names[which], state) != 0)
@@ -299,8 +300,8 @@ static void print_lines(const kg_cli *cli, const json_t *checks)
 		       cli->colour ? "\033[0m" : "",
 		       json_string_value(json_object_get(check, "name")),
 		       json_string_value(json_object_get(check, "value")));
-		if (todo != NULL)
-			printf("      %-14s  > %s\n", "", todo);
+		if (remedy != NULL)
+			printf("      %-14s  > %s\n", "", remedy);
 	}
 }
 
