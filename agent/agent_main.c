@@ -173,7 +173,7 @@ static bool send_ready(agent *a)
 	json_t *body = json_pack(
 		"{s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:f, s:s, s:s, s:I}", "name",
 		a->launch->name, "key", key, "pid", (int)getpid(), "genome", genome, "base_digest",
-		base, "weights_digest", weights, "strategy", kg_strategy_name(a->genome.strategy),
+		base, "weights_digest", weights, "strategy", kg_strategy_name(&a->genome.strategy),
 		"seed", seed, "coefficient", kg_coefficient_json(kg_life_coefficient(a->life)),
 		"level", kg_life_level(a->life), "stage", kg_stage_name(kg_life_stage(a->life)),
 		"birth", a->birth, "weights_bytes", (json_int_t)kg_mind_bytes(mind));

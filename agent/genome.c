@@ -11,7 +11,7 @@ static const char weights_tag[] = "kindergarten weights v1";
 
 size_t kg_genome_encode(const kg_genome *genome, uint8_t out[KG_GENOME_SIZE_MAX])
 {
-	const char *name = kg_strategy_name(genome->strategy);
+	const char *name = kg_strategy_name(&genome->strategy);
 	size_t length = strlen(name);
 	KG_ASSERT(length >= 1 && length <= KG_GENOME_STRATEGY_MAX);
 
@@ -48,7 +48,7 @@ kg_err kg_genome_decode(kg_genome *out, const uint8_t *data, size_t size)
 	memcpy(name, at, length);
 	name[length] = '\0';
 	if (strlen(name) != length || kg_strategy_parse(&genome.strategy, name) != KG_OK ||
-	    strcmp(kg_strategy_name(genome.strategy), name) != 0) {
+	    strcmp(kg_strategy_name(&genome.strategy), name) != 0) {
 		return kg_fail(KG_ECORRUPT, "genome: unknown strategy");
 	}
 	*out = genome;
@@ -78,13 +78,13 @@ kg_err kg_genome_choose(kg_genome *genome, const kg_model *model, const char *st
 			kg_strategy_parse(&genome->strategy, strategy[0] ? strategy : "fairy2");
 		return err == KG_OK ? kg_seed_from_label(genome->seed, label) : err;
 	}
-	const char *name = kg_strategy_name(has);
+	const char *name = kg_strategy_name(&has);
 	kg_strategy wanted = has;
 	kg_err err = strategy[0] ? kg_strategy_parse(&wanted, strategy) : KG_OK;
 	if (err != KG_OK) {
 		return err;
 	}
-	if (wanted.linear != has.linear || wanted.table != has.table) {
+	if (!kg_strategy_same(&wanted, &has)) {
 		return kg_fail(KG_EINVAL, "model \"%s\" is %s already and cannot become %s",
 			       kg_model_name(model), name, strategy);
 	}

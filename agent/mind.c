@@ -421,7 +421,7 @@ kg_err kg_mind_measure(kg_mind *mind, kg_measures *out, const void *text, size_t
 		m.loss_gap = own - base;
 	}
 	if (err == KG_OK && s.judged > 0 &&
-	    kg_strategy_narrower(&narrower, mind->genome.strategy) == KG_OK) {
+	    kg_strategy_narrower(&narrower, &mind->genome.strategy) == KG_OK) {
 		err = loss_under(&narrow, mind, &narrower, &s);
 		m.has_narrower = err == KG_OK;
 		m.perplexity_kept = exp(own - narrow);

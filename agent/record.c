@@ -28,7 +28,7 @@ static kg_err put_genome(kg_entry *entry, const kg_mind *mind)
 {
 	const kg_genome *genome = kg_mind_genome(mind);
 	kg_entry_genome *g = &entry->genome;
-	const char *strategy = kg_strategy_name(genome->strategy);
+	const char *strategy = kg_strategy_name(&genome->strategy);
 	if (strlen(strategy) > KG_ENTRY_STRATEGY_MAX) {
 		return kg_fail(KG_EINVAL, "the strategy's name is too long");
 	}
@@ -75,7 +75,7 @@ kg_err kg_record_birth(kg_entry *out, const char *name, const char *model_name, 
 	kg_genome_tag(tag, kg_mind_genome(mind));
 	kg_hex_encode(digest, kg_mind_weights_digest(mind), KG_HASH_SIZE);
 	kg_buf_printf(&text, "%s is born: model \"%s\", strategy %s, weights %.16s", name,
-		      model_name, kg_strategy_name(kg_mind_genome(mind)->strategy), digest);
+		      model_name, kg_strategy_name(&kg_mind_genome(mind)->strategy), digest);
 
 	kg_entry_init(out, KG_ENTRY_BIRTH);
 	kg_err err = put_text(out, &text);

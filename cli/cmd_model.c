@@ -120,10 +120,12 @@ static json_t *hex_text(const uint8_t *bytes)
 /* What the file was made from, or null for a base. */
 static json_t *genome_of(const kg_model *model)
 {
+	kg_strategy strategy = kg_model_strategy(model);
+
 	if (kg_model_base_digest(model) == NULL)
 		return json_null();
 	return json_pack("{s:o, s:s, s:o}", "base_digest", hex_text(kg_model_base_digest(model)),
-			 "strategy", kg_strategy_name(kg_model_strategy(model)), "seed",
+			 "strategy", kg_strategy_name(&strategy), "seed",
 			 hex_text(kg_model_seed(model)));
 }
 
@@ -131,14 +133,15 @@ static json_t *describe(const kg_model *model, const uint8_t digest[KG_HASH_SIZE
 {
 	const kg_model_config *c = kg_model_get_config(model);
 	uint64_t parameters = kg_model_parameters(model);
+	kg_strategy strategy = kg_model_strategy(model);
 	size_t size;
 
 	(void)kg_model_bytes(model, &size);
 	return json_pack("{s:s, s:s, s:I, s:s, s:f, s:I, s:o, s:I, s:I, s:o, s:I, s:I, s:I, s:I, "
 			 "s:I}",
 			 "architecture", "llama", "name", kg_model_name(model), "parameters",
-			 (json_int_t)parameters, "format",
-			 kg_strategy_name(kg_model_strategy(model)), "bits_per_weight",
+			 (json_int_t)parameters, "format", kg_strategy_name(&strategy),
+			 "bits_per_weight",
 			 8.0 * (double)kg_model_tensor_bytes(model) / (double)parameters,
 			 "file_bytes", (json_int_t)size, "digest", hex_text(digest), "vocabulary",
 			 (json_int_t)c->vocabulary, "context", (json_int_t)c->context, "genome",
@@ -345,7 +348,9 @@ const kg_command kg_cmd_model = {
 		"  info [F] [--json]\n"
 		"      what a model file is; without F the embedded model\n"
 		"  quantize F --strategy S [--seed LABEL] -o G.fairy\n"
-		"      S is int8, fairy1, fairy2 or fairy3; without a seed the plain pairing\n"
+		"      S: int8, int4, int2, ternary, palette4|16|256, fairy1|2|3, or a mix such "
+		"as\n"
+		"      mix:attn_v=int4,ffn_down=int4,*=int2; without a seed the plain pairing\n"
 		"  tokenize F [--decode] [--no-bos] [TEXT]\n"
 		"      ids of a text, or with --decode the text of ids; - or none: standard input\n"
 		"  generate [F] PROMPT [-n N] [--temperature T] [--top-k K] [--top-p P] [--seed "

@@ -454,14 +454,14 @@ static kg_err print_results(const mind *m, const options *o, const kg_text_score
 			    const kg_lessons_score *lessons)
 {
 	json_t *all = o->text != NULL ? text_json(m, text) : json_object();
+	kg_strategy strategy = kg_weights_strategy(m->weights);
 	int failed = all == NULL;
 
 	if (!failed && o->lessons)
 		failed |= json_object_set_new(all, "lessons", all_lessons_json(o, lessons));
 	if (!failed)
-		failed |= json_object_set_new(
-			all, "strategy",
-			json_string(kg_strategy_name(kg_weights_strategy(m->weights))));
+		failed |= json_object_set_new(all, "strategy",
+					      json_string(kg_strategy_name(&strategy)));
 	if (!failed && o->json)
 		kg_json_print(all, true);
 	if (!failed && !o->json && o->text != NULL)

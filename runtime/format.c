@@ -2,12 +2,22 @@
 #include "runtime/format.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char *const names[KG_FORMAT_COUNT] = {
-	[KG_FORMAT_F32] = "f32",       [KG_FORMAT_F16] = "f16",       [KG_FORMAT_INT8] = "int8",
-	[KG_FORMAT_FAIRY1] = "fairy1", [KG_FORMAT_FAIRY2] = "fairy2", [KG_FORMAT_FAIRY3] = "fairy3",
-	[KG_FORMAT_INT4] = "int4",     [KG_FORMAT_INT2] = "int2",
+	[KG_FORMAT_F32] = "f32",
+	[KG_FORMAT_F16] = "f16",
+	[KG_FORMAT_INT8] = "int8",
+	[KG_FORMAT_FAIRY1] = "fairy1",
+	[KG_FORMAT_FAIRY2] = "fairy2",
+	[KG_FORMAT_FAIRY3] = "fairy3",
+	[KG_FORMAT_INT4] = "int4",
+	[KG_FORMAT_INT2] = "int2",
+	[KG_FORMAT_TERNARY] = "ternary",
+	[KG_FORMAT_PALETTE4] = "palette4",
+	[KG_FORMAT_PALETTE16] = "palette16",
+	[KG_FORMAT_PALETTE256] = "palette256",
 };
 
 const char *kg_format_name(kg_format format)
@@ -43,8 +53,8 @@ kg_err kg_format_parse(kg_format *out, const char *name)
 		}
 	}
 	return kg_fail(KG_EINVAL,
-		       "\"%.32s\" is not a format: f32, f16, int8, int4, int2, fairy1, fairy2, "
-		       "fairy3 are",
+		       "\"%.32s\" is not a format: f32, f16, int8, int4, int2, ternary, fairy1, "
+		       "fairy2, fairy3, palette4, palette16, palette256 are",
 		       name);
 }
 
@@ -62,62 +72,183 @@ uint32_t kg_format_stages(kg_format format)
 	}
 }
 
-int kg_format_grid_max(kg_format format)
+bool kg_format_is_coded(kg_format format)
 {
-	switch (format) {
-	case KG_FORMAT_INT8:
-		return 127;
-	case KG_FORMAT_INT4:
-		return 7;
-	case KG_FORMAT_INT2:
-		return 1;
-	default:
-		return 0;
-	}
+	return format >= KG_FORMAT_INT4;
 }
 
 kg_strategy kg_strategy_of(kg_format linear)
 {
 	bool wide = linear == KG_FORMAT_F32 || linear == KG_FORMAT_F16;
+	kg_strategy strategy = {.linear = linear, .table = wide ? linear : KG_FORMAT_INT8};
+	const char *name = kg_format_name(linear);
 
-	return (kg_strategy){.linear = linear, .table = wide ? linear : KG_FORMAT_INT8};
+	for (int c = 0; c < KG_STRATEGY_CLASSES; c++)
+		strategy.class[c] = linear;
+	memcpy(strategy.name, name, strlen(name) + 1);
+	return strategy;
+}
+
+/* Classes of a mix by place; the table behind the seven, the rest last. */
+enum { TABLE = KG_STRATEGY_CLASSES, REST, PLACES };
+
+static const kg_format unnamed = KG_FORMAT_COUNT;
+
+static const char mix_prefix[] = "mix:";
+static const char *const places[PLACES] = {"attn_q",      "attn_k",   "attn_v",
+					   "attn_output", "ffn_gate", "ffn_up",
+					   "ffn_down",    "table",    "*"};
+
+static bool fits(int place, kg_format format)
+{
+	bool wide = format == KG_FORMAT_F32 || format == KG_FORMAT_F16;
+
+	return place == TABLE ? wide || format == KG_FORMAT_INT8 : !wide;
+}
+
+/* One CLASS=FORMAT, terminated. */
+static kg_err parse_item(kg_format given[PLACES], char *item)
+{
+	char *equal = strchr(item, '=');
+	kg_format format;
+	kg_err err;
+	int place = 0;
+
+	if (equal == NULL)
+		return kg_fail(KG_EINVAL, "a mix: \"%s\" is not CLASS=FORMAT", item);
+	*equal = '\0';
+	while (place < PLACES && strcmp(item, places[place]) != 0)
+		place++;
+	if (place == PLACES)
+		return kg_fail(KG_EINVAL,
+			       "a mix: \"%s\" is no class: attn_q, attn_k, attn_v, attn_output, "
+			       "ffn_gate, ffn_up, ffn_down, table and, last, * are",
+			       item);
+	if (given[place] != unnamed || given[REST] != unnamed)
+		return kg_fail(KG_EINVAL, "a mix: %s comes twice or behind *", item);
+	err = kg_format_parse(&format, equal + 1);
+	if (err != KG_OK)
+		return err;
+	if (!fits(place, format))
+		return kg_fail(KG_EINVAL, "a mix: %s cannot be %s", item, kg_format_name(format));
+	given[place] = format;
+	return KG_OK;
+}
+
+static void spell_item(kg_strategy *strategy, int place, kg_format format)
+{
+	size_t used = strlen(strategy->name);
+	int size = snprintf(strategy->name + used, sizeof(strategy->name) - used, "%s%s=%s",
+			    used == sizeof(mix_prefix) - 1 ? "" : ",", places[place],
+			    kg_format_name(format));
+
+	/* Never longer than what was parsed. */
+	KG_ASSERT(size > 0 && used + (size_t)size <= KG_STRATEGY_NAME_MAX);
+}
+
+static kg_strategy mix_of(const kg_format given[PLACES])
+{
+	kg_strategy mix = kg_strategy_of(given[REST]);
+	bool uniform = given[TABLE] == unnamed || given[TABLE] == KG_FORMAT_INT8;
+
+	for (int c = 0; c < KG_STRATEGY_CLASSES; c++) {
+		if (given[c] != unnamed)
+			mix.class[c] = given[c];
+		uniform = uniform && mix.class[c] == mix.linear;
+	}
+	if (uniform)
+		return mix;
+	memcpy(mix.name, mix_prefix, sizeof(mix_prefix));
+	for (int c = 0; c < KG_STRATEGY_CLASSES; c++)
+		if (mix.class[c] != mix.linear)
+			spell_item(&mix, c, mix.class[c]);
+	if (given[TABLE] != unnamed)
+		mix.table = given[TABLE];
+	if (mix.table != KG_FORMAT_INT8)
+		spell_item(&mix, TABLE, mix.table);
+	spell_item(&mix, REST, mix.linear);
+	return mix;
+}
+
+static kg_err parse_mix(kg_strategy *out, const char *name)
+{
+	kg_format given[PLACES];
+	char text[KG_STRATEGY_NAME_MAX + 1];
+	char *next = text;
+
+	if (strlen(name) > KG_STRATEGY_NAME_MAX)
+		return kg_fail(KG_EINVAL, "a mix is at most %d bytes long", KG_STRATEGY_NAME_MAX);
+	memcpy(text, name, strlen(name) + 1);
+	next += sizeof(mix_prefix) - 1;
+	for (int p = 0; p < PLACES; p++)
+		given[p] = unnamed;
+	while (next != NULL) {
+		char *item = next;
+		char *comma = strchr(item, ',');
+		kg_err err;
+
+		if (comma != NULL)
+			*comma = '\0';
+		next = comma == NULL ? NULL : comma + 1;
+		err = parse_item(given, item);
+		if (err != KG_OK)
+			return err;
+	}
+	if (given[REST] == unnamed)
+		return kg_fail(KG_EINVAL, "a mix ends with *=FORMAT, for all it does not name");
+	*out = mix_of(given);
+	return KG_OK;
 }
 
 kg_err kg_strategy_parse(kg_strategy *out, const char *name)
 {
 	kg_format linear;
-	kg_err err = kg_format_parse(&linear, name);
+	kg_err err;
 
+	if (strncmp(name, mix_prefix, sizeof(mix_prefix) - 1) == 0)
+		return parse_mix(out, name);
+	err = kg_format_parse(&linear, name);
 	if (err != KG_OK)
 		return err;
 	*out = kg_strategy_of(linear);
 	return KG_OK;
 }
 
-const char *kg_strategy_name(kg_strategy strategy)
+const char *kg_strategy_name(const kg_strategy *strategy)
 {
-	return kg_format_name(strategy.linear);
+	return strategy->name;
 }
 
-kg_err kg_strategy_narrower(kg_strategy *out, kg_strategy strategy)
+bool kg_strategy_same(const kg_strategy *a, const kg_strategy *b)
 {
-	switch (strategy.linear) {
-	case KG_FORMAT_FAIRY3:
-		*out = kg_strategy_of(KG_FORMAT_FAIRY2);
-		return KG_OK;
-	case KG_FORMAT_FAIRY2:
-		*out = kg_strategy_of(KG_FORMAT_FAIRY1);
-		return KG_OK;
-	case KG_FORMAT_INT8:
-		*out = kg_strategy_of(KG_FORMAT_INT4);
-		return KG_OK;
-	case KG_FORMAT_INT4:
-		*out = kg_strategy_of(KG_FORMAT_INT2);
-		return KG_OK;
-	default:
-		return kg_fail(KG_ENOTFOUND, "strategy %s has no narrower one",
-			       kg_strategy_name(strategy));
-	}
+	return strcmp(a->name, b->name) == 0;
+}
+
+bool kg_strategy_is_paired(const kg_strategy *strategy)
+{
+	for (int c = 0; c < KG_STRATEGY_CLASSES; c++)
+		if (kg_format_stages(strategy->class[c]) != 0)
+			return true;
+	return false;
+}
+
+kg_err kg_strategy_narrower(kg_strategy *out, const kg_strategy *strategy)
+{
+	static const kg_format below[KG_FORMAT_COUNT] = {
+		[KG_FORMAT_FAIRY3] = KG_FORMAT_FAIRY2,
+		[KG_FORMAT_FAIRY2] = KG_FORMAT_FAIRY1,
+		[KG_FORMAT_INT8] = KG_FORMAT_INT4,
+		[KG_FORMAT_INT4] = KG_FORMAT_INT2,
+		[KG_FORMAT_PALETTE256] = KG_FORMAT_PALETTE16,
+		[KG_FORMAT_PALETTE16] = KG_FORMAT_PALETTE4,
+	};
+	kg_format narrower = below[strategy->linear];
+	kg_strategy uniform = kg_strategy_of(strategy->linear);
+
+	if (narrower == KG_FORMAT_F32 || !kg_strategy_same(strategy, &uniform))
+		return kg_fail(KG_ENOTFOUND, "strategy %s has no narrower one", strategy->name);
+	*out = kg_strategy_of(narrower);
+	return KG_OK;
 }
 
 kg_err kg_grid_quantize(int8_t *out, float *scale, const float *row, size_t n, int grid_max)

@@ -2,8 +2,16 @@
 /*
  * format – how numbers of a tensor are stored, and the strategy that gives every tensor its format.
  *
- * A strategy is named by the format of the linear matrices. The embedding and the head follow:
- * themselves for f32 and f16, int8 under everything narrower. Norm gains are always f32.
+ * A uniform strategy is named by the format of the linear matrices. The embedding and the head
+ * follow: themselves for f32 and f16, int8 under everything narrower. Norm gains are always f32.
+ *
+ * A mix gives every class of matrices its own format:
+ *
+ *     mix:CLASS=FORMAT,...,*=FORMAT
+ *
+ * CLASS is attn_q, attn_k, attn_v, attn_output, ffn_gate, ffn_up, ffn_down (each in all layers) or
+ * table (embedding and head; f32, f16 or int8, which is what it is when not named); * is the rest
+ * and comes last. The matrices of a layer are int8 or narrower. At most KG_STRATEGY_NAME_MAX bytes.
  */
 #ifndef KG_RUNTIME_FORMAT_H
 #define KG_RUNTIME_FORMAT_H
@@ -21,12 +29,17 @@ typedef enum {
 	KG_FORMAT_FAIRY1, /* runtime/fairy.h with 1, 2, 3 stages */
 	KG_FORMAT_FAIRY2,
 	KG_FORMAT_FAIRY3,
-	KG_FORMAT_INT4, /* -7..7 per row; in memory only */
-	KG_FORMAT_INT2, /* -1..1 per row; in memory only */
+	KG_FORMAT_INT4, /* runtime/coded.h from here on */
+	KG_FORMAT_INT2,
+	KG_FORMAT_TERNARY,
+	KG_FORMAT_PALETTE4,
+	KG_FORMAT_PALETTE16,
+	KG_FORMAT_PALETTE256,
 	KG_FORMAT_COUNT,
 } kg_format;
 
-/* "f32", "f16", "int8", "fairy1", "fairy2", "fairy3", "int4", "int2". */
+/* "f32", "f16", "int8", "fairy1", "fairy2", "fairy3", "int4", "int2", "ternary", "palette4",
+ * "palette16", "palette256". */
 const char *kg_format_name(kg_format format);
 
 /* The format of that name; "fairyx2" and "fairy×2" mean "fairy2". KG_EINVAL with the list. */
@@ -35,20 +48,38 @@ KG_NODISCARD kg_err kg_format_parse(kg_format *out, const char *name);
 /* 1..3 for fairy formats, 0 for the others. */
 uint32_t kg_format_stages(kg_format format);
 
-/* The greatest integer of a per-row grid: 127, 7, 1; 0 for the other formats. */
-int kg_format_grid_max(kg_format format);
+/* Whether runtime/coded.h defines it. */
+bool kg_format_is_coded(kg_format format);
+
+/* The greatest integer of int8. */
+enum { KG_INT8_MAX = 127 };
+
+/* The matrices of a layer, in the order of a mix's name. */
+enum { KG_STRATEGY_CLASSES = 7, KG_STRATEGY_NAME_MAX = 64 };
 
 typedef struct {
-	kg_format linear; /* the seven matrices of every layer */
+	kg_format linear; /* the matrices of every layer; of a mix those it does not name */
 	kg_format table;  /* embedding and head */
+	kg_format class[KG_STRATEGY_CLASSES];
+	char name[KG_STRATEGY_NAME_MAX + 1];
 } kg_strategy;
 
 kg_strategy kg_strategy_of(kg_format linear);
-KG_NODISCARD kg_err kg_strategy_parse(kg_strategy *out, const char *name);
-const char *kg_strategy_name(kg_strategy strategy);
 
-/* One step narrower: fairy3 > fairy2 > fairy1, int8 > int4 > int2; KG_ENOTFOUND for the others. */
-KG_NODISCARD kg_err kg_strategy_narrower(kg_strategy *out, kg_strategy strategy);
+/* A format's name or a mix. KG_EINVAL saying what is wrong. */
+KG_NODISCARD kg_err kg_strategy_parse(kg_strategy *out, const char *name);
+
+/* The one spelling of it, which parses to the same strategy: classes in the order above without
+ * those that are as the rest, a table that is not int8; a mix of one format is that format. */
+const char *kg_strategy_name(const kg_strategy *strategy);
+bool kg_strategy_same(const kg_strategy *a, const kg_strategy *b);
+
+/* Whether any matrix is fairy, so that a seed makes a difference. */
+bool kg_strategy_is_paired(const kg_strategy *strategy);
+
+/* One step narrower: fairy3 > fairy2 > fairy1, int8 > int4 > int2, palette256 > palette16 >
+ * palette4; KG_ENOTFOUND for the others. */
+KG_NODISCARD kg_err kg_strategy_narrower(kg_strategy *out, const kg_strategy *strategy);
 
 /*
  * One row on a symmetric grid -grid_max..grid_max: scale = max|row| / grid_max in float, each value

@@ -5,41 +5,16 @@
 #include <string.h>
 
 #include "runtime/half.h"
+#include "runtime/matrix_impl.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "floats are visited as they lie");
-
-static uint32_t tiles_of(uint32_t rows)
-{
-	return (rows + KG_TILE_ROWS - 1) / KG_TILE_ROWS;
-}
-
-static uint32_t quads_of(uint32_t cols)
-{
-	return (cols + KG_TILE_COLS - 1) / KG_TILE_COLS;
-}
-
-/* Planes are read two lines at a time. */
-static uint32_t even_quads_of(uint32_t cols)
-{
-	return (quads_of(cols) + 1) / 2 * 2;
-}
-
-/* Where element (row, col) lies in lines of `quads` to a tile. */
-static size_t place(uint32_t row, uint32_t col, uint32_t quads)
-{
-	size_t line = (size_t)(row / KG_TILE_ROWS) * quads + col / KG_TILE_COLS;
-
-	return line * KG_LINE_SIZE + (size_t)KG_TILE_COLS * (row % KG_TILE_ROWS) +
-	       col % KG_TILE_COLS;
-}
 
 static bool is_float(kg_format format)
 {
 	return format == KG_FORMAT_F32 || format == KG_FORMAT_F16;
 }
 
-/* Zeroed memory that belongs to the matrix from here on; lines want 64-byte alignment. */
-static void *own(kg_matrix *matrix, unsigned slot, size_t size)
+void *kg_matrix__own(kg_matrix *matrix, unsigned slot, size_t size)
 {
 	size_t whole = (size + KG_LINE_SIZE - 1) / KG_LINE_SIZE * KG_LINE_SIZE;
 	void *memory = aligned_alloc(KG_LINE_SIZE, whole == 0 ? KG_LINE_SIZE : whole);
@@ -96,8 +71,8 @@ static kg_err take_fairy(kg_matrix *matrix, const kg_fairy *fairy, const uint8_t
 	uint8_t *line;
 
 	matrix->plane_count = kg_fairy_plane_count(fairy->stages);
-	line = own(matrix, 0, matrix->plane_count * plane_bytes);
-	pairing = own(matrix, 1, kg_pairing_size(matrix->rows, matrix->cols));
+	line = kg_matrix__own(matrix, 0, matrix->plane_count * plane_bytes);
+	pairing = kg_matrix__own(matrix, 1, kg_pairing_size(matrix->rows, matrix->cols));
 	if (line == NULL || pairing == NULL)
 		return KG_ENOMEM;
 	kg_pairing_init(&matrix->pairing, pairing, matrix->rows, matrix->cols, seed, matrix->name);
@@ -155,9 +130,9 @@ static kg_err own_grid(kg_matrix *matrix)
 {
 	size_t lines = (size_t)tiles_of(matrix->rows) * quads_of(matrix->cols);
 
-	matrix->line = own(matrix, 0, lines * KG_LINE_SIZE);
-	matrix->scale =
-		own(matrix, 1, (size_t)tiles_of(matrix->rows) * KG_TILE_ROWS * sizeof(float));
+	matrix->line = kg_matrix__own(matrix, 0, lines * KG_LINE_SIZE);
+	matrix->scale = kg_matrix__own(
+		matrix, 1, (size_t)tiles_of(matrix->rows) * KG_TILE_ROWS * sizeof(float));
 	return matrix->line == NULL || matrix->scale == NULL ? KG_ENOMEM : KG_OK;
 }
 
@@ -177,7 +152,7 @@ static kg_err quantize_grid(kg_matrix *matrix, const float *r)
 	err = own_grid(matrix);
 	for (uint32_t i = 0; i < matrix->rows && err == KG_OK; i++) {
 		err = kg_grid_quantize(row, &matrix->scale[i], r + (size_t)i * matrix->cols,
-				       matrix->cols, kg_format_grid_max(matrix->format));
+				       matrix->cols, KG_INT8_MAX);
 		if (err == KG_OK)
 			put_grid_row(matrix, i, row);
 	}
@@ -195,6 +170,8 @@ static kg_err take_narrow(kg_matrix *matrix, const kg_tensor *tensor, const uint
 			       kg_format_name(tensor->format), kg_format_name(matrix->format));
 	if (kg_format_stages(tensor->format) != 0)
 		return take_fairy(matrix, &tensor->fairy, seed);
+	if (kg_format_is_coded(tensor->format))
+		return kg_matrix__take_coded(matrix, &tensor->coded);
 	err = own_grid(matrix);
 	if (err != KG_OK)
 		return err;
@@ -210,14 +187,14 @@ static kg_err convert(kg_matrix *matrix, const kg_tensor *tensor)
 	size_t count = (size_t)matrix->rows * matrix->cols;
 
 	if (matrix->format == KG_FORMAT_F32) {
-		float *f32 = own(matrix, 0, count * sizeof(float));
+		float *f32 = kg_matrix__own(matrix, 0, count * sizeof(float));
 
 		if (f32 == NULL)
 			return KG_ENOMEM;
 		kg_half_to_floats(f32, tensor->data, count);
 		matrix->f32 = f32;
 	} else {
-		uint16_t *f16 = own(matrix, 0, count * sizeof(uint16_t));
+		uint16_t *f16 = kg_matrix__own(matrix, 0, count * sizeof(uint16_t));
 
 		if (f16 == NULL)
 			return KG_ENOMEM;
@@ -251,6 +228,8 @@ static kg_err init(kg_matrix *matrix, const kg_model *model, const kg_tensor *te
 	err = kg_model_tensor_floats(model, tensor, floats);
 	if (err == KG_OK && kg_format_stages(matrix->format) != 0)
 		err = quantize_fairy(matrix, floats, seed);
+	else if (err == KG_OK && kg_format_is_coded(matrix->format))
+		err = kg_matrix__quantize_coded(matrix, floats);
 	else if (err == KG_OK)
 		err = quantize_grid(matrix, floats);
 	free(floats);
@@ -364,6 +343,10 @@ void kg_matrix_multiply(float *y, const kg_matrix *matrix, const kg_kernel *kern
 	case KG_FORMAT_FAIRY3:
 		multiply_fairy(y, matrix, kernel, activation, scratch);
 		break;
+	case KG_FORMAT_INT4:
+	case KG_FORMAT_PALETTE256:
+		kg_matrix__multiply_coded(y, matrix, kernel, activation, scratch->y);
+		break;
 	default:
 		multiply_grid(y, matrix, kernel, activation, scratch->y);
 	}
@@ -373,7 +356,7 @@ void kg_matrix_row(float *out, const kg_matrix *matrix, uint32_t row)
 {
 	size_t at = (size_t)row * matrix->cols;
 
-	KG_ASSERT(row < matrix->rows && kg_format_stages(matrix->format) == 0);
+	KG_ASSERT(row < matrix->rows && matrix->format <= KG_FORMAT_INT8);
 	if (matrix->format == KG_FORMAT_F32)
 		memcpy(out, matrix->f32 + at, matrix->cols * sizeof(*out));
 	else if (matrix->format == KG_FORMAT_F16)
@@ -431,12 +414,7 @@ kg_err kg_matrix_visit(const kg_matrix *matrix, kg_visitor *visit, void *context
 	} else if (matrix->plane_count != 0) {
 		visit_fairy(matrix, row, visit, context);
 	} else {
-		for (uint32_t i = 0; i < matrix->rows; i++) {
-			for (uint32_t j = 0; j < matrix->cols; j++)
-				row[j] = (uint8_t)matrix->line[place(i, j, quads_of(matrix->cols))];
-			visit(context, row, matrix->cols);
-		}
-		visit(context, matrix->scale, matrix->rows * sizeof(float));
+		kg_matrix__visit_integers(matrix, row, visit, context);
 	}
 	free(row);
 	return KG_OK;

@@ -103,7 +103,11 @@ kg_format kg_tensor_role_format(kg_tensor_role role, kg_strategy strategy)
 {
 	if (kg_tensor_role_is_vector(role))
 		return KG_FORMAT_F32;
-	return kg_tensor_role_is_linear(role) ? strategy.linear : strategy.table;
+	if (!kg_tensor_role_is_linear(role))
+		return strategy.table;
+	/* The classes are the linear roles in their order; a norm lies between. */
+	return strategy.class[role < KG_TENSOR_FFN_NORM ? role - KG_TENSOR_ATTN_Q
+							: role - KG_TENSOR_ATTN_Q - 1];
 }
 
 static uint32_t vector_size(kg_tensor_role role, const kg_model_config *config)
@@ -525,7 +529,12 @@ kg_err kg_model_tensor_floats(const kg_model *model, const kg_tensor *tensor, fl
 	case KG_FORMAT_INT8:
 		int8_floats(tensor, out);
 		return KG_OK;
-	default:
+	case KG_FORMAT_FAIRY1:
+	case KG_FORMAT_FAIRY2:
+	case KG_FORMAT_FAIRY3:
 		return fairy_floats(model, tensor, out);
+	default:
+		kg_coded_dequantize(out, &tensor->coded);
+		return KG_OK;
 	}
 }

@@ -20,6 +20,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/rng.h"
+#include "runtime/coded.h"
 #include "runtime/fairy.h"
 #include "runtime/format.h"
 #include "runtime/tokenizer.h"
@@ -99,9 +100,10 @@ typedef struct {
 	kg_format format;
 	uint32_t rows;
 	uint32_t cols;
-	const void *data;    /* f32: float, f16: uint16_t, int8: int8_t; NULL for fairy */
+	const void *data;    /* f32: float, f16: uint16_t, int8: int8_t; NULL for the others */
 	const float *scales; /* int8: one per row, finite, >= 0 */
 	kg_fairy fairy;      /* fairy formats: the matrix as paired; codes are read-only */
+	kg_coded coded;      /* coded formats; what it points to is read-only */
 } kg_tensor;
 
 /* A role is quantized as a linear matrix, or as a table (embedding, head), or is a vector that
@@ -198,9 +200,8 @@ typedef struct {
 } kg_model_form;
 
 /* Writes a .fairy file atomically (temporary file, fsync, rename). KG_EINVAL for a model that is
- * already quantized (its base can be), for int4 and int2, which files do not hold, for fairy
- * formats of a matrix with an odd side, and for values that are not finite or too great for a half.
- */
+ * already quantized (its base can be), for fairy formats of a matrix with an odd side, and for
+ * values that are not finite or, with their scales, too great for a half. */
 KG_NODISCARD kg_err kg_model_save(const kg_model *model, const char *path,
 				  const kg_model_form *form);
 

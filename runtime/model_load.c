@@ -103,7 +103,7 @@ static kg_err get_config(const kg_gguf *g, kg_model_config *c)
 
 static kg_err get_strategy(const kg_gguf *g, kg_strategy *strategy)
 {
-	char text[16];
+	char text[KG_STRATEGY_NAME_MAX + 1];
 	kg_err err = get_text(g, "kindergarten.strategy", text, sizeof(text) - 1);
 
 	if (err != KG_OK)
@@ -111,8 +111,7 @@ static kg_err get_strategy(const kg_gguf *g, kg_strategy *strategy)
 	err = kg_strategy_parse(strategy, text);
 	if (err != KG_OK)
 		return kg_fail_context(KG_ECORRUPT, "model file: kindergarten.strategy");
-	if (strcmp(text, kg_strategy_name(*strategy)) != 0 || strategy->linear == KG_FORMAT_INT4 ||
-	    strategy->linear == KG_FORMAT_INT2)
+	if (strcmp(text, kg_strategy_name(strategy)) != 0)
 		return kg_fail(KG_ECORRUPT, "model file: \"%s\" is not the strategy of a file",
 			       text);
 	return KG_OK;
@@ -341,17 +340,46 @@ static kg_err load_fairy(loader *l, kg_tensor *t)
 	return err;
 }
 
+static kg_err load_coded(loader *l, kg_tensor *t)
+{
+	uint32_t per_row = kg_coded_row_scales(t->format, t->cols);
+	size_t palette_size = kg_coded_palette(t->format, t->rows);
+	uint64_t palettes = t->format == KG_FORMAT_PALETTE4     ? t->rows
+			    : t->format == KG_FORMAT_PALETTE256 ? 2
+								: 1;
+	const uint8_t *codes = NULL;
+	const uint8_t *scales = NULL;
+	const uint8_t *palette = NULL;
+	kg_err err = stored(l, t, "", KG_GGML_I8, kg_coded_row_bytes(t->format, t->cols), t->rows,
+			    &codes);
+
+	if (err == KG_OK)
+		err = stored(l, t, ".scales", KG_GGML_F16, per_row == 0 ? 1 : per_row,
+			     per_row == 0 ? 1 : t->rows, &scales);
+	if (err == KG_OK && palette_size != 0)
+		err = stored(l, t, ".palette", KG_GGML_I8, palette_size / palettes, palettes,
+			     &palette);
+	if (err != KG_OK)
+		return err;
+	t->coded = (kg_coded){.format = t->format, .rows = t->rows, .cols = t->cols};
+	/* Read-only, as the codes of a fairy. */
+	memcpy(&t->coded.code, &codes, sizeof(codes));
+	memcpy(&t->coded.scale, &scales, sizeof(scales));
+	memcpy(&t->coded.palette, &palette, sizeof(palette));
+	err = kg_coded_check(&t->coded);
+	return err == KG_OK ? KG_OK : kg_fail_context(err, "model file: tensor %s", t->name);
+}
+
 /* Memory for the codes of one-stage planes. */
 static kg_err make_room(kg_model *m)
 {
-	uint32_t stages = kg_format_stages(m->strategy.linear);
 	size_t size = 0;
 
-	if (stages % 2 == 0)
-		return KG_OK;
 	for (uint32_t i = 0; i < m->tensors_count; i++)
-		if (kg_tensor_role_is_linear(m->tensors[i].role))
+		if (kg_format_stages(m->tensors[i].format) % 2 != 0)
 			size += kg_fairy_plane_size(m->tensors[i].rows, m->tensors[i].cols);
+	if (size == 0)
+		return KG_OK;
 	/* Each byte of it is half a byte of the file: a small file cannot ask for much. */
 	if (size / 2 > m->bytes_size)
 		return kg_fail(KG_ECORRUPT, "model file: smaller than its config says");
@@ -368,7 +396,9 @@ static uint32_t stored_count(kg_format format)
 
 	if (stages > 0)
 		return kg_fairy_plane_count(stages) + 1;
-	return format == KG_FORMAT_INT8 ? 2 : 1;
+	if (format == KG_FORMAT_F32 || format == KG_FORMAT_F16)
+		return 1;
+	return kg_coded_palette(format, 1) != 0 ? 3 : 2;
 }
 
 static kg_err load_tensors(kg_model *m, const kg_gguf *g)
@@ -385,6 +415,8 @@ static kg_err load_tensors(kg_model *m, const kg_gguf *g)
 			err = load_fairy(&l, t);
 		else if (t->format == KG_FORMAT_INT8)
 			err = load_int8(&l, t);
+		else if (kg_format_is_coded(t->format))
+			err = load_coded(&l, t);
 		else
 			err = load_wide(&l, t);
 	}

@@ -103,9 +103,8 @@ static kg_err write_int8(work *w, const kg_tensor *t)
 	if (data == NULL || scales == NULL)
 		return no_memory(t);
 	for (size_t i = 0; i < t->rows; i++) {
-		kg_err err =
-			kg_grid_quantize(data + i * t->cols, &scales[i], w->floats + i * t->cols,
-					 t->cols, kg_format_grid_max(KG_FORMAT_INT8));
+		kg_err err = kg_grid_quantize(data + i * t->cols, &scales[i],
+					      w->floats + i * t->cols, t->cols, KG_INT8_MAX);
 
 		if (err != KG_OK)
 			return kg_fail_context(err, "%s", t->name);
@@ -176,6 +175,33 @@ static kg_err write_fairy(work *w, const kg_tensor *t, uint32_t stages)
 	return KG_OK;
 }
 
+static kg_err write_coded(work *w, const kg_tensor *t, kg_format format)
+{
+	uint32_t per_row = kg_coded_row_scales(format, t->cols);
+	size_t palette_size = kg_coded_palette(format, t->rows);
+	uint64_t palettes = format == KG_FORMAT_PALETTE4     ? t->rows
+			    : format == KG_FORMAT_PALETTE256 ? 2
+							     : 1;
+	void *storage = block(w, kg_coded_size(format, t->rows, t->cols));
+	kg_coded coded;
+	kg_err err;
+
+	if (storage == NULL)
+		return no_memory(t);
+	kg_coded_init(&coded, storage, format, t->rows, t->cols);
+	err = kg_coded_quantize(&coded, w->floats);
+	if (err != KG_OK)
+		return kg_fail_context(err, "%s", t->name);
+	put_matrix(w, t->name, KG_GGML_I8, kg_coded_row_bytes(format, t->cols), t->rows,
+		   coded.code);
+	put_suffixed(w, t, ".scales", KG_GGML_F16, per_row == 0 ? 1 : per_row,
+		     per_row == 0 ? 1 : t->rows, coded.scale);
+	if (coded.palette != NULL)
+		put_suffixed(w, t, ".palette", KG_GGML_I8, palette_size / palettes, palettes,
+			     coded.palette);
+	return KG_OK;
+}
+
 static kg_err write_tensor(work *w, const kg_tensor *t)
 {
 	kg_format format = kg_tensor_role_format(t->role, w->form->strategy);
@@ -193,8 +219,12 @@ static kg_err write_tensor(work *w, const kg_tensor *t)
 		return write_f16(w, t);
 	case KG_FORMAT_INT8:
 		return write_int8(w, t);
-	default:
+	case KG_FORMAT_FAIRY1:
+	case KG_FORMAT_FAIRY2:
+	case KG_FORMAT_FAIRY3:
 		return write_fairy(w, t, kg_format_stages(format));
+	default:
+		return write_coded(w, t, format);
 	}
 }
 
@@ -237,8 +267,8 @@ static kg_err put_keys(work *w)
 	}
 	kg_gguf_put_u32(g, "llama.vocab_size", c->vocabulary);
 	kg_gguf_put_u32(g, "kindergarten.format_version", FORMAT_VERSION);
-	put_text(w, "kindergarten.strategy", kg_strategy_name(w->form->strategy));
-	if (kg_format_stages(w->form->strategy.linear) > 0)
+	put_text(w, "kindergarten.strategy", kg_strategy_name(&w->form->strategy));
+	if (kg_strategy_is_paired(&w->form->strategy))
 		put_hex(w, "kindergarten.seed", w->form->seed);
 	put_hex(w, "kindergarten.base_digest", w->form->base_digest);
 	for (int i = 0; i < KG_MODEL_PROMPT_PARTS; i++)
@@ -250,19 +280,14 @@ static kg_err put_keys(work *w)
 	return kg_tokenizer_to_gguf(w->model->tokenizer, g);
 }
 
-static kg_err check_form(const kg_model *model, const kg_model_form *form)
+static kg_err check_form(const kg_model *model)
 {
 	kg_format from = model->strategy.linear;
-	kg_format to = form->strategy.linear;
 
 	if (from != KG_FORMAT_F32 && from != KG_FORMAT_F16)
 		return kg_fail(KG_EINVAL,
 			       "model: %s is already quantized (%s); quantize its base instead",
-			       model->name, kg_strategy_name(model->strategy));
-	if (to == KG_FORMAT_INT4 || to == KG_FORMAT_INT2)
-		return kg_fail(KG_EINVAL,
-			       "model: strategy %s exists in memory only, files do not hold it",
-			       kg_strategy_name(form->strategy));
+			       model->name, kg_strategy_name(&model->strategy));
 	return KG_OK;
 }
 
@@ -311,7 +336,7 @@ static kg_err write_model(work *w, const kg_model *model, const kg_model_form *f
 	kg_err err = work_init(w, model, form);
 
 	if (err == KG_OK)
-		err = check_form(model, form);
+		err = check_form(model);
 	if (err == KG_OK)
 		err = put_keys(w);
 	for (uint32_t i = 0; i < model->tensors_count && err == KG_OK; i++)

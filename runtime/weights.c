@@ -76,10 +76,10 @@ static kg_err settle(kg_strategy *out, const uint8_t **seed, const kg_model *mod
 	*out = strategy != NULL ? *strategy : own;
 	if (is_float(own.linear))
 		return KG_OK;
-	if (out->linear != own.linear)
+	if (!kg_strategy_same(out, &own))
 		return kg_fail(KG_EINVAL, "the file holds %s weights; they cannot become %s",
-			       kg_strategy_name(own), kg_strategy_name(*out));
-	if (*seed != NULL && kg_format_stages(own.linear) != 0 &&
+			       kg_strategy_name(&own), kg_strategy_name(out));
+	if (*seed != NULL && kg_strategy_is_paired(&own) &&
 	    (own_seed == NULL || memcmp(*seed, own_seed, KG_SEED_SIZE) != 0))
 		return kg_fail(KG_EINVAL, "the file holds weights already paired by another seed");
 	*seed = own_seed;

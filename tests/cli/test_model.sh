@@ -48,7 +48,8 @@ base=$(sed -n 's/.*"digest": "\([0-9a-f]*\)".*/\1/p' "$here/out")
 [ ${#base} -eq 64 ] || complain "the digest has ${#base} digits"
 
 # The same genome is the same file; another seed is another.
-for strategy in int8 fairy1 fairy2 fairyx3; do
+for strategy in int8 fairy1 fairy2 fairyx3 int4 int2 ternary palette4 palette16 palette256 \
+	"mix:attn_v=int4,ffn_down=fairy2,*=int2"; do
 	expect 0 model quantize "$here/m.fairy" --strategy "$strategy" --seed a -o "$here/q.fairy"
 	expect 0 model info "$here/q.fairy" --json
 	json
@@ -75,10 +76,11 @@ ln "$here/m.fairy" "$here/link"
 expect 111 model quantize "$here/m.fairy" --strategy fairy2 -o "$here/link"
 expect 111 model import "$here/m.bin" --tokenizer "$here/t.bin" -o "$here/m.bin"
 cmp -s "$here/m.fairy" "$here/copy" || complain "the source was changed"
-expect 111 model quantize "$here/m.fairy" --strategy int4 -o "$here/new.fairy"
 expect 111 model quantize "$here/a.fairy" --strategy fairy2 -o "$here/new.fairy"
 err "already quantized"
 expect 100 model quantize "$here/m.fairy" --strategy fairy9 -o "$here/new.fairy"
+expect 100 model quantize "$here/m.fairy" --strategy mix:attn_v=int4 -o "$here/new.fairy"
+err "ends with"
 expect 111 model import "$here/m.bin" --tokenizer "$here/m.bin" -o "$here/new.fairy"
 err "tokenizer file"
 expect 111 model import "$here/t.bin" --tokenizer "$here/t.bin" -o "$here/new.fairy"

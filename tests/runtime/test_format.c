@@ -50,6 +50,13 @@ static void test_format__tables_follow_the_strategy(void **state)
 	assert_int_equal(kg_strategy_of(KG_FORMAT_INT2).table, KG_FORMAT_INT8);
 }
 
+static kg_err narrower(kg_strategy *out, kg_format from)
+{
+	kg_strategy strategy = kg_strategy_of(from);
+
+	return kg_strategy_narrower(out, &strategy);
+}
+
 static void test_format__narrower_steps_end(void **state)
 {
 	static const struct {
@@ -58,18 +65,20 @@ static void test_format__narrower_steps_end(void **state)
 	} steps[] = {{KG_FORMAT_FAIRY3, KG_FORMAT_FAIRY2},
 		     {KG_FORMAT_FAIRY2, KG_FORMAT_FAIRY1},
 		     {KG_FORMAT_INT8, KG_FORMAT_INT4},
-		     {KG_FORMAT_INT4, KG_FORMAT_INT2}};
-	static const kg_format ends[] = {KG_FORMAT_F32, KG_FORMAT_F16, KG_FORMAT_FAIRY1,
-					 KG_FORMAT_INT2};
+		     {KG_FORMAT_INT4, KG_FORMAT_INT2},
+		     {KG_FORMAT_PALETTE256, KG_FORMAT_PALETTE16},
+		     {KG_FORMAT_PALETTE16, KG_FORMAT_PALETTE4}};
+	static const kg_format ends[] = {KG_FORMAT_F32,  KG_FORMAT_F16,     KG_FORMAT_FAIRY1,
+					 KG_FORMAT_INT2, KG_FORMAT_TERNARY, KG_FORMAT_PALETTE4};
 	kg_strategy got;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-		assert_int_equal(kg_strategy_narrower(&got, kg_strategy_of(steps[i].from)), KG_OK);
+		assert_int_equal(narrower(&got, steps[i].from), KG_OK);
 		assert_int_equal(got.linear, steps[i].to);
 	}
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
-		assert_int_equal(kg_strategy_narrower(&got, kg_strategy_of(ends[i])), KG_ENOTFOUND);
+		assert_int_equal(narrower(&got, ends[i]), KG_ENOTFOUND);
 }
 
 static void test_format__grid_is_within_half_a_step(void **state)

@@ -16,9 +16,10 @@ enum { VOCABULARY = KG_TOKENIZER_BYTE_MODEL_COUNT, LENGTH = 40, WIDE = 64 };
 
 static const uint8_t seed[KG_SEED_SIZE] = "a seed of sessions";
 
-static const kg_format every_format[] = {KG_FORMAT_F32,    KG_FORMAT_F16,    KG_FORMAT_INT8,
-					 KG_FORMAT_FAIRY1, KG_FORMAT_FAIRY2, KG_FORMAT_FAIRY3,
-					 KG_FORMAT_INT4,   KG_FORMAT_INT2};
+static const kg_format every_format[] = {
+	KG_FORMAT_F32,     KG_FORMAT_F16,      KG_FORMAT_INT8,      KG_FORMAT_FAIRY1,
+	KG_FORMAT_FAIRY2,  KG_FORMAT_FAIRY3,   KG_FORMAT_INT4,      KG_FORMAT_INT2,
+	KG_FORMAT_TERNARY, KG_FORMAT_PALETTE4, KG_FORMAT_PALETTE16, KG_FORMAT_PALETTE256};
 
 enum { FORMATS = sizeof(every_format) / sizeof(*every_format) };
 

@@ -68,6 +68,14 @@ static void dequantized(float *out, const kg_model *model, const kg_tensor *tens
 		kg_pairing_undo(&pairing, out, floats);
 		free(storage);
 		free(code);
+	} else if (kg_format_is_coded(format)) {
+		void *storage = malloc(kg_coded_size(format, tensor->rows, tensor->cols));
+		kg_coded coded;
+
+		kg_coded_init(&coded, storage, format, tensor->rows, tensor->cols);
+		assert_int_equal(kg_coded_quantize(&coded, floats), KG_OK);
+		kg_coded_dequantize(out, &coded);
+		free(storage);
 	} else {
 		int8_t *q = malloc(tensor->cols);
 
@@ -75,7 +83,7 @@ static void dequantized(float *out, const kg_model *model, const kg_tensor *tens
 			float scale;
 
 			assert_int_equal(kg_grid_quantize(q, &scale, floats + i * tensor->cols,
-							  tensor->cols, kg_format_grid_max(format)),
+							  tensor->cols, KG_INT8_MAX),
 					 KG_OK);
 			for (size_t j = 0; j < tensor->cols; j++)
 				out[i * tensor->cols + j] = scale * (float)q[j];
@@ -135,8 +143,10 @@ static void check_product(const kg_model *model, kg_tensor_role role, kg_format 
 
 static void test_product__is_that_of_the_dequantized_matrix(void **state)
 {
-	static const kg_format formats[] = {KG_FORMAT_FAIRY1, KG_FORMAT_FAIRY2, KG_FORMAT_FAIRY3,
-					    KG_FORMAT_INT8,   KG_FORMAT_INT4,   KG_FORMAT_INT2};
+	static const kg_format formats[] = {
+		KG_FORMAT_FAIRY1,    KG_FORMAT_FAIRY2,    KG_FORMAT_FAIRY3,  KG_FORMAT_INT8,
+		KG_FORMAT_INT4,      KG_FORMAT_INT2,      KG_FORMAT_TERNARY, KG_FORMAT_PALETTE4,
+		KG_FORMAT_PALETTE16, KG_FORMAT_PALETTE256};
 	kg_model_config config = toy_config();
 	kg_model *model;
 
@@ -227,8 +237,10 @@ static kg_model *through_file(const kg_model *model, kg_format format, const uin
 
 static void test_visit__a_quantized_file_gives_what_its_base_gives(void **state)
 {
-	static const kg_format formats[] = {KG_FORMAT_FAIRY1, KG_FORMAT_FAIRY2, KG_FORMAT_FAIRY3,
-					    KG_FORMAT_INT8};
+	static const kg_format formats[] = {
+		KG_FORMAT_FAIRY1,    KG_FORMAT_FAIRY2,    KG_FORMAT_FAIRY3,  KG_FORMAT_INT8,
+		KG_FORMAT_INT4,      KG_FORMAT_INT2,      KG_FORMAT_TERNARY, KG_FORMAT_PALETTE4,
+		KG_FORMAT_PALETTE16, KG_FORMAT_PALETTE256};
 	kg_model_config config = toy_config();
 	kg_model *model = toy_random(&config, 7);
 

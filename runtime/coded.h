@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * coded – a real matrix as packed codes of a few bits, with scales and palettes.
+ *
+ * Every weight is an integer times the float unit of its place, so that a product with int8
+ * activations is an exact integer sum per unit. What a code c stands for, and where a scale s (a
+ * half) is kept:
+ *
+ *     int4        c - 8, 0..15         unit s per 32 columns of a row; s may be negative
+ *     int2        2 c - 3, 0..3        unit s per row
+ *     ternary     c - 1, 0..2          unit s per row
+ *     palette4    entry c of the row   unit s / 127 per row
+ *     palette16   entry c              unit s / 127 per matrix
+ *     palette256  entry c              unit s / 16319 per matrix
+ *
+ * Palette entries are -127..127, ascending; those of palette256 are 128 h + l, stored as 256 h
+ * (-127..127) and then 256 l (-64..63).
+ *
+ * A row of codes begins at a byte, lowest bits first; five ternary codes are the digits of a byte
+ * in base 3, the first the lowest. Bits and digits behind the last code of a row are zero.
+ */
+#ifndef KG_RUNTIME_CODED_H
+#define KG_RUNTIME_CODED_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "runtime/format.h"
+
+enum {
+	KG_CODED_GROUP = 32,       /* columns that share a scale of int4 */
+	KG_CODED_HIGH = 128,       /* weight of the high part of an entry of palette256 */
+	KG_CODED_WIDE_MAX = 16319, /* greatest entry of palette256 */
+};
+
+typedef struct {
+	kg_format format;
+	uint32_t rows;
+	uint32_t cols;
+	uint8_t *code;   /* rows * kg_coded_row_bytes */
+	uint16_t *scale; /* halves: kg_coded_scales of them */
+	int8_t *palette; /* kg_coded_palette bytes; NULL where that is 0 */
+} kg_coded;
+
+/* Bytes of a packed row; scales of a row, or 0 where the matrix has one; bytes of all palettes. */
+size_t kg_coded_row_bytes(kg_format format, uint32_t cols);
+uint32_t kg_coded_row_scales(kg_format format, uint32_t cols);
+size_t kg_coded_scales(kg_format format, uint32_t rows, uint32_t cols);
+size_t kg_coded_palette(kg_format format, uint32_t rows);
+
+/* Bytes of storage for a matrix, 2-byte aligned, and the matrix laid out in it. */
+size_t kg_coded_size(kg_format format, uint32_t rows, uint32_t cols);
+void kg_coded_init(kg_coded *coded, void *storage, kg_format format, uint32_t rows, uint32_t cols);
+
+/*
+ * Scales and palettes from the floats of the matrix, codes untouched. int4: the value of greatest
+ * magnitude in a group over -8. int2, ternary: the scale of least squared error of the row.
+ * Palettes: Lloyd's k-means over sorted values, begun at the quantiles (2 i + 1) / 2 k and ended
+ * when nothing moves or after 300 rounds. KG_EINVAL when a value is not finite or a scale beyond
+ * half floats.
+ */
+KG_NODISCARD kg_err kg_coded_fit(kg_coded *coded, const float *r);
+
+/* The code whose value at (row, col) is nearest to `value`, and that value. */
+uint8_t kg_coded_nearest(const kg_coded *coded, uint32_t row, uint32_t col, float value);
+float kg_coded_value(const kg_coded *coded, uint32_t row, uint32_t col, uint8_t code);
+
+/* One row of `cols` codes to and from its packed bytes. */
+void kg_coded_pack(kg_coded *coded, uint32_t row, const uint8_t *codes);
+void kg_coded_unpack(const kg_coded *coded, uint32_t row, uint8_t *codes);
+
+/* Fit, then the nearest code of every weight. KG_EINVAL, KG_ENOMEM. */
+KG_NODISCARD kg_err kg_coded_quantize(kg_coded *coded, const float *r);
+
+/* KG_ECORRUPT unless codes, padding, scales and palettes are as written above. */
+KG_NODISCARD kg_err kg_coded_check(const kg_coded *coded);
+
+/* The float of one integer at (row, col). */
+float kg_coded_unit(const kg_coded *coded, uint32_t row, uint32_t col);
+
+/* The integers of a row; `high` takes the high parts of palette256 and is NULL for the others. */
+void kg_coded_integers(const kg_coded *coded, uint32_t row, int8_t *low, int8_t *high);
+
+/* rows * cols floats. */
+void kg_coded_dequantize(float *r, const kg_coded *coded);
+
+#endif

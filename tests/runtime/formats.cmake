@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+kg_test(runtime coded)
+kg_test(runtime mix)
