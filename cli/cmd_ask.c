@@ -42,14 +42,12 @@ static kg_err set(options *o, int letter, const char *value)
 		return kg_cli_double(&o->temperature, "--temperature", value, 0, 100);
 	case 'p':
 		return kg_cli_double(&o->top_p, "--top-p", value, TOP_P_MIN, 1);
-	case 'j':
-		o->json = true;
-		return KG_OK;
 	case 'c':
 		o->choir = true;
 		return KG_OK;
 	default:
-		return kg_fail(KG_EINVAL, "unknown option, or one without its value");
+		o->json = true;
+		return KG_OK;
 	}
 }
 
@@ -69,7 +67,9 @@ static int parse(options *o, int argc, char **argv)
 	*o = (options){.max_tokens = TOKENS_DEFAULT, .top_p = 1};
 	opterr = 0;
 	while ((letter = getopt_long(argc, argv, "k:", longs, NULL)) != -1)
-		if (set(o, letter, optarg) != KG_OK)
+		if (letter == '?')
+			return kg_cli_unknown(&kg_cmd_ask, longs, letter, argv);
+		else if (set(o, letter, optarg) != KG_OK)
 			return kg_cli_usage(&kg_cmd_ask, "%s", kg_err_text());
 	if (o->choir) {
 		(void)fprintf(stderr, "kindergarten: ask: --choir: not built yet\n");
@@ -176,8 +176,8 @@ static int run(kg_cli *cli, int argc, char **argv)
 
 const kg_command kg_cmd_ask = {
 	.name = "ask",
-	.usage = "[-k N] [--max-tokens N] [--temperature T] [--top-k K] [--top-p P] [--seed S] "
-		 "[--json] PROMPT",
+	.usage = "[-k N] [--max-tokens N] [--temperature T] [--top-k K] [--top-p P] [--seed S]\n"
+		 "       [--json] PROMPT",
 	.about = "ask the swarm: one answer, with how far the agents agree",
 	.help = "  -k N             agents in the round; 0 is all of them (default 8)\n"
 		"  --max-tokens N   longest answer (default 64)\n"
@@ -185,6 +185,6 @@ const kg_command kg_cmd_ask = {
 		"  --top-k K        choose among the K likeliest tokens; 0 is all\n"
 		"  --top-p P        choose among the likeliest tokens of this total chance\n"
 		"  --seed S         the same seed draws the same tokens again\n"
-		"  PROMPT           - reads it from standard input\n",
+		"  PROMPT           - reads it from standard input",
 	.run = run,
 };

@@ -56,7 +56,7 @@ static int run(kg_cli *cli, int argc, char **argv)
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		if (c != 'j')
-			return kg_cli_usage(&kg_cmd_config, "unknown option");
+			return kg_cli_unknown(&kg_cmd_config, longs, c, argv);
 		json = true;
 	}
 	if (optind + 1 != argc || strcmp(argv[optind], "show") != 0)

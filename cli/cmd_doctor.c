@@ -314,7 +314,7 @@ static int run(kg_cli *cli, int argc, char **argv)
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		if (c != 'j')
-			return kg_cli_usage(&kg_cmd_doctor, "unknown option");
+			return kg_cli_unknown(&kg_cmd_doctor, longs, c, argv);
 		json = true;
 	}
 	if (optind != argc)

@@ -35,7 +35,8 @@ static int run(kg_cli *cli, int argc, char **argv)
 		return kg_cli_usage(&kg_cmd_help, "%s: %s", argv[1],
 				    kg_command_is_planned(argv[1]) ? "not built yet"
 								   : "no such command");
-	printf("usage: kindergarten %s %s\n\n%s\n", command->name, command->usage, command->about);
+	kg_cli_print_usage(stdout, command);
+	printf("\n%s\n", command->about);
 	if (command->help != NULL)
 		printf("\n%s\n", command->help);
 	return KG_EXIT_YES;

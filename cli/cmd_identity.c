@@ -48,8 +48,7 @@ static int parse(options *o, int argc, char **argv)
 		else if (letter == 'j')
 			o->json = true;
 		else if (letter != 'n')
-			return kg_cli_usage(&kg_cmd_identity,
-					    "unknown option, or one without its value");
+			return kg_cli_unknown(&kg_cmd_identity, known, letter, argv);
 		else if (kg_cli_u64(&o->agents, "-n", optarg, 1, AGENTS_MAX) != KG_OK)
 			return kg_cli_usage(&kg_cmd_identity, "%s", kg_err_text());
 	}
@@ -276,8 +275,8 @@ static int run(kg_cli *cli, int argc, char **argv)
 
 const kg_command kg_cmd_identity = {
 	.name = "identity",
-	.usage = "new|show|recover|agents [-n N] [--json] [--passphrase|--passphrase-file FILE|"
-		 "--no-passphrase]",
+	.usage = "new|show|recover|agents [-n N] [--json]\n"
+		 "       [--passphrase|--passphrase-file FILE|--no-passphrase]",
 	.about = "the swarm's words and keys",
 	.help = "new      makes an identity and prints its 24 words, once; one that is there is "
 		"never replaced\n"
@@ -287,8 +286,8 @@ const kg_command kg_cmd_identity = {
 		"\n"
 		"The key file is <state>/keys/swarm.key, mode 0600, sealed when a passphrase is "
 		"given by\n"
-		"--passphrase (asked on the terminal unless the settings name a file),\n"
-		"--passphrase-file or the setting\n"
-		"identity.passphrase_file.",
+		"--passphrase (asked on the terminal unless the settings name a file), "
+		"--passphrase-file\n"
+		"or the setting identity.passphrase_file.",
 	.run = run,
 };

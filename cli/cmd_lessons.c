@@ -164,8 +164,8 @@ static int run(kg_cli *cli, int argc, char **argv)
 
 const kg_command kg_cmd_lessons = {
 	.name = "lessons",
-	.usage = "[--task T] [--seed S] [--count N] [--split train|test] "
-		 "[--wording trained|unseen] [--json]",
+	.usage = "[--task T] [--seed S] [--count N] [--split train|test]\n"
+		 "       [--wording trained|unseen] [--json]",
 	.about = "print generated lessons with their answers",
 	.help = "The same seed prints the same lessons. Without --task the tasks take turns.\n"
 		"Default: --seed 0 --count 10 --split test --wording trained.\n"

@@ -111,8 +111,7 @@ static int run(kg_cli *cli, int argc, char **argv)
 		if (letter == 'j')
 			json = true;
 		else if (letter != 'l' && letter != 'n')
-			return kg_cli_usage(&kg_cmd_log,
-					    "unknown option, or one without its value");
+			return kg_cli_unknown(&kg_cmd_log, known, letter, argv);
 		else if (kg_cli_u64(&limit, "--limit", optarg, 1, KG_INDEX_LIMIT_MAX) != KG_OK)
 			return kg_cli_usage(&kg_cmd_log, "%s", kg_err_text());
 	}

@@ -196,14 +196,15 @@ static kg_err open_logs(logs *l, const kg_cli *cli, const char *agent)
 static int run(kg_cli *cli, int argc, char **argv)
 {
 	logs l = {0};
+	static const struct option longs[] = {{NULL, 0, NULL, 0}};
 	bool following = false;
 	kg_err err;
 	int c;
 
 	opterr = 0;
-	while ((c = getopt(argc, argv, "f")) != -1) {
+	while ((c = getopt_long(argc, argv, "f", longs, NULL)) != -1) {
 		if (c != 'f')
-			return kg_cli_usage(&kg_cmd_logs, "unknown option");
+			return kg_cli_unknown(&kg_cmd_logs, longs, c, argv);
 		following = true;
 	}
 	if (argc - optind > 1)
@@ -223,6 +224,6 @@ const kg_command kg_cmd_logs = {
 	.usage = "[AGENT] [-f]",
 	.about = "what the processes of the swarm logged",
 	.help = "  AGENT  one process: an agent's name, keeper or orchestrator (default all)\n"
-		"  -f     go on with what is added\n",
+		"  -f     go on with what is added",
 	.run = run,
 };

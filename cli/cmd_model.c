@@ -361,10 +361,11 @@ const kg_command kg_cmd_model = {
 		"input\n"
 		"  eval [F] --text T [--windows N] | --lessons [--seed S] [--count N]\n"
 		"       [--wording trained|unseen|both] [--json]\n"
-		"      how well a model predicts a text, or answers lessons (N per task and "
-		"wording)\n"
-		"  both: --strategy S --agent-seed LABEL\n"
-		"      as the agent of that genome; a seed alone means fairy2\n",
+		"      how well a model predicts a text, in at most N windows of up to 256 "
+		"tokens,\n"
+		"      or answers lessons, N (100) per task and wording\n"
+		"  generate and eval: --strategy S --agent-seed LABEL\n"
+		"      as the agent of that genome; a seed alone means fairy2",
 	.run = run,
 	.for_all = true,
 };

@@ -73,8 +73,7 @@ static bool is_folder(const char *path)
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* The last part of a path; that of a file without its extension. */
-static void stem(char out[KG_MODEL_NAME_MAX + 1], const char *path)
+void kg_cli_model_name(char out[KG_MODEL_NAME_MAX + 1], const char *path)
 {
 	size_t end = strlen(path);
 	const char *base;
@@ -130,7 +129,7 @@ static int import_folder(const options *o, const char *source, kg_strategy strat
 	kg_model *model = NULL;
 	kg_err err;
 
-	stem(name, source);
+	kg_cli_model_name(name, source);
 	if (o->tokenizer != NULL)
 		err = kg_fail(KG_EINVAL, "%s is a folder, which has its own tokenizer", source);
 	else
@@ -157,7 +156,7 @@ static int import_file(const options *o, const char *source, kg_strategy strateg
 			&kg_cmd_model,
 			"%s is no GGUF file; a llama2.c checkpoint needs --tokenizer TOK", source);
 	}
-	stem(name, source);
+	kg_cli_model_name(name, source);
 	err = import_map(&model, &file, o, source, o->name == NULL ? name : o->name);
 	if (err == KG_OK)
 		err = kg_model_save(model, o->output, &form);

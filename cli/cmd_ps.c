@@ -26,11 +26,17 @@ static long long number(const json_t *object, const char *key)
 
 static void print_row(const json_t *a)
 {
-	printf("%-12s %-9s %7lld  %.16s  %-8s %.16s  %.3f %-11s %7.1f %7.1f %7lld %4lld\n",
+	char level[16] = "";
+
+	/* Before its birth an agent has neither genome nor coefficient. */
+	if (text(a, "genome")[0] != '\0')
+		(void)snprintf(level, sizeof(level), "%.3f",
+			       json_real_value(json_object_get(a, "level")));
+	printf("%-12s %-9s %7lld  %-16.16s  %-8s %-16.16s  %-5s %-11s %7.1f %7.1f %7lld %4lld\n",
 	       text(a, "name"), text(a, "state"), number(a, "pid"), text(a, "key"),
-	       text(a, "strategy"), text(a, "genome"), json_real_value(json_object_get(a, "level")),
-	       text(a, "stage"), (double)number(a, "rss_bytes") / 1e6,
-	       (double)number(a, "pss_bytes") / 1e6, number(a, "answers"), number(a, "restarts"));
+	       text(a, "strategy"), text(a, "genome"), level, text(a, "stage"),
+	       (double)number(a, "rss_bytes") / 1e6, (double)number(a, "pss_bytes") / 1e6,
+	       number(a, "answers"), number(a, "restarts"));
 	if (text(a, "why")[0] != '\0')
 		printf("             %s\n", text(a, "why"));
 }
@@ -64,7 +70,7 @@ static int run(kg_cli *cli, int argc, char **argv)
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		if (c != 'j')
-			return kg_cli_usage(&kg_cmd_ps, "unknown option");
+			return kg_cli_unknown(&kg_cmd_ps, longs, c, argv);
 		json = true;
 	}
 	if (optind != argc)

@@ -49,11 +49,8 @@ static kg_err set_option(options *o, int letter, const char *value)
 		err = kg_cli_u64(&limit, "--limit", value, 1, KG_INDEX_LIMIT_MAX);
 		f->limit = (size_t)limit;
 		break;
-	case 'j':
-		o->json = true;
-		break;
 	default:
-		err = kg_fail(KG_EINVAL, "unknown option, or one without its value");
+		o->json = true;
 	}
 	return err;
 }
@@ -73,7 +70,9 @@ static int parse(options *o, int argc, char **argv)
 
 	opterr = 0;
 	while ((letter = getopt_long(argc, argv, "t:", known, NULL)) != -1)
-		if (set_option(o, letter, optarg) != KG_OK)
+		if (letter == '?')
+			return kg_cli_unknown(&kg_cmd_recall, known, letter, argv);
+		else if (set_option(o, letter, optarg) != KG_OK)
 			return kg_cli_usage(&kg_cmd_recall, "%s", kg_err_text());
 	for (int i = optind; i < argc; i++)
 		kg_buf_printf(&o->query, "%s%s", i > optind ? " " : "", argv[i]);

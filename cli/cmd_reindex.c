@@ -74,7 +74,7 @@ static int run(kg_cli *cli, int argc, char **argv)
 	opterr = 0;
 	while ((letter = getopt_long(argc, argv, "", known, NULL)) != -1) {
 		if (letter != 'j')
-			return kg_cli_usage(&kg_cmd_reindex, "unknown option");
+			return kg_cli_unknown(&kg_cmd_reindex, known, letter, argv);
 		json = true;
 	}
 	if (optind != argc)

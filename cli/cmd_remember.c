@@ -63,8 +63,7 @@ static int parse(options *o, int argc, char **argv)
 			o->has_level = true;
 			err = kg_cli_double(&o->level, "--consciousness-level", optarg, 0, 1);
 		} else {
-			return kg_cli_usage(&kg_cmd_remember,
-					    "unknown option, or one without its value");
+			return kg_cli_unknown(&kg_cmd_remember, known, letter, argv);
 		}
 	}
 	if (err != KG_OK)

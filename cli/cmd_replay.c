@@ -221,8 +221,7 @@ static int run(kg_cli *cli, int argc, char **argv)
 		} else if (letter == 'j') {
 			json = true;
 		} else {
-			return kg_cli_usage(&kg_cmd_replay,
-					    "unknown option, or one without its value");
+			return kg_cli_unknown(&kg_cmd_replay, known, letter, argv);
 		}
 	}
 	if (optind + 1 != argc) {

@@ -299,7 +299,7 @@ static int run(kg_cli *cli, int argc, char **argv)
 	opterr = 0;
 	while ((letter = getopt_long(argc, argv, "", known, NULL)) != -1) {
 		if (letter != 'c' && letter != 'j') {
-			return kg_cli_usage(&kg_cmd_trace, "unknown option");
+			return kg_cli_unknown(&kg_cmd_trace, known, letter, argv);
 		}
 		csv = csv || letter == 'c';
 		json = json || letter == 'j';

@@ -13,6 +13,7 @@
 #include "base/fs.h"
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/model.h"
 #include "runtime/lesson.h"
 #include "runtime/train/export.h"
 #include "runtime/train/train.h"
@@ -82,7 +83,11 @@ static void restart_for_blas(char *const *argv)
 
 static kg_err export_model(const options *o, const kg_train *state)
 {
-	kg_err err = kg_train_export_fairy(state, o->output, NULL);
+	char name[KG_MODEL_NAME_MAX + 1];
+	kg_err err;
+
+	kg_cli_model_name(name, o->config);
+	err = kg_train_export_fairy(state, o->output, name);
 
 	if (err == KG_OK)
 		printf("%s\n", o->output);
@@ -137,6 +142,7 @@ static int parse(options *o, int argc, char **argv)
 					      {NULL, 0, NULL, 0}};
 	int c;
 
+	opterr = 0;
 	while ((c = getopt_long(argc, argv, "d:o:", longs, NULL)) != -1) {
 		if (c == 'c')
 			o->config = optarg;
@@ -147,7 +153,7 @@ static int parse(options *o, int argc, char **argv)
 		else if (c == 'x')
 			o->export_only = true;
 		else
-			return kg_cli_usage(&kg_cmd_train, "unknown option");
+			return kg_cli_unknown(&kg_cmd_train, longs, c, argv);
 	}
 	if (optind != argc || o->config == NULL)
 		return kg_cli_usage(&kg_cmd_train, "--config FILE is needed and nothing else");
@@ -195,9 +201,9 @@ const kg_command kg_cmd_train = {
 		"checkpoints\n"
 		"and metrics.jsonl; a checkpoint there is continued, also after Ctrl-C or a crash. "
 		"The\n"
-		"trained model is written to F.fairy (default DIR/model.fairy); --export writes "
-		"what the\n"
-		"checkpoint holds and trains no further.",
+		"trained model, called as FILE is, is written to F.fairy (default "
+		"DIR/model.fairy);\n"
+		"--export writes what the checkpoint holds and trains no further.",
 	.run = run,
 	.for_all = true,
 	.own_config = true,

@@ -69,7 +69,7 @@ static int parse(options *o, const kg_cli *cli, int argc, char **argv)
 			   kg_cli_u64(&o->agents, "-n", optarg, 1, KG_CREW_MAX) != KG_OK)
 			return kg_cli_usage(&kg_cmd_up, "%s", kg_err_text());
 		else if (c == '?')
-			return kg_cli_usage(&kg_cmd_up, "unknown option, or one without its value");
+			return kg_cli_unknown(&kg_cmd_up, longs, c, argv);
 	}
 	if (optind != argc)
 		return kg_cli_usage(&kg_cmd_up, "takes no arguments");
@@ -318,7 +318,7 @@ const kg_command kg_cmd_up = {
 		"  --model F     .fairy file (default the embedded model)\n"
 		"  --strategy S  how the weights are quantized (default as the model's format)\n"
 		"  --seed LABEL  what the agents' genomes are drawn from\n"
-		"  --http off    no HTTP front\n"
-		"  --detach      return when the swarm is ready, and leave it running\n",
+		"  --http off    accepted; this version has no HTTP front\n"
+		"  --detach      return when the swarm is ready, and leave it running",
 	.run = run,
 };

@@ -170,7 +170,7 @@ static int run(kg_cli *cli, int argc, char **argv)
 		else if (letter == 'a')
 			all = true;
 		else
-			return kg_cli_usage(&kg_cmd_verify, "unknown option");
+			return kg_cli_unknown(&kg_cmd_verify, known, letter, argv);
 	}
 	if (argc - optind > 1 || (all && optind < argc))
 		return kg_cli_usage(&kg_cmd_verify, "one entry, one agent, or --all");

@@ -17,6 +17,12 @@ int kg_cli_trouble(const char *what)
 	return KG_EXIT_TROUBLE;
 }
 
+void kg_cli_print_usage(FILE *out, const kg_command *command)
+{
+	(void)fprintf(out, "usage: kindergarten %s%s%s\n", command->name,
+		      command->usage[0] == '\0' ? "" : " ", command->usage);
+}
+
 int kg_cli_usage(const kg_command *command, const char *fmt, ...)
 {
 	va_list ap;
@@ -26,7 +32,8 @@ int kg_cli_usage(const kg_command *command, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vfprintf(stderr, fmt, ap);
 	va_end(ap);
-	(void)fprintf(stderr, "\nusage: kindergarten %s %s\n", command->name, command->usage);
+	(void)fputc('\n', stderr);
+	kg_cli_print_usage(stderr, command);
 	return KG_EXIT_USAGE;
 }
 

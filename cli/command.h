@@ -12,6 +12,7 @@
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/conf.h"
 #include "base/err.h"
@@ -38,6 +39,9 @@ typedef struct {
 
 /* Prints "kindergarten: <what>: <message of this thread>" and returns KG_EXIT_TROUBLE. */
 int kg_cli_trouble(const char *what);
+
+/* Prints "usage: kindergarten <command> <usage>", which may be more lines than one. */
+void kg_cli_print_usage(FILE *out, const kg_command *command);
 
 /* Prints "kindergarten: <command>: <why>" and the usage line; returns KG_EXIT_USAGE. */
 int kg_cli_usage(const kg_command *command, const char *fmt, ...) KG_PRINTF(2, 3);

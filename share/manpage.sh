@@ -33,9 +33,11 @@ kindergarten \\- $about
 .SH COMMANDS
 ROFF
 for command in $(ask help | sed -n 's/^  \([a-z][a-z]*\) .*/\1/p'); do
-	usage=$(ask help "$command" | sed -n '1s/^usage: kindergarten [a-z]* *//p' | escape)
+	help=$(ask help "$command")
+	# The usage may be several lines; an empty one ends it.
+	usage=$(printf '%s\n' "$help" | sed '/^$/,$d; 1s/^usage: kindergarten [a-z]* *//; s/^ *//' | escape)
 	printf '.SS %s\n.B kindergarten %s\n%s\n.PP\n.nf\n' "$command" "$command" "$usage"
-	ask help "$command" | sed '1,2d' | escape
+	printf '%s\n' "$help" | sed '1,/^$/d' | escape
 	printf '.fi\n'
 done
 cat <<'ROFF'

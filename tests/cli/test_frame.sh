@@ -42,6 +42,13 @@ for command in $(commands); do
 	expect 0 "$command" --help
 	out "usage: kindergarten $command"
 	expect 100 "$command" --no-such-option
+	case $command in
+	down | version | help) ;; # take no options
+	*) err "--no-such-option" ;;
+	esac
+	"$kg" help "$command" >"$here/out" 2>"$here/err"
+	! grep -qE ' $|.{101}' "$here/out" || complain "help $command: a line is too long or ends in a space"
+	[ -n "$(tail -n 1 "$here/out")" ] || complain "help $command ends in an empty line"
 done
 
 # --state and --config, before and after the name, in both spellings.

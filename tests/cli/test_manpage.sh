@@ -9,7 +9,7 @@ plain() {
 }
 for command in $(commands); do
 	plain | grep -qx ".SS $command" || complain "$command is not in the man page"
-	"$kg" help "$command" | sed 1,2d | while IFS= read -r line; do
+	"$kg" help "$command" | sed '1,/^$/s/^ *//; 1d' | while IFS= read -r line; do
 		plain | grep -qxF -- "$line" || echo "$line"
 	done >"$here/lost"
 	[ ! -s "$here/lost" ] || complain "$command: the man page lacks: $(cat "$here/lost")"
