@@ -185,6 +185,11 @@ const kg_command kg_cmd_ask = {
 		"  --top-k K        choose among the K likeliest tokens; 0 is all\n"
 		"  --top-p P        choose among the likeliest tokens of this total chance\n"
 		"  --seed S         the same seed draws the same tokens again\n"
-		"  PROMPT           - reads it from standard input",
+		"  PROMPT           - reads it from standard input\n"
+		"\n"
+		"The answer goes to standard output. Standard error tells the agreement, each "
+		"agent's\n"
+		"candidate with its mean log-likelihood in nats per byte, and the ids of what was\n"
+		"published.",
 	.run = run,
 };
