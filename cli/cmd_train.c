@@ -88,7 +88,6 @@ static kg_err export_model(const options *o, const kg_train *state)
 
 	kg_cli_model_name(name, o->config);
 	err = kg_train_export_fairy(state, o->output, name);
-
 	if (err == KG_OK)
 		printf("%s\n", o->output);
 	return err;
@@ -197,13 +196,13 @@ const kg_command kg_cmd_train = {
 	.name = "train",
 	.usage = "--config FILE [--directory DIR] [-o F.fairy] [--export]",
 	.about = "train a model with quantization in the loop; checkpoints, resumes",
-	.help = "FILE is a recipe such as models/nursery.conf. DIR (default ./training) holds "
-		"checkpoints\n"
-		"and metrics.jsonl; a checkpoint there is continued, also after Ctrl-C or a crash. "
-		"The\n"
-		"trained model, called as FILE is, is written to F.fairy (default "
-		"DIR/model.fairy);\n"
-		"--export writes what the checkpoint holds and trains no further.",
+	.help = "FILE is a recipe such as models/nursery.conf; docs/training.md has its keys. DIR\n"
+		"(default ./training) holds checkpoints and metrics.jsonl; a checkpoint there is\n"
+		"continued, also after Ctrl-C or a crash. The trained model, called as FILE is, "
+		"is\n"
+		"written to F.fairy (default DIR/model.fairy); --export writes what the "
+		"checkpoint\n"
+		"holds and trains no further.",
 	.run = run,
 	.for_all = true,
 	.own_config = true,
