@@ -92,5 +92,12 @@ const kg_command kg_cmd_ps = {
 	.name = "ps",
 	.usage = "[--json]",
 	.about = "list the agents of the running swarm",
+	.help = "State: starting, ready, busy, stopping, dead (no process now; it is about to be "
+		"started) or\n"
+		"parked (died too often and left alone). Level and stage: of the coefficient. "
+		"Memory in MB:\n"
+		"rss as the system counts it, pss with shared pages split among those that share "
+		"them.\n"
+		"Answers: since its start; rst: how often it was started again.",
 	.run = run,
 };

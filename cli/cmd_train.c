@@ -110,7 +110,7 @@ static kg_err train(const options *o, kg_train *state)
 		err = kg_fail(KG_ENOTFOUND, "%s: no checkpoint to export", path);
 	if (err == KG_OK && kg_fs_exists(path)) {
 		err = kg_train_load(state, path);
-		if (err == KG_OK)
+		if (err == KG_OK && !o->export_only)
 			(void)fprintf(stderr, "continuing %s at step %llu of %llu\n", path,
 				      (unsigned long long)kg_train_steps_done(state),
 				      (unsigned long long)kg_train_steps_total(state));

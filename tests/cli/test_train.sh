@@ -40,4 +40,7 @@ cp "$here/t/model.fairy" "$here/before.fairy"
 "$kg" train --config "$here/crumb.conf" --directory "$here/t" >"$here/out" 2>"$here/err" || complain "train again"
 err "at step 2 of 2"
 cmp -s "$here/t/model.fairy" "$here/before.fairy" || complain "another model without a step"
+expect 0 train --config "$here/crumb.conf" --directory "$here/t" --export -o "$here/e.fairy"
+out "$here/e.fairy"
+cmp -s "$here/e.fairy" "$here/before.fairy" || complain "--export writes another model"
 finish
