@@ -24,7 +24,13 @@
 #include "identity/hash.h"
 #include "identity/key.h"
 
-enum { KG_LAUNCH_FD = 3, KG_LAUNCH_SECRETS_SIZE = 76, KG_LAUNCH_SIZE_MAX = 4 << 20 };
+/* KG_LAUNCH_STRATEGY_SIZE: the longest name of a strategy (runtime/format.h) and its end. */
+enum {
+	KG_LAUNCH_FD = 3,
+	KG_LAUNCH_STRATEGY_SIZE = 65,
+	KG_LAUNCH_SECRETS_SIZE = 76,
+	KG_LAUNCH_SIZE_MAX = 4 << 20
+};
 
 /* A member of the swarm: who may connect and whose entries are admitted. */
 typedef struct {
@@ -48,7 +54,7 @@ typedef struct {
 	char feed_in_endpoint[KG_ENDPOINT_SIZE]; /* keeper publishes */
 	char feed_endpoint[KG_ENDPOINT_SIZE];    /* agents listen */
 	char model[KG_PATH_SIZE];                /* "" for the embedded one */
-	char strategy[32];
+	char strategy[KG_LAUNCH_STRATEGY_SIZE];
 	char genome_label[KG_LABEL_MAX + 1]; /* agents: "<label>/<name>", see kg_seed_from_label */
 	kg_member *members; /* keeper: orchestrator (key: the swarm's), operator, every agent */
 	size_t member_count;

@@ -20,6 +20,9 @@
 #include "orchestrator/orchestrator_main.h"
 #include "runtime/format.h"
 
+_Static_assert((int)KG_LAUNCH_STRATEGY_SIZE == (int)KG_STRATEGY_NAME_MAX + 1,
+	       "a strategy of any name travels whole");
+
 extern const kg_command kg_cmd_up;
 
 typedef struct {

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "bus/launch.h"
 #include "identity/derive.h"
 #include "identity/hash.h"
 #include "identity/key.h"
@@ -54,7 +55,7 @@ const char *kg_crew_state_name(kg_crew_state state);
 /* Whether there is a process. */
 bool kg_crew_is_alive(kg_crew_state state);
 
-enum { KG_CREW_MAX = 1024, KG_CREW_STRATEGY_SIZE = 32, KG_CREW_WHY_SIZE = 256 };
+enum { KG_CREW_MAX = 1024, KG_CREW_WHY_SIZE = 256 };
 
 /* One agent, a plain value. Texts are "" until it has told them. */
 typedef struct {
@@ -65,7 +66,7 @@ typedef struct {
 	char genome[KG_HASH_TEXT_SIZE];
 	char base_digest[KG_HASH_TEXT_SIZE];
 	char weights_digest[KG_HASH_TEXT_SIZE];
-	char strategy[KG_CREW_STRATEGY_SIZE];
+	char strategy[KG_LAUNCH_STRATEGY_SIZE];
 	char seed[KG_HASH_TEXT_SIZE];
 	char birth[KG_HASH_TEXT_SIZE];
 	char stage[16];

@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/fs.h"
 #include "bus/bus.h"
+#include "bus/launch.h"
 #include "bus/socket.h"
 #include "identity/key.h"
 
@@ -29,7 +30,7 @@ typedef struct {
 	char feed_in_endpoint[KG_ENDPOINT_SIZE];
 	char feed_endpoint[KG_ENDPOINT_SIZE];
 	char model[KG_PATH_SIZE]; /* "" for the embedded one */
-	char strategy[32];
+	char strategy[KG_LAUNCH_STRATEGY_SIZE];
 	char seed[256];
 	unsigned agents;
 } kg_runfile;

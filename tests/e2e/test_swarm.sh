@@ -85,4 +85,10 @@ for i in 0 1 2 3; do
 done
 kill -INT "$pid"
 wait "$pid" || fail "up ended with $?"
+
+# A strategy with a name as long as they come reaches the agents whole.
+mix='mix:attn_q=int2,attn_k=int4,attn_v=int8,ffn_down=int4,*=fairy2'
+"$k" up -n 1 --strategy "$mix" --detach >/dev/null
+[ "$("$k" ps --json | field '->{agents}[0]{strategy}')" = "$mix" ] || fail "another strategy: $("$k" ps)"
+"$k" down
 echo ok
