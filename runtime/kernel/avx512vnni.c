@@ -194,21 +194,6 @@ static float dot_f16(const uint16_t *a, const float *b, size_t n)
 	return finish(sum, tail, b + whole, n - whole);
 }
 
-static void softmax(float *x, size_t n)
-{
-	loops_softmax(x, n);
-}
-
-static void swiglu(float *gate, const float *up, size_t n)
-{
-	loops_swiglu(gate, up, n);
-}
-
-static float quantize(int8_t *q, const float *x, size_t n)
-{
-	return loops_quantize(q, x, n);
-}
-
 const kg_kernel kg_kernel_avx512vnni = {
 	.name = "avx512vnni",
 	.usable = usable,
@@ -217,7 +202,7 @@ const kg_kernel kg_kernel_avx512vnni = {
 	.mix_i8 = mix_i8,
 	.dot_f32 = dot_f32,
 	.dot_f16 = dot_f16,
-	.softmax = softmax,
-	.swiglu = swiglu,
-	.quantize = quantize,
+	.softmax = loops_softmax,
+	.swiglu = loops_swiglu,
+	.quantize = loops_quantize,
 };

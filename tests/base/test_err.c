@@ -79,13 +79,13 @@ static void test_err__long_text_is_cut(void **state)
 	for (size_t length = KG_ERR_TEXT_MAX - 2; length <= KG_ERR_TEXT_MAX; length++) {
 		size_t want = length < KG_ERR_TEXT_MAX ? length : KG_ERR_TEXT_MAX - 1;
 
-		memset(text, 'x', length);
+		memset(text, 'y', length);
 		text[length] = '\0';
 		(void)kg_fail(KG_EFAIL, "%s", text);
 		assert_int_equal(strlen(kg_err_text()), want);
 		(void)kg_fail_context(KG_EFAIL, "context");
 		assert_int_equal(strlen(kg_err_text()), KG_ERR_TEXT_MAX - 1);
-		assert_memory_equal(kg_err_text(), "context: xxx", 12);
+		assert_memory_equal(kg_err_text(), "context: yyy", 12);
 	}
 }
 

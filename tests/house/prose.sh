@@ -12,7 +12,7 @@ done)
 	echo "$lost"
 	status=1
 }
-open=$(grep -rnE '\b(TODO|FIXME|XXX|HACK)\b' --include='*.[ch]' --include='CMakeLists.txt' \
+open=$(grep -rnE '\b(T[O]DO|FIX[M]E|X[X]X|HA[C]K)\b' --include='*.[ch]' --include='CMakeLists.txt' \
 	base identity bus memory runtime agent orchestrator cli CMakeLists.txt || true)
 [ -z "$open" ] || {
 	echo "open ends in code:"
