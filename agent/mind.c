@@ -64,7 +64,7 @@ kg_err kg_mind_new(kg_mind **out, const kg_model *model, const kg_genome *genome
 		err = kg_weights_digest(mind->digest, mind->weights);
 	}
 	if (err == KG_OK) {
-		err = kg_session_new(&mind->session, mind->weights, 0);
+		err = kg_session_new(&mind->session, mind->weights, NULL);
 	}
 	if (err == KG_OK) {
 		mind->logits = calloc(vocabulary, sizeof(float));
@@ -316,8 +316,9 @@ static kg_err sample_loss(double *out, const kg_mind *mind, const kg_weights *we
 			  const sample *s)
 {
 	uint32_t vocabulary = kg_model_get_config(mind->model)->vocabulary;
+	const kg_session_options options = {.context = (uint32_t)s->longest};
 	kg_session *session = NULL;
-	kg_err err = kg_session_new(&session, weights, (uint32_t)s->longest);
+	kg_err err = kg_session_new(&session, weights, &options);
 	double sum = 0;
 	for (uint32_t k = 0; err == KG_OK && k < s->count; k++) {
 		const tokens *t = &s->texts[k];

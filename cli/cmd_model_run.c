@@ -179,7 +179,7 @@ static kg_err open_mind(mind *m, const options *o, const char *path)
 		return err;
 	strategy = settle_strategy(o, m->model);
 	err = kg_weights_new(&m->weights, m->model, &strategy, o->agent_seed != NULL ? seed : NULL);
-	return err == KG_OK ? kg_session_new(&m->session, m->weights, 0) : err;
+	return err == KG_OK ? kg_session_new(&m->session, m->weights, NULL) : err;
 }
 
 static void close_mind(mind *m)
@@ -292,7 +292,7 @@ static kg_err open_reference(mind *reference, const mind *m)
 	    kg_weights_strategy(m->weights).linear == KG_FORMAT_F32)
 		return KG_OK;
 	err = kg_weights_new(&reference->weights, m->model, &f32, NULL);
-	return err == KG_OK ? kg_session_new(&reference->session, reference->weights, 0) : err;
+	return err == KG_OK ? kg_session_new(&reference->session, reference->weights, NULL) : err;
 }
 
 static kg_err eval_text(kg_text_score *score, const mind *m, const options *o)

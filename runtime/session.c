@@ -14,6 +14,8 @@ struct kg_session {
 	const kg_kernel *kernel;
 	uint32_t context;
 	uint32_t position;
+	kg_session_observer *observer; /* or NULL */
+	void *observer_context;
 	kg_cache cache;
 	double *frequency; /* head_dim / 2: RoPE radians per position */
 	float *cosine;     /* head_dim / 2, of the current position */
@@ -85,11 +87,13 @@ static size_t lay_out(kg_session *s, uint8_t *base)
 	return used;
 }
 
-kg_err kg_session_new(kg_session **out, const kg_weights *weights, uint32_t context)
+kg_err kg_session_new(kg_session **out, const kg_weights *weights,
+		      const kg_session_options *options)
 {
 	const kg_model_config *c = kg_model_get_config(kg_weights_model(weights));
 	const float *factors = kg_weights_rope_factors(weights);
 	double log_theta = kg_fmath_log((double)c->rope_theta);
+	uint32_t context = options == NULL ? 0 : options->context;
 	kg_session *s;
 	kg_err err;
 
@@ -137,6 +141,12 @@ void kg_session_free(kg_session *session)
 	kg_cache_release(&session->cache);
 	free(session->buffers);
 	free(session);
+}
+
+void kg_session_observe(kg_session *session, kg_session_observer *observer, void *context)
+{
+	session->observer = observer;
+	session->observer_context = context;
 }
 
 void kg_session_rewind(kg_session *session, uint32_t position)
@@ -218,6 +228,14 @@ static void shape_heads(const kg_session *s, float *x, uint32_t heads, const flo
 	rope(s, x, heads);
 }
 
+/* What the products of `role` and its companions take in. */
+static void observe(const kg_session *s, uint32_t l, kg_tensor_role role, const float *x,
+		    uint32_t n)
+{
+	if (s->observer != NULL)
+		s->observer(s->observer_context, l, role, x, n);
+}
+
 /* Activations for the products that follow; the steps are shared by all of them. */
 static kg_activation activate(kg_session *s, const float *x, uint32_t n)
 {
@@ -254,6 +272,7 @@ static void attention(kg_session *s, const kg_layer *layer, uint32_t l)
 	kg_activation in;
 
 	rms_norm(s->norm, s, s->x, layer->attn_norm);
+	observe(s, l, KG_TENSOR_ATTN_Q, s->norm, c->dim);
 	in = activate(s, s->norm, c->dim);
 	multiply(s->q, s, &layer->q, &in);
 	multiply(s->k, s, &layer->k, &in);
@@ -274,21 +293,24 @@ static void attention(kg_session *s, const kg_layer *layer, uint32_t l)
 		kg_cache_attend(s->mixed + (size_t)h * c->head_dim, &s->cache, s->kernel, &query,
 				&s->attention);
 	}
+	observe(s, l, KG_TENSOR_ATTN_OUTPUT, s->mixed, c->heads * c->head_dim);
 	in = activate(s, s->mixed, c->heads * c->head_dim);
 	multiply(s->delta, s, &layer->output, &in);
 	add(s->x, s->delta, c->dim);
 }
 
-static void feed_forward(kg_session *s, const kg_layer *layer)
+static void feed_forward(kg_session *s, const kg_layer *layer, uint32_t l)
 {
 	const kg_model_config *c = s->config;
 	kg_activation in;
 
 	rms_norm(s->norm, s, s->x, layer->ffn_norm);
+	observe(s, l, KG_TENSOR_FFN_GATE, s->norm, c->dim);
 	in = activate(s, s->norm, c->dim);
 	multiply(s->gate, s, &layer->gate, &in);
 	multiply(s->up, s, &layer->up, &in);
 	s->kernel->swiglu(s->gate, s->up, c->hidden);
+	observe(s, l, KG_TENSOR_FFN_DOWN, s->gate, c->hidden);
 	in = activate(s, s->gate, c->hidden);
 	multiply(s->delta, s, &layer->down, &in);
 	add(s->x, s->delta, c->dim);
@@ -309,7 +331,7 @@ kg_err kg_session_step(kg_session *session, uint32_t token, float *logits)
 		const kg_layer *layer = kg_weights_layer(s->weights, l);
 
 		attention(s, layer, l);
-		feed_forward(s, layer);
+		feed_forward(s, layer, l);
 	}
 	s->position++;
 	if (logits != NULL) {

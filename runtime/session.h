@@ -20,15 +20,31 @@
 
 typedef struct kg_session kg_session;
 
-/* `context` positions, at most the model's; 0 means the model's. Borrows the weights. KG_EINVAL,
- * KG_ENOMEM. */
-KG_NODISCARD kg_err kg_session_new(kg_session **out, const kg_weights *weights, uint32_t context);
+typedef struct {
+	uint32_t context; /* positions, at most the model's; 0 = the model's */
+} kg_session_options;
+
+/* `options` NULL: all defaults. Borrows the weights. KG_EINVAL, KG_ENOMEM. */
+KG_NODISCARD kg_err kg_session_new(kg_session **out, const kg_weights *weights,
+				   const kg_session_options *options);
 void kg_session_free(kg_session *session);
 
 /* Takes `token` in at the current position. `logits`, vocabulary floats for the token after it, or
  * NULL where nobody will look (saves the head). KG_EINVAL for a token outside the vocabulary,
  * KG_EFULL when the context is full; the session is unchanged then. */
 KG_NODISCARD kg_err kg_session_step(kg_session *session, uint32_t token, float *logits);
+
+/* The `n` floats that a product of `layer` takes in, of one token. */
+typedef void kg_session_observer(void *context, uint32_t layer, kg_tensor_role role, const float *x,
+				 uint32_t n);
+
+/*
+ * From here on `observer` (NULL: nobody) sees the inputs of every token's products before they are
+ * quantized, under the role of the first matrix that takes them: attention's q (k and v take the
+ * same) and output, the gate (up takes the same) and down. The tokens of one layer and role come in
+ * their order.
+ */
+void kg_session_observe(kg_session *session, kg_session_observer *observer, void *context);
 
 /* Back to `position` <= the current one: what came later is forgotten. */
 void kg_session_rewind(kg_session *session, uint32_t position);

@@ -126,7 +126,7 @@ static double score_apart(const char *text, size_t prompt_size)
 	assert_int_equal(kg_base_digest(g.base_digest, formed.model), KG_OK);
 	assert_int_equal(kg_genome_choose(&g, formed.model, "fairy2", "x/a"), KG_OK);
 	assert_int_equal(kg_genome_weights(&weights, &g, formed.model), KG_OK);
-	assert_int_equal(kg_session_new(&session, weights, 0), KG_OK);
+	assert_int_equal(kg_session_new(&session, weights, NULL), KG_OK);
 	assert_int_equal(kg_tokenizer_encode(kg_model_tokenizer(formed.model), text, strlen(text),
 					     true, &ids, &count),
 			 KG_OK);

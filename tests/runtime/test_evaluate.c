@@ -28,7 +28,7 @@ static mind mind_of(kg_model *model, kg_format format)
 	mind m = {.model = model};
 
 	assert_int_equal(kg_weights_new(&m.weights, model, &strategy, NULL), KG_OK);
-	assert_int_equal(kg_session_new(&m.session, m.weights, 0), KG_OK);
+	assert_int_equal(kg_session_new(&m.session, m.weights, NULL), KG_OK);
 	return m;
 }
 

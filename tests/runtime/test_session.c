@@ -39,9 +39,10 @@ static kg_weights *weights_of(const kg_model *model, kg_format format)
 
 static kg_session *session_of(const kg_weights *weights, uint32_t context)
 {
+	const kg_session_options options = {.context = context};
 	kg_session *session;
 
-	assert_int_equal(kg_session_new(&session, weights, context), KG_OK);
+	assert_int_equal(kg_session_new(&session, weights, &options), KG_OK);
 	return session;
 }
 
@@ -370,6 +371,7 @@ static void test_step__stops_at_the_context(void **state)
 	kg_model *model = toy_random(&config, 24);
 	kg_weights *weights = weights_of(model, KG_FORMAT_FAIRY2);
 	kg_session *session = session_of(weights, 5);
+	kg_session_options options = {.context = config.context + 1};
 	kg_session *wide = NULL;
 
 	(void)state;
@@ -382,10 +384,75 @@ static void test_step__stops_at_the_context(void **state)
 	assert_int_equal(kg_session_step(session, VOCABULARY, NULL), KG_EINVAL);
 	assert_int_equal(kg_session_position(session), 4);
 	assert_int_equal(kg_session_step(session, VOCABULARY - 1, NULL), KG_OK);
-	assert_int_equal(kg_session_new(&wide, weights, config.context + 1), KG_EINVAL);
+	assert_int_equal(kg_session_new(&wide, weights, &options), KG_EINVAL);
 	assert_null(wide);
-	assert_int_equal(kg_session_new(&wide, weights, config.context), KG_OK);
+	options.context = config.context;
+	assert_int_equal(kg_session_new(&wide, weights, &options), KG_OK);
 	kg_session_free(wide);
+	kg_session_free(session);
+	kg_weights_free(weights);
+	kg_model_free(model);
+}
+
+/* What an observer saw: the inputs of layer 0, which can be worked out from the embedding. */
+typedef struct {
+	uint32_t calls[2][4]; /* layers, roles */
+	float first[WIDE];    /* input of q in layer 0, of the last token */
+} sight;
+
+static void look(void *context, uint32_t layer, kg_tensor_role role, const float *x, uint32_t n)
+{
+	static const kg_tensor_role roles[] = {KG_TENSOR_ATTN_Q, KG_TENSOR_ATTN_OUTPUT,
+					       KG_TENSOR_FFN_GATE, KG_TENSOR_FFN_DOWN};
+	const kg_model_config config = toy_config();
+	const uint32_t sizes[] = {config.dim, config.heads * config.head_dim, config.dim,
+				  config.hidden};
+	sight *seen = context;
+	size_t r = 0;
+
+	while (r < 3 && roles[r] != role)
+		r++;
+	assert_int_equal(role, roles[r]);
+	assert_true(layer < 2);
+	assert_int_equal(n, sizes[r]);
+	seen->calls[layer][r]++;
+	if (layer == 0 && r == 0)
+		memcpy(seen->first, x, n * sizeof(*x));
+}
+
+static void test_observe__shows_the_inputs_of_every_product(void **state)
+{
+	kg_model_config config = toy_config();
+	kg_model *model = toy_random(&config, 25);
+	kg_weights *weights = weights_of(model, KG_FORMAT_FAIRY2);
+	kg_session *session = session_of(weights, 0);
+	plain *p = calloc(1, sizeof(*p));
+	float *want = run(weights);
+	float got[VOCABULARY];
+	sight seen = {0};
+
+	(void)state;
+	assert_int_equal(config.layers, 2);
+	p->model = model;
+	p->c = kg_model_get_config(model);
+	kg_session_observe(session, look, &seen);
+	for (uint32_t t = 0; t < 3; t++)
+		assert_int_equal(kg_session_step(session, token_at(t), got), KG_OK);
+	assert_memory_equal(got, want + (size_t)2 * VOCABULARY, sizeof(got));
+	for (size_t i = 0; i < 8; i++)
+		assert_int_equal(seen.calls[i / 4][i % 4], 3);
+	for (uint32_t i = 0; i < config.dim; i++)
+		p->x[0][i] =
+			(double)floats(p, KG_TENSOR_EMBEDDING, 0)[token_at(2) * config.dim + i];
+	normed(p->key[0], p, p->x[0], floats(p, KG_TENSOR_ATTN_NORM, 0));
+	for (uint32_t i = 0; i < config.dim; i++)
+		assert_true(fabs((double)seen.first[i] - p->key[0][i]) <
+			    0.02 * (1.0 + fabs(p->key[0][i])));
+	kg_session_observe(session, NULL, NULL);
+	assert_int_equal(kg_session_step(session, token_at(3), NULL), KG_OK);
+	assert_int_equal(seen.calls[1][3], 3);
+	free(want);
+	free(p);
 	kg_session_free(session);
 	kg_weights_free(weights);
 	kg_model_free(model);
@@ -400,6 +467,7 @@ int main(void)
 		cmocka_unit_test(test_step__every_kernel_gives_the_same_bits),
 		cmocka_unit_test(test_rewind__is_as_good_as_new),
 		cmocka_unit_test(test_step__stops_at_the_context),
+		cmocka_unit_test(test_observe__shows_the_inputs_of_every_product),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
