@@ -254,32 +254,48 @@ kg_err kg_matrix_init(kg_matrix *matrix, const kg_model *model, const kg_tensor 
 	return err;
 }
 
-size_t kg_matrix_scratch_x(uint32_t cols)
+uint32_t kg_matrix_tiles(const kg_matrix *matrix)
 {
-	return 2 * (size_t)even_quads_of(cols) * KG_TILE_COLS;
+	return matrix->plane_count != 0 ? matrix->plane[0].tiles : tiles_of(matrix->rows);
 }
 
-size_t kg_matrix_scratch_y(uint32_t rows)
+size_t kg_matrix_room(uint32_t cols)
 {
-	return 2 * (size_t)tiles_of(rows) * KG_TILE_ROWS;
+	size_t half = (size_t)even_quads_of((cols + 1) / 2) * KG_TILE_COLS;
+
+	return (2 * half + KG_LINE_SIZE - 1) / KG_LINE_SIZE * KG_LINE_SIZE;
 }
 
-static void multiply_grid(float *y, const kg_matrix *matrix, const kg_kernel *kernel,
-			  const kg_activation *activation, int32_t *sum)
-{
-	kernel->tile_i8(sum, matrix->line, activation->q, tiles_of(matrix->rows),
-			quads_of(matrix->cols));
-	for (uint32_t i = 0; i < matrix->rows; i++)
-		y[i] = (float)sum[i] * (matrix->scale[i] * activation->step);
-}
-
-/* The two ends of a pairing. `restrict` because bytes may alias anything: without it the compiler
- * loads every pointer again for every byte it stores. */
+/* `restrict` because bytes may alias anything: without it the compiler loads every pointer again
+ * for every byte it stores. */
 static void gather(int8_t *restrict out, const int8_t *restrict q, const uint32_t *restrict from,
 		   const int8_t *restrict sign, uint32_t n)
 {
 	for (uint32_t j = 0; j < n; j++)
 		out[j] = (int8_t)(sign[j] * q[from[j]]);
+}
+
+void kg_matrix_prepare(const kg_matrix *matrix, const kg_kernel *kernel,
+		       const kg_activation *activation, int8_t *room)
+{
+	const kg_pairing *pairing = &matrix->pairing;
+	uint32_t m = matrix->cols / 2;
+
+	(void)kernel;
+	KG_ASSERT(activation->count >= 1 && activation->count <= KG_MATRIX_BATCH);
+	if (matrix->plane_count == 0)
+		return;
+	for (uint32_t v = 0; v < activation->count; v++) {
+		const int8_t *q = activation->q + v * activation->q_stride;
+		uint32_t padded = matrix->plane[0].quads * KG_TILE_COLS;
+		int8_t *x_r = room + v * kg_matrix_room(matrix->cols);
+		int8_t *x_i = x_r + padded;
+
+		gather(x_r, q, pairing->col, pairing->col_sign, m);
+		gather(x_i, q, pairing->col + m, pairing->col_sign + m, m);
+		memset(x_r + m, 0, padded - m);
+		memset(x_i + m, 0, padded - m);
+	}
 }
 
 static void scatter(float *restrict y, const float *restrict part, const uint32_t *restrict to,
@@ -289,66 +305,103 @@ static void scatter(float *restrict y, const float *restrict part, const uint32_
 		y[to[i]] = (float)sign[i] * part[i];
 }
 
-static void multiply_fairy(float *y, const kg_matrix *matrix, const kg_kernel *kernel,
-			   const kg_activation *activation, const kg_matrix_scratch *scratch)
+static void multiply_fairy(float *y, const kg_matrix__part *at, const int8_t *x_r, float scale)
 {
+	const kg_matrix *matrix = at->matrix;
 	const kg_pairing *pairing = &matrix->pairing;
-	uint32_t n = matrix->rows / 2;
-	uint32_t m = matrix->cols / 2;
-	uint32_t padded = matrix->plane[0].quads * KG_TILE_COLS;
-	int8_t *x_r = scratch->x;
-	int8_t *x_i = scratch->x + padded;
-	int32_t *y_r = scratch->y;
-	int32_t *y_i = scratch->y + (size_t)matrix->plane[0].tiles * KG_TILE_ROWS;
-	float *part = scratch->part;
+	uint32_t half = matrix->rows / 2;
+	uint32_t quads = matrix->plane[0].quads;
+	const int8_t *x_i = x_r + quads * KG_TILE_COLS;
 
-	gather(x_r, activation->q, pairing->col, pairing->col_sign, m);
-	gather(x_i, activation->q, pairing->col + m, pairing->col_sign + m, m);
-	memset(x_r + m, 0, padded - m);
-	memset(x_i + m, 0, padded - m);
-	for (uint32_t p = 0; p < matrix->plane_count; p++) {
-		float step = matrix->weight[p].unit * activation->step;
+	for (uint32_t tile = at->first; tile < at->last; tile++) {
+		uint32_t i = tile * KG_TILE_ROWS;
+		uint32_t n = half - i < KG_TILE_ROWS ? half - i : KG_TILE_ROWS;
+		float part[2][KG_TILE_ROWS] = {{0}};
 
-		kernel->plane(y_r, y_i, &matrix->plane[p], x_r, x_i);
-		if (p == 0)
-			for (uint32_t i = 0; i < n; i++) {
-				part[i] = (float)y_r[i] * step;
-				part[n + i] = (float)y_i[i] * step;
+		for (uint32_t p = 0; p < matrix->plane_count; p++) {
+			float step = matrix->weight[p].unit * scale;
+			kg_kernel_plane plane = matrix->plane[p];
+			int32_t *y_r = at->sum;
+			int32_t *y_i = at->sum + KG_TILE_ROWS;
+
+			plane.line += (size_t)tile * quads * KG_LINE_SIZE;
+			plane.tiles = 1;
+			at->kernel->plane(y_r, y_i, &plane, x_r, x_i);
+			for (uint32_t r = 0; r < n; r++) {
+				float re = (float)y_r[r] * step;
+				float im = (float)y_i[r] * step;
+
+				part[0][r] = p == 0 ? re : part[0][r] + re;
+				part[1][r] = p == 0 ? im : part[1][r] + im;
 			}
-		else
-			for (uint32_t i = 0; i < n; i++) {
-				part[i] += (float)y_r[i] * step;
-				part[n + i] += (float)y_i[i] * step;
-			}
+		}
+		scatter(y, part[0], pairing->row + i, pairing->row_sign + i, n);
+		scatter(y, part[1], pairing->row + half + i, pairing->row_sign + half + i, n);
 	}
-	scatter(y, part, pairing->row, pairing->row_sign, matrix->rows);
 }
 
-void kg_matrix_multiply(float *y, const kg_matrix *matrix, const kg_kernel *kernel,
-			const kg_activation *activation, const kg_matrix_scratch *scratch)
+static void multiply_grid(float *y, const kg_matrix__part *part, const int8_t *q, float step)
 {
-	size_t cols = matrix->cols;
+	const kg_matrix *matrix = part->matrix;
+	uint32_t tiles = part->last - part->first;
+	uint32_t quads = quads_of(matrix->cols);
+	uint32_t begin = part->first * KG_TILE_ROWS;
+	uint32_t rows = matrix->rows - begin;
 
-	switch (matrix->format) {
-	case KG_FORMAT_F32:
-		for (uint32_t i = 0; i < matrix->rows; i++)
-			y[i] = kernel->dot_f32(matrix->f32 + i * cols, activation->x, cols);
-		break;
-	case KG_FORMAT_F16:
-		for (uint32_t i = 0; i < matrix->rows; i++)
-			y[i] = kernel->dot_f16(matrix->f16 + i * cols, activation->x, cols);
-		break;
-	case KG_FORMAT_FAIRY1:
-	case KG_FORMAT_FAIRY2:
-	case KG_FORMAT_FAIRY3:
-		multiply_fairy(y, matrix, kernel, activation, scratch);
-		break;
-	case KG_FORMAT_INT4:
-	case KG_FORMAT_PALETTE256:
-		kg_matrix__multiply_coded(y, matrix, kernel, activation, scratch->y);
-		break;
-	default:
-		multiply_grid(y, matrix, kernel, activation, scratch->y);
+	if (rows > tiles * KG_TILE_ROWS)
+		rows = tiles * KG_TILE_ROWS;
+	part->kernel->tile_i8(part->sum, matrix->line + (size_t)part->first * quads * KG_LINE_SIZE,
+			      q, tiles, quads);
+	for (uint32_t i = 0; i < rows; i++)
+		y[begin + i] = (float)part->sum[i] * (matrix->scale[begin + i] * step);
+}
+
+static void multiply_float(float *y, const kg_matrix__part *part, const float *x)
+{
+	const kg_matrix *matrix = part->matrix;
+	size_t cols = matrix->cols;
+	uint32_t end = part->last * KG_TILE_ROWS;
+
+	if (end > matrix->rows)
+		end = matrix->rows;
+	for (uint32_t i = part->first * KG_TILE_ROWS; i < end; i++)
+		y[i] = matrix->format == KG_FORMAT_F32
+			       ? part->kernel->dot_f32(matrix->f32 + i * cols, x, cols)
+			       : part->kernel->dot_f16(matrix->f16 + i * cols, x, cols);
+}
+
+void kg_matrix_multiply(float *y, size_t y_stride, const kg_matrix *matrix, const kg_kernel *kernel,
+			const kg_activation *activation, const int8_t *room, int32_t *sums,
+			uint32_t first, uint32_t last)
+{
+	/* Two sums of a row are the most that a product takes. */
+	const uint32_t tiles_max = KG_MATRIX_SUMS / (2 * KG_TILE_ROWS);
+
+	KG_ASSERT(activation->count >= 1 && activation->count <= KG_MATRIX_BATCH);
+	KG_ASSERT(first <= last && last <= kg_matrix_tiles(matrix));
+	for (; first < last; first += tiles_max) {
+		kg_matrix__part part = {matrix, kernel, first,
+					last - first < tiles_max ? last : first + tiles_max, sums};
+
+		for (uint32_t v = 0; v < activation->count; v++) {
+			const int8_t *q = activation->q;
+			float *to = y + v * y_stride;
+
+			if (q != NULL)
+				q += v * activation->q_stride;
+			if (is_float(matrix->format))
+				multiply_float(to, &part, activation->x + v * activation->x_stride);
+			else if (matrix->plane_count != 0)
+				multiply_fairy(to, &part, room + v * kg_matrix_room(matrix->cols),
+					       activation->step[v]);
+			else if (matrix->format == KG_FORMAT_INT4 ||
+				 matrix->format == KG_FORMAT_PALETTE256)
+				kg_matrix__multiply_coded(to, &part, q, activation->step[v]);
+			else
+				multiply_grid(to, &part, q, activation->step[v]);
+		}
+		if (last - first < tiles_max)
+			break;
 	}
 }
 

@@ -35,19 +35,21 @@ typedef struct {
 	size_t owned_bytes;
 } kg_matrix;
 
-/* Activations of one vector, for every format. */
-typedef struct {
-	const float *x; /* the floats */
-	int8_t *q;      /* x in steps, or NULL where all matrices are floats; room padded to 64 */
-	float step;     /* value of one step */
-} kg_activation;
+enum {
+	KG_MATRIX_BATCH = 64,   /* vectors of one product at most */
+	KG_MATRIX_SUMS = 16384, /* entries of the room for exact sums */
+};
 
-/* Room that a product needs; sized by kg_matrix_scratch_*. */
+/* Vectors to multiply, for every format. */
 typedef struct {
-	int8_t *x;   /* gathered activations: two halves, each padded to whole line pairs */
-	int32_t *y;  /* exact sums */
-	float *part; /* reassembled rows of a fairy product, before they are scattered */
-} kg_matrix_scratch;
+	const float *x;    /* vector v at x + v * x_stride */
+	size_t x_stride;   /* floats */
+	const int8_t *q;   /* the same in steps, zeros up to q_stride, 64-byte aligned; NULL where
+			    * all matrices are floats */
+	size_t q_stride;   /* bytes, a multiple of KG_LINE_SIZE */
+	const float *step; /* value of one step of each vector */
+	uint32_t count;    /* 1..KG_MATRIX_BATCH */
+} kg_activation;
 
 /*
  * Takes tensor `tensor` of `model` in `format`. A tensor that is f32 or f16 can become anything;
@@ -59,19 +61,32 @@ KG_NODISCARD kg_err kg_matrix_init(kg_matrix *matrix, const kg_model *model,
 				   const kg_tensor *tensor, kg_format format, const uint8_t *seed);
 void kg_matrix_release(kg_matrix *matrix);
 
-/* Entries of the scratch arrays that a rows x cols product needs at most. */
-size_t kg_matrix_scratch_x(uint32_t cols);
-size_t kg_matrix_scratch_y(uint32_t rows);
+/* Parts that a product can be cut in. */
+uint32_t kg_matrix_tiles(const kg_matrix *matrix);
+
+/* Bytes of room that kg_matrix_prepare fills for one vector of at most `cols` numbers, a multiple
+ * of KG_LINE_SIZE. */
+size_t kg_matrix_room(uint32_t cols);
+
+/* What is done once for all parts of a product: the gather of a fairy matrix. `room`: activation
+ * count times kg_matrix_room bytes, 64-byte aligned; the other formats do not touch it. */
+void kg_matrix_prepare(const kg_matrix *matrix, const kg_kernel *kernel,
+		       const kg_activation *activation, int8_t *room);
 
 /*
- * y = M x, rows floats. Floats: dot_f32 or dot_f16 of each row with x. Int8 and coded:
- * (float)sum * (scale of the row * step), the sum of palette256 being 128 times that of the high
- * parts plus that of the low; int4: (sum over the groups, in order, of (float)sum * scale) * step.
- * Fairy: (float)sum * (unit * step) of the first plane, plus the same of the
- * second; then the row's sign.
+ * The rows of tiles first..last-1 of y = M x, vector v at y + v * y_stride; a fairy tile is 16 rows
+ * here and there, the tiles together are all rows. Parts may run in different threads, each with
+ * its own KG_MATRIX_SUMS entries of `sums`, 64-byte aligned; any cut and any count of vectors gives
+ * the same bits.
+ *
+ * Floats: dot_f32 or dot_f16 of each row with x. Int8 and coded: (float)sum * (scale of the row *
+ * step), the sum of palette256 being 128 times that of the high parts plus that of the low; int4:
+ * (sum over the groups, in order, of (float)sum * scale) * step. Fairy: (float)sum * (unit * step)
+ * of the first plane, plus the same of the second; then the row's sign.
  */
-void kg_matrix_multiply(float *y, const kg_matrix *matrix, const kg_kernel *kernel,
-			const kg_activation *activation, const kg_matrix_scratch *scratch);
+void kg_matrix_multiply(float *y, size_t y_stride, const kg_matrix *matrix, const kg_kernel *kernel,
+			const kg_activation *activation, const int8_t *room, int32_t *sums,
+			uint32_t first, uint32_t last);
 
 /* Row `row` as floats (look-up in a table); floats and int8 only. */
 void kg_matrix_row(float *out, const kg_matrix *matrix, uint32_t row);

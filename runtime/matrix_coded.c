@@ -76,15 +76,16 @@ kg_err kg_matrix__quantize_coded(kg_matrix *matrix, const float *r)
 	return err;
 }
 
-static void multiply_groups(float *y, const kg_matrix *matrix, const kg_kernel *kernel,
-			    const kg_activation *activation)
+static void multiply_groups(float *y, const kg_matrix__part *at, const int8_t *q, float step)
 {
+	const kg_matrix *matrix = at->matrix;
 	uint32_t quads = quads_of(matrix->cols);
 	uint32_t rows = padded_rows(matrix);
 
-	for (uint32_t i = 0; i < matrix->rows; i += KG_TILE_ROWS) {
+	for (uint32_t tile = at->first; tile < at->last; tile++) {
+		uint32_t i = tile * KG_TILE_ROWS;
 		uint32_t count = matrix->rows - i < KG_TILE_ROWS ? matrix->rows - i : KG_TILE_ROWS;
-		const int8_t *line = matrix->line + (size_t)i / KG_TILE_ROWS * quads * KG_LINE_SIZE;
+		const int8_t *line = matrix->line + (size_t)tile * quads * KG_LINE_SIZE;
 		float part[KG_TILE_ROWS] = {0};
 
 		for (uint32_t quad = 0, g = 0; quad < quads; quad += GROUP_QUADS, g++) {
@@ -92,33 +93,38 @@ static void multiply_groups(float *y, const kg_matrix *matrix, const kg_kernel *
 			const float *scale = matrix->scale + (size_t)g * rows + i;
 			int32_t sum[KG_TILE_ROWS];
 
-			kernel->tile_i8(sum, line + (size_t)quad * KG_LINE_SIZE,
-					activation->q + (size_t)quad * KG_TILE_COLS, 1, width);
+			at->kernel->tile_i8(sum, line + (size_t)quad * KG_LINE_SIZE,
+					    q + (size_t)quad * KG_TILE_COLS, 1, width);
 			for (int r = 0; r < KG_TILE_ROWS; r++)
 				part[r] += (float)sum[r] * scale[r];
 		}
 		for (uint32_t r = 0; r < count; r++)
-			y[i + r] = part[r] * activation->step;
+			y[i + r] = part[r] * step;
 	}
 }
 
-void kg_matrix__multiply_coded(float *y, const kg_matrix *matrix, const kg_kernel *kernel,
-			       const kg_activation *activation, int32_t *sum)
+void kg_matrix__multiply_coded(float *y, const kg_matrix__part *part, const int8_t *q, float step)
 {
-	uint32_t tiles = tiles_of(matrix->rows);
+	const kg_matrix *matrix = part->matrix;
+	uint32_t tiles = part->last - part->first;
 	uint32_t quads = quads_of(matrix->cols);
-	int32_t *high = sum + padded_rows(matrix);
+	size_t at = (size_t)part->first * quads * KG_LINE_SIZE;
+	uint32_t begin = part->first * KG_TILE_ROWS;
+	uint32_t rows = matrix->rows - begin;
+	int32_t *high = part->sum + (size_t)tiles * KG_TILE_ROWS;
 
 	if (matrix->format == KG_FORMAT_INT4) {
-		multiply_groups(y, matrix, kernel, activation);
+		multiply_groups(y, part, q, step);
 		return;
 	}
-	kernel->tile_i8(sum, matrix->line, activation->q, tiles, quads);
-	kernel->tile_i8(high, matrix->high, activation->q, tiles, quads);
-	for (uint32_t i = 0; i < matrix->rows; i++) {
-		int64_t whole = KG_CODED_HIGH * (int64_t)high[i] + sum[i];
+	if (rows > tiles * KG_TILE_ROWS)
+		rows = tiles * KG_TILE_ROWS;
+	part->kernel->tile_i8(part->sum, matrix->line + at, q, tiles, quads);
+	part->kernel->tile_i8(high, matrix->high + at, q, tiles, quads);
+	for (uint32_t i = 0; i < rows; i++) {
+		int64_t whole = KG_CODED_HIGH * (int64_t)high[i] + part->sum[i];
 
-		y[i] = (float)whole * (matrix->scale[i] * activation->step);
+		y[begin + i] = (float)whole * (matrix->scale[begin + i] * step);
 	}
 }
 

@@ -40,9 +40,16 @@ KG_NODISCARD kg_err kg_matrix__take_coded(kg_matrix *matrix, const kg_coded *cod
 /* The same from the floats. */
 KG_NODISCARD kg_err kg_matrix__quantize_coded(kg_matrix *matrix, const float *r);
 
-/* Products of int4 and palette256; the other coded formats are grids. */
-void kg_matrix__multiply_coded(float *y, const kg_matrix *matrix, const kg_kernel *kernel,
-			       const kg_activation *activation, int32_t *sum);
+/* The tiles that one vector is multiplied with. */
+typedef struct {
+	const kg_matrix *matrix;
+	const kg_kernel *kernel;
+	uint32_t first, last; /* tiles; no more than the sums have room for */
+	int32_t *sum;
+} kg_matrix__part;
+
+/* Products of int4 and palette256 with one vector; the other coded formats are grids. */
+void kg_matrix__multiply_coded(float *y, const kg_matrix__part *part, const int8_t *q, float step);
 
 /* Integers and scales, as kg_matrix_visit has them; `row` is room for one row. */
 void kg_matrix__visit_integers(const kg_matrix *matrix, uint8_t *row, kg_visitor *visit,

@@ -30,7 +30,9 @@ struct kg_session {
 	float *up;     /* hidden */
 	float *delta;  /* dim: what a block adds */
 	int8_t *steps; /* activations of the widest input */
-	kg_matrix_scratch scratch;
+	int8_t *room;  /* what a product prepares */
+	int32_t *sums;
+	float step; /* of the activations */
 	kg_cache_scratch attention;
 	void *buffers; /* the one allocation behind all of the above */
 	size_t buffers_bytes;
@@ -59,7 +61,6 @@ static size_t lay_out(kg_session *s, uint8_t *base)
 	size_t heads = (size_t)c->heads * c->head_dim;
 	size_t kv = (size_t)c->kv_heads * c->head_dim;
 	size_t wide = larger(larger(c->dim, c->hidden), heads);
-	size_t rows = larger(wide, c->vocabulary);
 	size_t tokens = ((size_t)s->context + KG_TILE_ROWS - 1) / KG_TILE_ROWS * KG_TILE_ROWS;
 	size_t used = 0;
 
@@ -76,10 +77,8 @@ static size_t lay_out(kg_session *s, uint8_t *base)
 	s->up = carve(base, &used, c->hidden, sizeof(float));
 	s->delta = carve(base, &used, c->dim, sizeof(float));
 	s->steps = carve(base, &used, wide + KG_LINE_SIZE, 1);
-	s->scratch.x = carve(base, &used, kg_matrix_scratch_x((uint32_t)wide), 1);
-	s->scratch.y =
-		carve(base, &used, kg_matrix_scratch_y((uint32_t)rows), sizeof(*s->scratch.y));
-	s->scratch.part = carve(base, &used, rows, sizeof(float));
+	s->room = carve(base, &used, kg_matrix_room((uint32_t)wide), 1);
+	s->sums = carve(base, &used, KG_MATRIX_SUMS, sizeof(*s->sums));
 	s->attention.q = carve(base, &used, c->head_dim + KG_LINE_SIZE, 1);
 	s->attention.sum = carve(base, &used, tokens, sizeof(*s->attention.sum));
 	s->attention.score = carve(base, &used, tokens, sizeof(float));
@@ -239,19 +238,23 @@ static void observe(const kg_session *s, uint32_t l, kg_tensor_role role, const 
 /* Activations for the products that follow; the steps are shared by all of them. */
 static kg_activation activate(kg_session *s, const float *x, uint32_t n)
 {
-	kg_activation activation = {.x = x, .q = s->steps};
+	kg_activation activation = {.x = x, .count = 1};
 
 	if (!kg_weights_quantized(s->weights))
 		return activation;
 	memset(s->steps + n, 0, KG_LINE_SIZE); /* the last line's padding */
-	activation.step = s->kernel->quantize(s->steps, x, n);
+	s->step = s->kernel->quantize(s->steps, x, n);
+	activation.q = s->steps;
+	activation.step = &s->step;
 	return activation;
 }
 
 static void multiply(float *y, const kg_session *s, const kg_matrix *matrix,
 		     const kg_activation *activation)
 {
-	kg_matrix_multiply(y, matrix, s->kernel, activation, &s->scratch);
+	kg_matrix_prepare(matrix, s->kernel, activation, s->room);
+	kg_matrix_multiply(y, 0, matrix, s->kernel, activation, s->room, s->sums, 0,
+			   kg_matrix_tiles(matrix));
 }
 
 static void rope_angles(kg_session *s)

@@ -93,38 +93,62 @@ static void dequantized(float *out, const kg_model *model, const kg_tensor *tens
 	free(floats);
 }
 
+enum { BATCH = 3 };
+
+/* y = M x for some vectors, in parts of one tile and of all. */
+static void product(float *y, const kg_matrix *matrix, const kg_kernel *kernel,
+		    const kg_activation *activation)
+{
+	int8_t *room = aligned_alloc(64, activation->count * kg_matrix_room(matrix->cols));
+	int32_t *sums = aligned_alloc(64, KG_MATRIX_SUMS * sizeof(*sums));
+	uint32_t tiles = kg_matrix_tiles(matrix);
+	float *parts = calloc((size_t)activation->count * matrix->rows, sizeof(*parts));
+
+	kg_matrix_prepare(matrix, kernel, activation, room);
+	kg_matrix_multiply(y, matrix->rows, matrix, kernel, activation, room, sums, 0, tiles);
+	for (uint32_t tile = tiles; tile-- > 0;)
+		kg_matrix_multiply(parts, matrix->rows, matrix, kernel, activation, room, sums,
+				   tile, tile + 1);
+	assert_memory_equal(parts, y, (size_t)activation->count * matrix->rows * sizeof(*y));
+	free(room);
+	free(sums);
+	free(parts);
+}
+
 /* y = M x for one tensor against doubles: only the last float steps may round. */
 static void check_product(const kg_model *model, kg_tensor_role role, kg_format format,
 			  const uint8_t *seed, const kg_kernel *kernel)
 {
 	const kg_tensor *tensor = kg_model_tensor(model, role, 0);
-	float *r = calloc((size_t)tensor->rows * tensor->cols, sizeof(*r));
-	float *x = calloc(tensor->cols, sizeof(*x));
-	float *y = calloc(tensor->rows, sizeof(*y));
-	int8_t *q = calloc(tensor->cols + 64, 1);
-	kg_matrix_scratch scratch = {
-		.x = calloc(kg_matrix_scratch_x(tensor->cols), 1),
-		.y = calloc(kg_matrix_scratch_y(tensor->rows), sizeof(int32_t)),
-		.part = calloc(tensor->rows, sizeof(float)),
-	};
-	kg_activation activation = {.x = x, .q = q};
+	size_t cols = tensor->cols;
+	size_t stride = (cols + 63) / 64 * 64;
+	float *r = calloc(tensor->rows * cols, sizeof(*r));
+	float *x = calloc(BATCH * cols, sizeof(*x));
+	float *y = calloc((size_t)BATCH * tensor->rows, sizeof(*y));
+	int8_t *q = aligned_alloc(64, BATCH * stride);
+	float step[BATCH];
+	kg_activation activation = {x, cols, q, stride, step, BATCH};
 	kg_matrix matrix;
 	kg_rng rng;
 
 	kg_rng_init_u64(&rng, 99);
-	for (uint32_t j = 0; j < tensor->cols; j++)
-		x[j] = kg_rng_float(&rng) - 0.5f;
-	activation.step = kg_fmath_quantize(q, x, tensor->cols);
+	memset(q, 0, BATCH * stride);
+	for (size_t v = 0; v < BATCH; v++) {
+		for (size_t j = 0; j < cols; j++)
+			x[v * cols + j] = kg_rng_float(&rng) - 0.5f;
+		step[v] = kg_fmath_quantize(q + v * stride, x + v * cols, cols);
+	}
 	assert_int_equal(kg_matrix_init(&matrix, model, tensor, format, seed), KG_OK);
-	kg_matrix_multiply(y, &matrix, kernel, &activation, &scratch);
+	product(y, &matrix, kernel, &activation);
 	dequantized(r, model, tensor, matrix.format, seed);
-	for (uint32_t i = 0; i < tensor->rows; i++) {
+	for (size_t i = 0; i < (size_t)BATCH * tensor->rows; i++) {
+		const float *row = r + i % tensor->rows * cols;
+		size_t v = i / tensor->rows;
 		double want = 0.0;
 		double size = 0.0;
 
-		for (uint32_t j = 0; j < tensor->cols; j++) {
-			double term = (double)r[(size_t)i * tensor->cols + j] * (double)q[j] *
-				      (double)activation.step;
+		for (size_t j = 0; j < cols; j++) {
+			double term = (double)row[j] * (double)q[v * stride + j] * (double)step[v];
 
 			want += term;
 			size += fabs(term);
@@ -136,9 +160,6 @@ static void check_product(const kg_model *model, kg_tensor_role role, kg_format 
 	free(x);
 	free(y);
 	free(q);
-	free(scratch.x);
-	free(scratch.y);
-	free(scratch.part);
 }
 
 static void test_product__is_that_of_the_dequantized_matrix(void **state)
