@@ -111,7 +111,8 @@ static void attend_i8(float *out, const kg_cache *cache, const kg_kernel *kernel
 	kernel->softmax(score, count);
 	for (uint32_t t = 0; t < count; t++)
 		score[t] *= at->value_scale[t];
-	kernel->mix_i8(scratch->mixture, (const int8_t *)at->value, score, count, cache->width);
+	kernel->mix_i8(scratch->mixture, 0, (const int8_t *)at->value, cache->width, score, 0,
+		       count, 1);
 	memcpy(out, scratch->mixture, cache->head_dim * sizeof(*out));
 }
 

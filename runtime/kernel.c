@@ -13,6 +13,9 @@ static const kg_kernel *const kernels[] = {
 	&kg_kernel_avx2,
 	&kg_kernel_avx512vnni,
 #endif
+#ifdef __aarch64__
+	&kg_kernel_neon,
+#endif
 };
 
 enum { KERNEL_COUNT = sizeof(kernels) / sizeof(kernels[0]) };
@@ -77,19 +80,31 @@ const kg_kernel *kg_kernel_current(void)
 	return strongest;
 }
 
+/* Bit 0 makes `first` negative, bit 1 `second`. */
+static int signed_sum(int bits, int first, int second)
+{
+	return ((bits & 1) != 0 ? -first : first) + ((bits & 2) != 0 ? -second : second);
+}
+
 void kg_kernel_plane_tables(kg_kernel_plane *plane, uint8_t u0, uint8_t u1, uint8_t w0, uint8_t w1)
 {
 	int offset = u0 + u1 + w0 + w1;
 
-	KG_ASSERT(offset <= 64);
+	KG_ASSERT(offset <= 64 && (plane->stages == 2 || (plane->stages == 1 && u1 + w1 == 0)));
 	plane->offset = (uint8_t)offset;
 	for (int x = 0; x < 16; x++) {
-		int u = ((x & 1) != 0 ? -u0 : u0) + ((x & 2) != 0 ? -u1 : u1);
-		int w = ((x & 4) != 0 ? -w0 : w0) + ((x & 8) != 0 ? -w1 : w1);
+		/* Two stages: x is the sign bits of what the table is about. One: sign bits of U
+		 * and W, then their axis bits; Q is negative iff sign, P iff sign xor axis. */
+		bool one = plane->stages == 1;
+		int p = one ? x ^ x >> 2 : x;
+		int u_p = one ? signed_sum(p & 1, u0, 0) : signed_sum(x, u0, u1);
+		int w_p = one ? signed_sum(p >> 1 & 1, w0, 0) : signed_sum(x >> 2, w0, w1);
+		int u_q = one ? signed_sum(x & 1, u0, 0) : u_p;
+		int w_q = one ? signed_sum(x >> 1 & 1, w0, 0) : w_p;
 
-		plane->table[0][x] = (uint8_t)(offset + u + w);
-		plane->table[1][x] = (uint8_t)(offset + w - u);
-		plane->table[2][x] = (uint8_t)(offset + u + w);
-		plane->table[3][x] = (uint8_t)(offset + u - w);
+		plane->table[0][x] = (uint8_t)(offset + u_p + w_p);
+		plane->table[1][x] = (uint8_t)(offset + w_q - u_q);
+		plane->table[2][x] = (uint8_t)(offset + u_q + w_q);
+		plane->table[3][x] = (uint8_t)(offset + u_p - w_p);
 	}
 }

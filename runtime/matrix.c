@@ -89,7 +89,8 @@ static kg_err take_fairy(kg_matrix *matrix, const kg_fairy *fairy, const uint8_t
 		matrix->weight[p].code = NULL;
 		to->line = line;
 		to->tiles = tiles_of(n);
-		to->quads = quads;
+		to->lines = quads;
+		to->stages = 2;
 		kg_kernel_plane_tables(to, from->u0, from->u1, from->w0, from->w1);
 	}
 	return KG_OK;
@@ -287,7 +288,7 @@ void kg_matrix_prepare(const kg_matrix *matrix, const kg_kernel *kernel,
 		return;
 	for (uint32_t v = 0; v < activation->count; v++) {
 		const int8_t *q = activation->q + v * activation->q_stride;
-		uint32_t padded = matrix->plane[0].quads * KG_TILE_COLS;
+		uint32_t padded = matrix->plane[0].lines * KG_TILE_COLS;
 		int8_t *x_r = room + v * kg_matrix_room(matrix->cols);
 		int8_t *x_i = x_r + padded;
 
@@ -310,8 +311,8 @@ static void multiply_fairy(float *y, const kg_matrix__part *at, const int8_t *x_
 	const kg_matrix *matrix = at->matrix;
 	const kg_pairing *pairing = &matrix->pairing;
 	uint32_t half = matrix->rows / 2;
-	uint32_t quads = matrix->plane[0].quads;
-	const int8_t *x_i = x_r + quads * KG_TILE_COLS;
+	uint32_t quads = matrix->plane[0].lines;
+	kg_kernel_job job = {.x = x_r, .y = at->sum, .count = 1, .last = 1};
 
 	for (uint32_t tile = at->first; tile < at->last; tile++) {
 		uint32_t i = tile * KG_TILE_ROWS;
@@ -326,7 +327,7 @@ static void multiply_fairy(float *y, const kg_matrix__part *at, const int8_t *x_
 
 			plane.line += (size_t)tile * quads * KG_LINE_SIZE;
 			plane.tiles = 1;
-			at->kernel->plane(y_r, y_i, &plane, x_r, x_i);
+			at->kernel->plane(&plane, &job);
 			for (uint32_t r = 0; r < n; r++) {
 				float re = (float)y_r[r] * step;
 				float im = (float)y_i[r] * step;
@@ -435,7 +436,7 @@ static void visit_fairy(const kg_matrix *matrix, uint8_t *row, kg_visitor *visit
 		visit(context, &weight->unit, sizeof(weight->unit));
 		for (uint32_t i = 0; i < matrix->rows / 2; i++) {
 			for (uint32_t j = 0; j < matrix->cols / 2; j++) {
-				size_t at = place(i, j, matrix->plane[p].quads);
+				size_t at = place(i, j, matrix->plane[p].lines);
 
 				row[j] = file_code(matrix->plane[p].line[at]);
 			}

@@ -76,12 +76,12 @@ static int32_t sum_i8(const int8_t *x, uint32_t n)
 	return sum;
 }
 
-static void plane(int32_t *y_r, int32_t *y_i, const kg_kernel_plane *p, const int8_t *x_r,
-		  const int8_t *x_i)
+static void plane_one(int32_t *y_r, int32_t *y_i, const kg_kernel_plane *p, const int8_t *x_r,
+		      const int8_t *x_i)
 {
 	const __m256i nibble = _mm256_set1_epi8(15);
 	const uint8_t *line = p->line;
-	uint32_t cols = p->quads * KG_TILE_COLS;
+	uint32_t cols = p->lines * KG_TILE_COLS;
 	__m256i start =
 		_mm256_set1_epi32(-(int32_t)p->offset * (sum_i8(x_r, cols) + sum_i8(x_i, cols)));
 	__m256i table[4];
@@ -93,7 +93,7 @@ static void plane(int32_t *y_r, int32_t *y_i, const kg_kernel_plane *p, const in
 		__m256i a[2] = {start, start};
 		__m256i d[2] = {start, start};
 
-		for (uint32_t quad = 0; quad < p->quads; quad++, line += KG_LINE_SIZE) {
+		for (uint32_t quad = 0; quad < p->lines; quad++, line += KG_LINE_SIZE) {
 			__m256i re = four(x_r + (size_t)quad * KG_TILE_COLS);
 			__m256i im = four(x_i + (size_t)quad * KG_TILE_COLS);
 
@@ -121,6 +121,25 @@ static void plane(int32_t *y_r, int32_t *y_i, const kg_kernel_plane *p, const in
 	}
 }
 
+static void plane(const kg_kernel_plane *p, const kg_kernel_job *job)
+{
+	kg_kernel_plane part = *p;
+
+	if (p->stages == 1) {
+		kg_kernel__plane(p, job);
+		return;
+	}
+	part.tiles = job->last - job->first;
+	part.line += (size_t)job->first * p->lines * KG_LINE_SIZE;
+	for (uint32_t v = 0; v < job->count; v++) {
+		const int8_t *x = job->x + v * job->x_stride;
+		int32_t *y = job->y + v * job->y_stride + (size_t)job->first * KG_TILE_ROWS;
+
+		plane_one(y, y + (size_t)p->tiles * KG_TILE_ROWS, &part, x,
+			  x + (size_t)p->lines * KG_TILE_COLS);
+	}
+}
+
 static inline __m256 floats(const int8_t *v)
 {
 	return _mm256_cvtepi32_ps(
@@ -132,7 +151,7 @@ static inline __m256 add_scaled(__m256 sum, float p, const int8_t *v)
 	return _mm256_add_ps(sum, _mm256_mul_ps(_mm256_set1_ps(p), floats(v)));
 }
 
-static void mix_i8(float *y, const int8_t *v, const float *p, uint32_t count, uint32_t width)
+static void mix_one(float *y, const int8_t *v, const float *p, uint32_t count, uint32_t width)
 {
 	uint32_t whole = count - count % PARTS;
 
@@ -155,6 +174,13 @@ static void mix_i8(float *y, const int8_t *v, const float *p, uint32_t count, ui
 		_mm256_storeu_ps(y + at, _mm256_add_ps(_mm256_add_ps(part[0], part[1]),
 						       _mm256_add_ps(part[2], part[3])));
 	}
+}
+
+static void mix_i8(float *y, size_t y_stride, const int8_t *value, uint32_t width, const float *p,
+		   size_t p_stride, uint32_t count, uint32_t vectors)
+{
+	for (uint32_t v = 0; v < vectors; v++)
+		mix_one(y + v * y_stride, value, p + v * p_stride, count, width);
 }
 
 /* Lanes 0..7 in low, 8..15 in high; the tail is added lane by lane, as nothing else is. */
@@ -212,8 +238,17 @@ const kg_kernel kg_kernel_avx2 = {
 	.name = "avx2",
 	.usable = usable,
 	.tile_i8 = tile_i8,
+	.lines = kg_kernel__lines,
+	.groups = kg_kernel__groups,
 	.plane = plane,
+	.phases = kg_kernel__phases,
+	.gather = kg_kernel__gather,
+	.scale_f32 = kg_kernel__scale_f32,
+	.scale_f16 = kg_kernel__scale_f16,
 	.mix_i8 = mix_i8,
+	.rows_f32 = kg_kernel__rows_f32,
+	.rows_f16 = kg_kernel__rows_f16,
+	.argmax = kg_kernel__argmax,
 	.dot_f32 = dot_f32,
 	.dot_f16 = dot_f16,
 	.softmax = loops_softmax,

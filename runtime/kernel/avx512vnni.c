@@ -73,13 +73,13 @@ static void tile_i8(int32_t *y, const int8_t *line, const int8_t *x, uint32_t ti
 	}
 }
 
-static void plane(int32_t *y_r, int32_t *y_i, const kg_kernel_plane *p, const int8_t *x_r,
-		  const int8_t *x_i)
+static void plane_one(int32_t *y_r, int32_t *y_i, const kg_kernel_plane *p, const int8_t *x_r,
+		      const int8_t *x_i)
 {
 	const __m512i nibble = _mm512_set1_epi8(15);
 	const __m512i zero = _mm512_setzero_si512();
 	const uint8_t *line = p->line;
-	uint32_t cols = p->quads * KG_TILE_COLS;
+	uint32_t cols = p->lines * KG_TILE_COLS;
 	__m512i start =
 		_mm512_set1_epi32(-(int32_t)p->offset * (sum_i8(x_r, cols) + sum_i8(x_i, cols)));
 	__m512i table[4];
@@ -92,7 +92,7 @@ static void plane(int32_t *y_r, int32_t *y_i, const kg_kernel_plane *p, const in
 		__m512i a[4] = {start, zero, zero, zero};
 		__m512i d[4] = {start, zero, zero, zero};
 
-		for (uint32_t quad = 0; quad < p->quads; quad += 2) {
+		for (uint32_t quad = 0; quad < p->lines; quad += 2) {
 			for (uint32_t k = 0; k < 2; k++, line += KG_LINE_SIZE) {
 				__m512i w = _mm512_load_si512(line);
 				__m512i q = _mm512_and_si512(w, nibble);
@@ -118,6 +118,25 @@ static void plane(int32_t *y_r, int32_t *y_i, const kg_kernel_plane *p, const in
 	}
 }
 
+static void plane(const kg_kernel_plane *p, const kg_kernel_job *job)
+{
+	kg_kernel_plane part = *p;
+
+	if (p->stages == 1) {
+		kg_kernel__plane(p, job);
+		return;
+	}
+	part.tiles = job->last - job->first;
+	part.line += (size_t)job->first * p->lines * KG_LINE_SIZE;
+	for (uint32_t v = 0; v < job->count; v++) {
+		const int8_t *x = job->x + v * job->x_stride;
+		int32_t *y = job->y + v * job->y_stride + (size_t)job->first * KG_TILE_ROWS;
+
+		plane_one(y, y + (size_t)p->tiles * KG_TILE_ROWS, &part, x,
+			  x + (size_t)p->lines * KG_TILE_COLS);
+	}
+}
+
 static inline __m512 floats(const int8_t *v)
 {
 	return _mm512_cvtepi32_ps(
@@ -129,7 +148,7 @@ static inline __m512 add_scaled(__m512 sum, float p, const int8_t *v)
 	return _mm512_add_ps(sum, _mm512_mul_ps(_mm512_set1_ps(p), floats(v)));
 }
 
-static void mix_i8(float *y, const int8_t *v, const float *p, uint32_t count, uint32_t width)
+static void mix_one(float *y, const int8_t *v, const float *p, uint32_t count, uint32_t width)
 {
 	uint32_t whole = count - count % PARTS;
 
@@ -151,6 +170,13 @@ static void mix_i8(float *y, const int8_t *v, const float *p, uint32_t count, ui
 		_mm512_storeu_ps(y + at, _mm512_add_ps(_mm512_add_ps(part[0], part[1]),
 						       _mm512_add_ps(part[2], part[3])));
 	}
+}
+
+static void mix_i8(float *y, size_t y_stride, const int8_t *value, uint32_t width, const float *p,
+		   size_t p_stride, uint32_t count, uint32_t vectors)
+{
+	for (uint32_t v = 0; v < vectors; v++)
+		mix_one(y + v * y_stride, value, p + v * p_stride, count, width);
 }
 
 /* Adds the tail lane by lane, as nothing else is, and then the lanes. */
@@ -198,8 +224,17 @@ const kg_kernel kg_kernel_avx512vnni = {
 	.name = "avx512vnni",
 	.usable = usable,
 	.tile_i8 = tile_i8,
+	.lines = kg_kernel__lines,
+	.groups = kg_kernel__groups,
 	.plane = plane,
+	.phases = kg_kernel__phases,
+	.gather = kg_kernel__gather,
+	.scale_f32 = kg_kernel__scale_f32,
+	.scale_f16 = kg_kernel__scale_f16,
 	.mix_i8 = mix_i8,
+	.rows_f32 = kg_kernel__rows_f32,
+	.rows_f16 = kg_kernel__rows_f16,
+	.argmax = kg_kernel__argmax,
 	.dot_f32 = dot_f32,
 	.dot_f16 = dot_f16,
 	.softmax = loops_softmax,
