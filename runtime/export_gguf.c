@@ -44,6 +44,9 @@ static float common_factor(const work *w)
 
 static kg_err choose_arch(work *w)
 {
+	if (w->config->architecture != KG_ARCHITECTURE_LLAMA)
+		return kg_fail(KG_EINVAL, "export: llama.cpp knows no model of architecture %s",
+			       kg_architecture_name(w->config->architecture));
 	w->split = w->config->qk_norm;
 	w->arch = w->split ? "qwen3" : "llama";
 	if (w->split && w->config->qkv_bias)

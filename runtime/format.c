@@ -18,6 +18,7 @@ static const char *const names[KG_FORMAT_COUNT] = {
 	[KG_FORMAT_PALETTE4] = "palette4",
 	[KG_FORMAT_PALETTE16] = "palette16",
 	[KG_FORMAT_PALETTE256] = "palette256",
+	[KG_FORMAT_PHASE] = "phase",
 };
 
 const char *kg_format_name(kg_format format)
@@ -54,7 +55,7 @@ kg_err kg_format_parse(kg_format *out, const char *name)
 	}
 	return kg_fail(KG_EINVAL,
 		       "\"%.32s\" is not a format: f32, f16, int8, int4, int2, ternary, fairy1, "
-		       "fairy2, fairy3, palette4, palette16, palette256 are",
+		       "fairy2, fairy3, palette4, palette16, palette256 and phase are",
 		       name);
 }
 
@@ -74,7 +75,7 @@ uint32_t kg_format_stages(kg_format format)
 
 bool kg_format_is_coded(kg_format format)
 {
-	return format >= KG_FORMAT_INT4;
+	return format >= KG_FORMAT_INT4 && format < KG_FORMAT_PHASE;
 }
 
 kg_strategy kg_strategy_of(kg_format linear)
@@ -196,6 +197,10 @@ static kg_err parse_mix(kg_strategy *out, const char *name)
 	}
 	if (given[REST] == unnamed)
 		return kg_fail(KG_EINVAL, "a mix ends with *=FORMAT, for all it does not name");
+	for (int c = 0; c < KG_STRATEGY_CLASSES; c++)
+		if (given[c] != unnamed &&
+		    (given[c] == KG_FORMAT_PHASE) != (given[REST] == KG_FORMAT_PHASE))
+			return kg_fail(KG_EINVAL, "a mix: phase is for all matrices or for none");
 	*out = mix_of(given);
 	return KG_OK;
 }
@@ -230,6 +235,22 @@ bool kg_strategy_is_paired(const kg_strategy *strategy)
 		if (kg_format_stages(strategy->class[c]) != 0)
 			return true;
 	return false;
+}
+
+kg_strategy kg_strategy_of_phase(kg_format table)
+{
+	kg_format given[PLACES];
+
+	for (int p = 0; p < PLACES; p++)
+		given[p] = unnamed;
+	given[TABLE] = table;
+	given[REST] = KG_FORMAT_PHASE;
+	return mix_of(given);
+}
+
+bool kg_strategy_is_phase(const kg_strategy *strategy)
+{
+	return strategy->linear == KG_FORMAT_PHASE;
 }
 
 kg_err kg_strategy_narrower(kg_strategy *out, const kg_strategy *strategy)

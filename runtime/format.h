@@ -12,6 +12,9 @@
  * CLASS is attn_q, attn_k, attn_v, attn_output, ffn_gate, ffn_up, ffn_down (each in all layers) or
  * table (embedding and head; f32, f16 or int8, which is what it is when not named); * is the rest
  * and comes last. The matrices of a layer are int8 or narrower. At most KG_STRATEGY_NAME_MAX bytes.
+ *
+ * phase is for the matrices of complex models (KG_ARCHITECTURE_IFAIRY), all of them, and for no
+ * others: phase, or a mix with a table and *=phase.
  */
 #ifndef KG_RUNTIME_FORMAT_H
 #define KG_RUNTIME_FORMAT_H
@@ -35,11 +38,12 @@ typedef enum {
 	KG_FORMAT_PALETTE4,
 	KG_FORMAT_PALETTE16,
 	KG_FORMAT_PALETTE256,
+	KG_FORMAT_PHASE, /* runtime/phase.h; not for real matrices */
 	KG_FORMAT_COUNT,
 } kg_format;
 
 /* "f32", "f16", "int8", "fairy1", "fairy2", "fairy3", "int4", "int2", "ternary", "palette4",
- * "palette16", "palette256". */
+ * "palette16", "palette256", "phase". */
 const char *kg_format_name(kg_format format);
 
 /* The format of that name; "fairyx2" and "fairy×2" mean "fairy2". KG_EINVAL with the list. */
@@ -76,6 +80,12 @@ bool kg_strategy_same(const kg_strategy *a, const kg_strategy *b);
 
 /* Whether any matrix is fairy, so that a seed makes a difference. */
 bool kg_strategy_is_paired(const kg_strategy *strategy);
+
+/* The strategy of a complex model with such tables: phase, or mix:table=TABLE,*=phase. */
+kg_strategy kg_strategy_of_phase(kg_format table);
+
+/* Whether the matrices of layers are phase: all are, or none. */
+bool kg_strategy_is_phase(const kg_strategy *strategy);
 
 /* One step narrower: fairy3 > fairy2 > fairy1, int8 > int4 > int2, palette256 > palette16 >
  * palette4; KG_ENOTFOUND for the others. */

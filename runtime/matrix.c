@@ -171,6 +171,8 @@ static kg_err take_narrow(kg_matrix *matrix, const kg_tensor *tensor, const uint
 			       kg_format_name(tensor->format), kg_format_name(matrix->format));
 	if (kg_format_stages(tensor->format) != 0)
 		return take_fairy(matrix, &tensor->fairy, seed);
+	if (tensor->format == KG_FORMAT_PHASE)
+		return kg_matrix__take_phase(matrix, tensor);
 	if (kg_format_is_coded(tensor->format))
 		return kg_matrix__take_coded(matrix, &tensor->coded);
 	err = own_grid(matrix);
@@ -214,6 +216,8 @@ static kg_err init(kg_matrix *matrix, const kg_model *model, const kg_tensor *te
 
 	if (!is_float(tensor->format))
 		return take_narrow(matrix, tensor, seed);
+	if (matrix->format == KG_FORMAT_PHASE)
+		return kg_matrix__take_phase(matrix, tensor);
 	if (is_float(matrix->format)) {
 		if (matrix->format != tensor->format)
 			return convert(matrix, tensor);
@@ -380,6 +384,11 @@ void kg_matrix_multiply(float *y, size_t y_stride, const kg_matrix *matrix, cons
 
 	KG_ASSERT(activation->count >= 1 && activation->count <= KG_MATRIX_BATCH);
 	KG_ASSERT(first <= last && last <= kg_matrix_tiles(matrix));
+	if (matrix->format == KG_FORMAT_PHASE) {
+		kg_matrix__multiply_phase(y, y_stride, matrix, kernel, activation, sums, first,
+					  last);
+		return;
+	}
 	for (; first < last; first += tiles_max) {
 		kg_matrix__part part = {matrix, kernel, first,
 					last - first < tiles_max ? last : first + tiles_max, sums};
@@ -465,6 +474,8 @@ kg_err kg_matrix_visit(const kg_matrix *matrix, kg_visitor *visit, void *context
 		visit(context, matrix->f32, count * sizeof(float));
 	} else if (matrix->format == KG_FORMAT_F16) {
 		visit(context, matrix->f16, count * sizeof(uint16_t));
+	} else if (matrix->format == KG_FORMAT_PHASE) {
+		kg_matrix__visit_phase(matrix, visit, context);
 	} else if (matrix->plane_count != 0) {
 		visit_fairy(matrix, row, visit, context);
 	} else {

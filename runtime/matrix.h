@@ -31,7 +31,9 @@ typedef struct {
 	kg_kernel_plane plane[KG_FAIRY_PLANES_MAX];
 	kg_fairy_plane weight[KG_FAIRY_PLANES_MAX]; /* integer weights and units; code is NULL */
 	kg_pairing pairing;
-	void *owned[4]; /* what release frees */
+	kg_kernel_phases phases; /* phase: borrowed lines; rows and cols are complex */
+	float axis[2];           /* phase: s_re, s_im */
+	void *owned[4];          /* what release frees */
 	size_t owned_bytes;
 } kg_matrix;
 
@@ -40,7 +42,9 @@ enum {
 	KG_MATRIX_SUMS = 16384, /* entries of the room for exact sums */
 };
 
-/* Vectors to multiply, for every format. */
+/* Vectors to multiply, for every format. A complex vector (phase) is its real half, then, in q
+ * behind whole lines of KG_PHASE_COLS, its imaginary half; it has two steps, of the real half
+ * first. */
 typedef struct {
 	const float *x;    /* vector v at x + v * x_stride */
 	size_t x_stride;   /* floats */
@@ -82,7 +86,10 @@ void kg_matrix_prepare(const kg_matrix *matrix, const kg_kernel *kernel,
  * Floats: dot_f32 or dot_f16 of each row with x. Int8 and coded: (float)sum * (scale of the row *
  * step), the sum of palette256 being 128 times that of the high parts plus that of the low; int4:
  * (sum over the groups, in order, of (float)sum * scale) * step. Fairy: (float)sum * (unit * step)
- * of the first plane, plus the same of the second; then the row's sign.
+ * of the first plane, plus the same of the second; then the row's sign. Phase, y = M conj(x), all
+ * real parts of y before all imaginary ones, A the sums of the codes +-1 and B of +-i with the
+ * halves of x: y_r = A_r * (s_re * step_r) + B_i * (s_im * step_i), y_i = B_r * (s_im * step_r) -
+ * A_i * (s_re * step_i).
  */
 void kg_matrix_multiply(float *y, size_t y_stride, const kg_matrix *matrix, const kg_kernel *kernel,
 			const kg_activation *activation, const int8_t *room, int32_t *sums,
@@ -99,7 +106,8 @@ typedef void kg_visitor(void *context, const void *data, size_t size);
  * floats: the values row by row; int8 and coded: the integers row by row (palette256: the low
  * parts, then the high parts), then the scales, one per row (int4: all rows of a group, group by
  * group); fairy: per plane u0 u1 w0 w1, the unit, the codes row by row as in fairy.h; then the
- * pairing: row and column permutation (u32), row and column signs (i8). KG_ENOMEM.
+ * pairing: row and column permutation (u32), row and column signs (i8); phase: s_re, s_im, the
+ * lines of phase.h. KG_ENOMEM.
  */
 KG_NODISCARD kg_err kg_matrix_visit(const kg_matrix *matrix, kg_visitor *visit, void *context);
 

@@ -51,6 +51,13 @@ typedef struct {
 /* Products of int4 and palette256 with one vector; the other coded formats are grids. */
 void kg_matrix__multiply_coded(float *y, const kg_matrix__part *part, const int8_t *q, float step);
 
+/* A phase matrix (matrix_phase.c), borrowed where the model has it. KG_EINVAL for other formats. */
+KG_NODISCARD kg_err kg_matrix__take_phase(kg_matrix *matrix, const kg_tensor *tensor);
+void kg_matrix__multiply_phase(float *y, size_t y_stride, const kg_matrix *matrix,
+			       const kg_kernel *kernel, const kg_activation *activation,
+			       int32_t *sums, uint32_t first, uint32_t last);
+void kg_matrix__visit_phase(const kg_matrix *matrix, kg_visitor *visit, void *context);
+
 /* Integers and scales, as kg_matrix_visit has them; `row` is room for one row. */
 void kg_matrix__visit_integers(const kg_matrix *matrix, uint8_t *row, kg_visitor *visit,
 			       void *context);

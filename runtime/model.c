@@ -12,16 +12,50 @@
 /* kg_model_new holds floats: 8 GiB of them. */
 static const uint64_t parameters_max = UINT64_C(1) << 31;
 
+static const float attention_scale_max = 16.0f;
+
 const char *const kg_model__prompt_keys[KG_MODEL_PROMPT_PARTS] = {
 	"kindergarten.prompt_prefix",
 	"kindergarten.prompt_suffix",
 	"kindergarten.stop",
 };
 
+const char *kg_architecture_name(kg_architecture architecture)
+{
+	static const char *const architectures[KG_ARCHITECTURE_COUNT] = {"llama", "ifairy"};
+
+	KG_ASSERT(architecture < KG_ARCHITECTURE_COUNT);
+	return architectures[architecture];
+}
+
+static bool is_complex(const kg_model_config *c)
+{
+	return c->architecture == KG_ARCHITECTURE_IFAIRY;
+}
+
+uint32_t kg_model_config_head_width(const kg_model_config *config)
+{
+	return is_complex(config) ? 2 * config->head_dim : config->head_dim;
+}
+
 static kg_err bounded(const char *what, uint32_t value, uint32_t max)
 {
 	if (value < 1 || value > max)
 		return kg_fail(KG_EINVAL, "model: %s is %u; 1..%u is allowed", what, value, max);
+	return KG_OK;
+}
+
+static kg_err check_architecture(const kg_model_config *c)
+{
+	if (!is_complex(c) && c->attention_scale != 0.0f)
+		return kg_fail(KG_EINVAL, "model: llama has no attention_scale of its own");
+	if (!(c->attention_scale >= 0.0f && c->attention_scale <= attention_scale_max))
+		return kg_fail(KG_EINVAL, "model: attention_scale %g is not in 0..%g",
+			       (double)c->attention_scale, (double)attention_scale_max);
+	if (is_complex(c) && (c->tied || c->qkv_bias || c->qk_norm || c->rope_factors))
+		return kg_fail(KG_EINVAL,
+			       "model: ifairy has a head of its own, no biases, no norms "
+			       "of queries and keys and no factors");
 	return KG_OK;
 }
 
@@ -51,7 +85,7 @@ kg_err kg_model_config_check(const kg_model_config *c)
 	if (c->heads * c->head_dim > KG_MODEL_HIDDEN_MAX)
 		return kg_fail(KG_EINVAL, "model: %u heads of %u: at most %d numbers together",
 			       c->heads, c->head_dim, KG_MODEL_HIDDEN_MAX);
-	if (c->head_dim % 2 != 0)
+	if (!is_complex(c) && c->head_dim % 2 != 0)
 		return kg_fail(KG_EINVAL, "model: head_dim %u is odd: positions turn pairs",
 			       c->head_dim);
 	if (c->heads % c->kv_heads != 0)
@@ -62,13 +96,14 @@ kg_err kg_model_config_check(const kg_model_config *c)
 			       (double)c->rope_theta);
 	if (!isfinite(c->norm_eps) || c->norm_eps < 0.0f || c->norm_eps > 1.0f)
 		return kg_fail(KG_EINVAL, "model: norm_eps %g is not in 0..1", (double)c->norm_eps);
-	return KG_OK;
+	return check_architecture(c);
 }
 
 bool kg_tensor_role_is_norm(kg_tensor_role role)
 {
 	return role == KG_TENSOR_ATTN_NORM || role == KG_TENSOR_FFN_NORM ||
 	       role == KG_TENSOR_ATTN_Q_NORM || role == KG_TENSOR_ATTN_K_NORM ||
+	       role == KG_TENSOR_ATTN_SUB_NORM || role == KG_TENSOR_FFN_SUB_NORM ||
 	       role == KG_TENSOR_OUTPUT_NORM;
 }
 
@@ -94,6 +129,8 @@ bool kg_tensor_role_exists(kg_tensor_role role, const kg_model_config *config)
 		return config->qkv_bias;
 	if (role == KG_TENSOR_ATTN_Q_NORM || role == KG_TENSOR_ATTN_K_NORM)
 		return config->qk_norm;
+	if (role == KG_TENSOR_ATTN_SUB_NORM || role == KG_TENSOR_FFN_SUB_NORM)
+		return is_complex(config);
 	if (role == KG_TENSOR_ROPE_FACTORS)
 		return config->rope_factors;
 	return role != KG_TENSOR_HEAD || !config->tied;
@@ -123,6 +160,10 @@ static uint32_t vector_size(kg_tensor_role role, const kg_model_config *config)
 		return config->head_dim;
 	case KG_TENSOR_ROPE_FACTORS:
 		return config->head_dim / 2;
+	case KG_TENSOR_ATTN_SUB_NORM:
+		return config->heads * config->head_dim;
+	case KG_TENSOR_FFN_SUB_NORM:
+		return config->hidden;
 	default:
 		return config->dim;
 	}
@@ -162,6 +203,8 @@ void kg_tensor_role_shape(kg_tensor_role role, const kg_model_config *config, ui
 		*rows = 1;
 		*cols = vector_size(role, config);
 	}
+	if (is_complex(config) && !kg_tensor_role_is_linear(role))
+		*cols *= 2;
 }
 
 uint64_t kg_model_config_weights(const kg_model_config *config)
@@ -184,15 +227,26 @@ uint64_t kg_model_config_weights(const kg_model_config *config)
 void kg_tensor_role_name(kg_tensor_role role, uint32_t layer, char out[KG_TENSOR_NAME_MAX])
 {
 	static const char *const names[KG_TENSOR_ROLE_COUNT] = {
-		[KG_TENSOR_ATTN_NORM] = "attn_norm",     [KG_TENSOR_ATTN_Q] = "attn_q",
-		[KG_TENSOR_ATTN_K] = "attn_k",           [KG_TENSOR_ATTN_V] = "attn_v",
-		[KG_TENSOR_ATTN_OUTPUT] = "attn_output", [KG_TENSOR_FFN_NORM] = "ffn_norm",
-		[KG_TENSOR_FFN_GATE] = "ffn_gate",       [KG_TENSOR_FFN_UP] = "ffn_up",
-		[KG_TENSOR_FFN_DOWN] = "ffn_down",       [KG_TENSOR_EMBEDDING] = "token_embd",
-		[KG_TENSOR_OUTPUT_NORM] = "output_norm", [KG_TENSOR_HEAD] = "output",
-		[KG_TENSOR_ATTN_Q_BIAS] = "attn_q",      [KG_TENSOR_ATTN_K_BIAS] = "attn_k",
-		[KG_TENSOR_ATTN_V_BIAS] = "attn_v",      [KG_TENSOR_ATTN_Q_NORM] = "attn_q_norm",
-		[KG_TENSOR_ATTN_K_NORM] = "attn_k_norm", [KG_TENSOR_ROPE_FACTORS] = "rope_freqs",
+		[KG_TENSOR_ATTN_NORM] = "attn_norm",
+		[KG_TENSOR_ATTN_Q] = "attn_q",
+		[KG_TENSOR_ATTN_K] = "attn_k",
+		[KG_TENSOR_ATTN_V] = "attn_v",
+		[KG_TENSOR_ATTN_OUTPUT] = "attn_output",
+		[KG_TENSOR_FFN_NORM] = "ffn_norm",
+		[KG_TENSOR_FFN_GATE] = "ffn_gate",
+		[KG_TENSOR_FFN_UP] = "ffn_up",
+		[KG_TENSOR_FFN_DOWN] = "ffn_down",
+		[KG_TENSOR_EMBEDDING] = "token_embd",
+		[KG_TENSOR_OUTPUT_NORM] = "output_norm",
+		[KG_TENSOR_HEAD] = "output",
+		[KG_TENSOR_ATTN_Q_BIAS] = "attn_q",
+		[KG_TENSOR_ATTN_K_BIAS] = "attn_k",
+		[KG_TENSOR_ATTN_V_BIAS] = "attn_v",
+		[KG_TENSOR_ATTN_Q_NORM] = "attn_q_norm",
+		[KG_TENSOR_ATTN_K_NORM] = "attn_k_norm",
+		[KG_TENSOR_ROPE_FACTORS] = "rope_freqs",
+		[KG_TENSOR_ATTN_SUB_NORM] = "attn_sub_norm",
+		[KG_TENSOR_FFN_SUB_NORM] = "ffn_sub_norm",
 	};
 
 	KG_ASSERT(role < KG_TENSOR_ROLE_COUNT);
@@ -241,6 +295,17 @@ kg_err kg_model__shell(kg_model **out, const kg_model_config *config, kg_strateg
 	return KG_OK;
 }
 
+kg_err kg_model__strategy_fits(const kg_model_config *config, const kg_strategy *strategy)
+{
+	if (is_complex(config) == kg_strategy_is_phase(strategy))
+		return KG_OK;
+	return is_complex(config)
+		       ? kg_fail(KG_EINVAL,
+				 "the matrices of an ifairy model are phase; they cannot become %s",
+				 kg_strategy_name(strategy))
+		       : kg_fail(KG_EINVAL, "phase is for ifairy models; this one is llama");
+}
+
 kg_err kg_tensor_check_factors(const kg_tensor *tensor)
 {
 	const float *factor = tensor->data;
@@ -250,6 +315,16 @@ kg_err kg_tensor_check_factors(const kg_tensor *tensor)
 			return kg_fail(KG_ECORRUPT, "model: factor %u of %s, %g, is absurd", i,
 				       tensor->name, (double)factor[i]);
 	return KG_OK;
+}
+
+const char *kg_model__key(char out[KG_MODEL_KEY_SIZE], const kg_model_config *config,
+			  const char *name)
+{
+	int size = snprintf(out, KG_MODEL_KEY_SIZE, "%s.%s",
+			    kg_architecture_name(config->architecture), name);
+
+	KG_ASSERT(size > 0 && size < KG_MODEL_KEY_SIZE);
+	return out;
 }
 
 bool kg_model__name_fits(const char *text, size_t size, size_t size_max)
@@ -289,12 +364,44 @@ static kg_err copy_prompt(kg_model *m, const kg_model_prompt *prompt)
 	return KG_OK;
 }
 
-/* One block of zeros for all tensors. */
+/* One block of lines for all complex matrices, all codes 0 and scales 1. */
+static kg_err give_lines(kg_model *m)
+{
+	size_t total = 0;
+	uint8_t *at;
+
+	for (uint32_t i = 0; i < m->tensors_count; i++)
+		if (m->tensors[i].format == KG_FORMAT_PHASE)
+			total += kg_phase_size(m->tensors[i].rows, m->tensors[i].cols);
+	if (total == 0)
+		return KG_OK;
+	at = total > parameters_max ? NULL : aligned_alloc(KG_PHASE_LINE_SIZE, total);
+	if (at == NULL)
+		return kg_fail(KG_ENOMEM, "model: no memory for %zu bytes of codes", total);
+	memset(at, 0, total);
+	m->lines = at;
+	for (uint32_t i = 0; i < m->tensors_count; i++) {
+		kg_tensor *t = &m->tensors[i];
+
+		if (t->format != KG_FORMAT_PHASE)
+			continue;
+		t->phase = (kg_phase){
+			.rows = t->rows, .cols = t->cols, .re = 1.0f, .im = 1.0f, .line = at};
+		at += kg_phase_size(t->rows, t->cols);
+	}
+	m->tensor_bytes += total;
+	return KG_OK;
+}
+
+/* One block of zeros for all tensors of floats. */
 static kg_err give_floats(kg_model *m)
 {
-	uint64_t total = kg_model_config_weights(&m->config);
+	uint64_t total = 0;
 	float *at;
 
+	for (uint32_t i = 0; i < m->tensors_count; i++)
+		if (m->tensors[i].format == KG_FORMAT_F32)
+			total += (uint64_t)m->tensors[i].rows * m->tensors[i].cols;
 	if (total > parameters_max)
 		return kg_fail(KG_EINVAL, "model: %llu weights; the limit is %llu",
 			       (unsigned long long)total, (unsigned long long)parameters_max);
@@ -304,11 +411,13 @@ static kg_err give_floats(kg_model *m)
 			       (unsigned long long)total);
 	at = m->floats;
 	for (uint32_t i = 0; i < m->tensors_count; i++) {
+		if (m->tensors[i].format != KG_FORMAT_F32)
+			continue;
 		m->tensors[i].data = at;
 		at += (size_t)m->tensors[i].rows * m->tensors[i].cols;
 	}
 	m->tensor_bytes = total * sizeof(float);
-	return KG_OK;
+	return give_lines(m);
 }
 
 kg_err kg_model_new(kg_model **out, const kg_model_config *config, const char *name,
@@ -328,7 +437,9 @@ kg_err kg_model_new(kg_model **out, const kg_model_config *config, const char *n
 			      "characters",
 			      KG_MODEL_NAME_MAX);
 	if (err == KG_OK)
-		err = kg_model__shell(&m, config, kg_strategy_of(KG_FORMAT_F32));
+		err = kg_model__shell(&m, config,
+				      is_complex(config) ? kg_strategy_of_phase(KG_FORMAT_F32)
+							 : kg_strategy_of(KG_FORMAT_F32));
 	if (err == KG_OK && prompt != NULL)
 		err = copy_prompt(m, prompt);
 	if (err == KG_OK)
@@ -368,6 +479,7 @@ void kg_model_free(kg_model *model)
 	free(model->template_owned);
 	free(model->tensors);
 	free(model->floats);
+	free(model->lines);
 	free(model->expanded);
 	if (model->map.data != NULL)
 		kg_map_close(&model->map);
@@ -413,6 +525,14 @@ float *kg_model_floats(kg_model *model, kg_tensor_role role, uint32_t layer)
 
 	KG_ASSERT(model->floats != NULL);
 	return model->floats + (at - model->floats);
+}
+
+kg_phase *kg_model_phase(kg_model *model, kg_tensor_role role, uint32_t layer)
+{
+	const kg_tensor *tensor = kg_model_tensor(model, role, layer);
+
+	KG_ASSERT(model->lines != NULL && tensor->format == KG_FORMAT_PHASE);
+	return &model->tensors[tensor - model->tensors].phase;
 }
 
 const kg_model_config *kg_model_get_config(const kg_model *model)
@@ -533,6 +653,9 @@ kg_err kg_model_tensor_floats(const kg_model *model, const kg_tensor *tensor, fl
 	case KG_FORMAT_FAIRY2:
 	case KG_FORMAT_FAIRY3:
 		return fairy_floats(model, tensor, out);
+	case KG_FORMAT_PHASE:
+		return kg_fail(KG_EINVAL, "model: %s is a complex matrix, not one of real numbers",
+			       tensor->name);
 	default:
 		kg_coded_dequantize(out, &tensor->coded);
 		return KG_OK;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * model – a Llama-family model as a .fairy file (docs/model-format.md) or as floats in memory.
+ * model – a Llama-family or complex model as a .fairy file (docs/model-format.md) or in memory.
  *
  * An opened file stays mapped read-only and shared; tensors point into it, so that agents of one
  * machine share the pages. Everything in the file is checked at open: sizes against the config,
@@ -9,6 +9,10 @@
  *
  * Matrices are rows x cols = outputs x inputs, row-major. RoPE turns the pairs (2i, 2i+1) of a
  * head; models that turn other pairs have their rows reordered when they are imported.
+ *
+ * In a complex model (iFairy) dim, hidden and head_dim count complex numbers. Its matrices are of
+ * complex numbers, in the format phase only. Everything else is of real numbers: a gain of a norm
+ * and a row of the embedding or head are the real parts of all, then the imaginary parts of all.
  */
 #ifndef KG_RUNTIME_MODEL_H
 #define KG_RUNTIME_MODEL_H
@@ -23,6 +27,7 @@
 #include "runtime/coded.h"
 #include "runtime/fairy.h"
 #include "runtime/format.h"
+#include "runtime/phase.h"
 #include "runtime/tokenizer.h"
 
 enum {
@@ -38,13 +43,22 @@ enum {
 	KG_DIGEST_SIZE_MODEL = 32,        /* bytes of a base digest */
 };
 
+typedef enum {
+	KG_ARCHITECTURE_LLAMA,
+	KG_ARCHITECTURE_IFAIRY, /* native complex: arXiv 2508.05571 */
+	KG_ARCHITECTURE_COUNT,
+} kg_architecture;
+
+/* "llama", "ifairy": as in general.architecture. */
+const char *kg_architecture_name(kg_architecture architecture);
+
 typedef struct {
 	uint32_t dim;    /* of the residual stream; heads * head_dim may differ */
 	uint32_t hidden; /* of the feed-forward part */
 	uint32_t layers;
 	uint32_t heads;
 	uint32_t kv_heads; /* divides heads */
-	uint32_t head_dim; /* even */
+	uint32_t head_dim; /* even; of a complex model any */
 	uint32_t vocabulary;
 	uint32_t context; /* positions the model was trained for */
 	float rope_theta;
@@ -53,7 +67,14 @@ typedef struct {
 	bool qkv_bias;     /* queries, keys and values have a bias each */
 	bool qk_norm;      /* queries and keys are normed, head by head, before they are turned */
 	bool rope_factors; /* every frequency of the rotation is divided by a factor of its own */
+	kg_architecture architecture;
+	/* What scores of attention are multiplied by; 0: 1 / sqrt of the real numbers of a head, as
+	 * llama always has it. */
+	float attention_scale;
 } kg_model_config;
+
+/* Real numbers of a head: head_dim, or 2 head_dim. */
+uint32_t kg_model_config_head_width(const kg_model_config *config);
 
 /* KG_EINVAL naming the field that is outside its bounds or does not fit the others. */
 KG_NODISCARD kg_err kg_model_config_check(const kg_model_config *config);
@@ -66,26 +87,30 @@ typedef struct {
 } kg_model_prompt;
 
 /* The tensors of a model. Those before the embedding exist once per layer, the others once (layer
- * 0). Biases, query and key norms and the factors are there only where the config says so. */
+ * 0). Biases, query and key norms and the factors are there only where the config says so. Shapes
+ * are llama's; a complex model has twice the columns in everything that is not a matrix of a layer,
+ * two norms more, and none of biases, query and key norms and factors. */
 typedef enum {
-	KG_TENSOR_ATTN_NORM,    /* 1 x dim */
-	KG_TENSOR_ATTN_Q,       /* heads * head_dim x dim */
-	KG_TENSOR_ATTN_K,       /* kv_heads * head_dim x dim */
-	KG_TENSOR_ATTN_V,       /* kv_heads * head_dim x dim */
-	KG_TENSOR_ATTN_OUTPUT,  /* dim x heads * head_dim */
-	KG_TENSOR_FFN_NORM,     /* 1 x dim */
-	KG_TENSOR_FFN_GATE,     /* hidden x dim */
-	KG_TENSOR_FFN_UP,       /* hidden x dim */
-	KG_TENSOR_FFN_DOWN,     /* dim x hidden */
-	KG_TENSOR_ATTN_Q_BIAS,  /* 1 x heads * head_dim */
-	KG_TENSOR_ATTN_K_BIAS,  /* 1 x kv_heads * head_dim */
-	KG_TENSOR_ATTN_V_BIAS,  /* 1 x kv_heads * head_dim */
-	KG_TENSOR_ATTN_Q_NORM,  /* 1 x head_dim, the same for every head */
-	KG_TENSOR_ATTN_K_NORM,  /* 1 x head_dim */
-	KG_TENSOR_EMBEDDING,    /* vocabulary x dim */
-	KG_TENSOR_OUTPUT_NORM,  /* 1 x dim */
-	KG_TENSOR_HEAD,         /* vocabulary x dim; the embedding's tensor when tied */
-	KG_TENSOR_ROPE_FACTORS, /* 1 x head_dim / 2, each 0.001..1,000,000 */
+	KG_TENSOR_ATTN_NORM,     /* 1 x dim */
+	KG_TENSOR_ATTN_Q,        /* heads * head_dim x dim */
+	KG_TENSOR_ATTN_K,        /* kv_heads * head_dim x dim */
+	KG_TENSOR_ATTN_V,        /* kv_heads * head_dim x dim */
+	KG_TENSOR_ATTN_OUTPUT,   /* dim x heads * head_dim */
+	KG_TENSOR_FFN_NORM,      /* 1 x dim */
+	KG_TENSOR_FFN_GATE,      /* hidden x dim */
+	KG_TENSOR_FFN_UP,        /* hidden x dim */
+	KG_TENSOR_FFN_DOWN,      /* dim x hidden */
+	KG_TENSOR_ATTN_Q_BIAS,   /* 1 x heads * head_dim */
+	KG_TENSOR_ATTN_K_BIAS,   /* 1 x kv_heads * head_dim */
+	KG_TENSOR_ATTN_V_BIAS,   /* 1 x kv_heads * head_dim */
+	KG_TENSOR_ATTN_Q_NORM,   /* 1 x head_dim, the same for every head */
+	KG_TENSOR_ATTN_K_NORM,   /* 1 x head_dim */
+	KG_TENSOR_ATTN_SUB_NORM, /* 1 x 2 heads * head_dim: of what attention gives; complex only */
+	KG_TENSOR_FFN_SUB_NORM,  /* 1 x 2 hidden: of what goes down; complex only */
+	KG_TENSOR_EMBEDDING,     /* vocabulary x dim */
+	KG_TENSOR_OUTPUT_NORM,   /* 1 x dim */
+	KG_TENSOR_HEAD,          /* vocabulary x dim; the embedding's tensor when tied */
+	KG_TENSOR_ROPE_FACTORS,  /* 1 x head_dim / 2, each 0.001..1,000,000 */
 	KG_TENSOR_ROLE_COUNT,
 	KG_TENSOR_LAYER_ROLES = KG_TENSOR_EMBEDDING, /* how many there are per layer at most */
 } kg_tensor_role;
@@ -104,6 +129,7 @@ typedef struct {
 	const float *scales; /* int8: one per row, finite, >= 0 */
 	kg_fairy fairy;      /* fairy formats: the matrix as paired; codes are read-only */
 	kg_coded coded;      /* coded formats; what it points to is read-only */
+	kg_phase phase;      /* phase: the lines are read-only but in a model from kg_model_new */
 } kg_tensor;
 
 /* A role is quantized as a linear matrix, or as a table (embedding, head), or is a vector that
@@ -122,7 +148,7 @@ kg_format kg_tensor_role_format(kg_tensor_role role, kg_strategy strategy);
 void kg_tensor_role_shape(kg_tensor_role role, const kg_model_config *config, uint32_t *rows,
 			  uint32_t *cols);
 
-/* Weights of all tensors under a checked config. */
+/* Weights of all tensors under a checked config; a complex one of a matrix counts once. */
 uint64_t kg_model_config_weights(const kg_model_config *config);
 
 /* KG_ECORRUPT unless every factor of a KG_TENSOR_ROPE_FACTORS in f32 is in its bounds. */
@@ -139,13 +165,17 @@ KG_NODISCARD kg_err kg_model_open(kg_model **out, const char *path);
 /* The same over bytes that outlive the model; `data` is aligned to 64. */
 KG_NODISCARD kg_err kg_model_open_memory(kg_model **out, const uint8_t *data, size_t size);
 
-/* A model of f32 tensors, all zero, to be filled through kg_model_floats before it is shared.
+/* A model of f32 tensors, all zero, to be filled through kg_model_floats before it is shared; the
+ * matrices of a complex model are phase, to be filled through kg_model_phase.
  * Consumes *tokenizer. `prompt` may be NULL; names and parts are copied. */
 KG_NODISCARD kg_err kg_model_new(kg_model **out, const kg_model_config *config, const char *name,
 				 kg_tokenizer **tokenizer, const kg_model_prompt *prompt);
 
 /* The writable floats of a tensor of a model from kg_model_new; rows * cols of them. */
 float *kg_model_floats(kg_model *model, kg_tensor_role role, uint32_t layer);
+
+/* The writable matrix of a complex model from kg_model_new; all codes 0, scales 1. */
+kg_phase *kg_model_phase(kg_model *model, kg_tensor_role role, uint32_t layer);
 
 /* Gives a model from kg_model_new the template of its conversations (runtime/chat.h), copied. One
  * that is empty, too long or has a NUL is left out: a model computes the same without. KG_ENOMEM.
@@ -178,7 +208,7 @@ const kg_tensor *kg_model_tensor(const kg_model *model, kg_tensor_role role, uin
 uint32_t kg_model_tensor_count(const kg_model *model);
 const kg_tensor *kg_model_tensor_at(const kg_model *model, uint32_t index);
 
-/* Number of weights, embedding and head included. */
+/* Number of weights, embedding and head included; a complex one of a matrix counts once. */
 uint64_t kg_model_parameters(const kg_model *model);
 
 /* Bytes of the tensors as stored, scales included. */
@@ -188,7 +218,7 @@ uint64_t kg_model_tensor_bytes(const kg_model *model);
 const uint8_t *kg_model_bytes(const kg_model *model, size_t *size);
 
 /* rows * cols floats of any tensor; a fairy tensor comes back unpaired under the model's seed.
- * KG_ENOMEM only. */
+ * KG_EINVAL for phase, which has no real numbers; KG_ENOMEM. */
 KG_NODISCARD kg_err kg_model_tensor_floats(const kg_model *model, const kg_tensor *tensor,
 					   float *out);
 
@@ -200,8 +230,9 @@ typedef struct {
 } kg_model_form;
 
 /* Writes a .fairy file atomically (temporary file, fsync, rename). KG_EINVAL for a model that is
- * already quantized (its base can be), for fairy formats of a matrix with an odd side, and for
- * values that are not finite or, with their scales, too great for a half. */
+ * already quantized (its base can be), for fairy formats of a matrix with an odd side, for values
+ * that are not finite or, with their scales, too great for a half, and for a strategy of another
+ * architecture. Of a complex model only the tables can be made narrower. */
 KG_NODISCARD kg_err kg_model_save(const kg_model *model, const char *path,
 				  const kg_model_form *form);
 

@@ -6,7 +6,7 @@
 #include "base/fs.h"
 #include "runtime/model.h"
 
-enum { KG_MODEL_PROMPT_PARTS = 3, KG_FAIRY_SCALES = 5 };
+enum { KG_MODEL_PROMPT_PARTS = 3, KG_FAIRY_SCALES = 5, KG_PHASE_SCALES = 2 };
 
 struct kg_model {
 	kg_model_config config;
@@ -29,12 +29,22 @@ struct kg_model {
 	size_t bytes_size;
 	kg_map map;        /* of the file that this model opened itself */
 	float *floats;     /* of a model from kg_model_new */
+	uint8_t *lines;    /* the same: of its phase matrices */
 	uint8_t *expanded; /* codes of one-stage planes, which files pack tighter */
 };
 
 /* A model with its tensors named, shaped and given the strategy's formats; no data yet. */
 KG_NODISCARD kg_err kg_model__shell(kg_model **out, const kg_model_config *config,
 				    kg_strategy strategy);
+
+/* KG_EINVAL unless the strategy is one of the config's architecture: phase for ifairy alone. */
+KG_NODISCARD kg_err kg_model__strategy_fits(const kg_model_config *config,
+					    const kg_strategy *strategy);
+
+/* The key of an architecture's number: its name, a dot, `name`. Returns out. */
+enum { KG_MODEL_KEY_SIZE = 64 };
+const char *kg_model__key(char out[KG_MODEL_KEY_SIZE], const kg_model_config *config,
+			  const char *name);
 
 /* A text fit for a name: at most `size_max` bytes, no control characters. */
 bool kg_model__name_fits(const char *text, size_t size, size_t size_max);

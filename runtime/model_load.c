@@ -41,17 +41,30 @@ static kg_err get_text(const kg_gguf *g, const char *key, char *out, size_t size
 	return KG_OK;
 }
 
-static kg_err get_version(const kg_gguf *g)
+static kg_err get_architecture(const kg_gguf *g, kg_architecture *out)
 {
 	char text[16];
-	uint32_t version;
 	kg_err err = get_text(g, "general.architecture", text, sizeof(text) - 1);
 
 	if (err != KG_OK)
 		return err;
-	if (strcmp(text, "llama") != 0)
-		return kg_fail(KG_ECORRUPT, "model file: architecture \"%s\"; llama is known here",
-			       text);
+	for (int a = 0; a < KG_ARCHITECTURE_COUNT; a++)
+		if (strcmp(text, kg_architecture_name((kg_architecture)a)) == 0) {
+			*out = (kg_architecture)a;
+			return KG_OK;
+		}
+	return kg_fail(KG_ECORRUPT,
+		       "model file: architecture \"%s\"; llama and ifairy are known here", text);
+}
+
+static kg_err get_version(const kg_gguf *g)
+{
+	kg_architecture architecture;
+	uint32_t version;
+	kg_err err = get_architecture(g, &architecture);
+
+	if (err != KG_OK)
+		return err;
 	if (!kg_gguf_has(g, "kindergarten.format_version"))
 		return kg_fail(KG_ECORRUPT, "model file: a GGUF file, but not a .fairy file: "
 					    "kindergarten.format_version is missing");
@@ -62,32 +75,44 @@ static kg_err get_version(const kg_gguf *g)
 	return err;
 }
 
+static kg_err get_floats(const kg_gguf *g, kg_model_config *c)
+{
+	char key[KG_MODEL_KEY_SIZE];
+	kg_err err = kg_gguf_get_float(g, kg_model__key(key, c, "rope.freq_base"), &c->rope_theta);
+
+	if (err == KG_OK)
+		err = kg_gguf_get_float(
+			g, kg_model__key(key, c, "attention.layer_norm_rms_epsilon"), &c->norm_eps);
+	if (err == KG_OK && kg_gguf_has(g, kg_model__key(key, c, "attention.scale")))
+		err = kg_gguf_get_float(g, key, &c->attention_scale);
+	return err;
+}
+
 static kg_err get_config(const kg_gguf *g, kg_model_config *c)
 {
 	const struct {
-		const char *key;
+		const char *name;
 		uint32_t *out;
 	} numbers[] = {
-		{"llama.embedding_length", &c->dim},
-		{"llama.feed_forward_length", &c->hidden},
-		{"llama.block_count", &c->layers},
-		{"llama.attention.head_count", &c->heads},
-		{"llama.attention.head_count_kv", &c->kv_heads},
-		{"llama.rope.dimension_count", &c->head_dim},
-		{"llama.vocab_size", &c->vocabulary},
-		{"llama.context_length", &c->context},
+		{"embedding_length", &c->dim},
+		{"feed_forward_length", &c->hidden},
+		{"block_count", &c->layers},
+		{"attention.head_count", &c->heads},
+		{"attention.head_count_kv", &c->kv_heads},
+		{"rope.dimension_count", &c->head_dim},
+		{"vocab_size", &c->vocabulary},
+		{"context_length", &c->context},
 	};
+	char key[KG_MODEL_KEY_SIZE];
 	uint32_t key_length = 0;
-	kg_err err = KG_OK;
+	kg_err err = get_architecture(g, &c->architecture);
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]) && err == KG_OK; i++)
-		err = kg_gguf_get_u32(g, numbers[i].key, numbers[i].out);
+		err = kg_gguf_get_u32(g, kg_model__key(key, c, numbers[i].name), numbers[i].out);
 	if (err == KG_OK)
-		err = kg_gguf_get_float(g, "llama.rope.freq_base", &c->rope_theta);
-	if (err == KG_OK)
-		err = kg_gguf_get_float(g, "llama.attention.layer_norm_rms_epsilon", &c->norm_eps);
-	if (err == KG_OK && kg_gguf_has(g, "llama.attention.key_length"))
-		err = kg_gguf_get_u32(g, "llama.attention.key_length", &key_length);
+		err = get_floats(g, c);
+	if (err == KG_OK && kg_gguf_has(g, kg_model__key(key, c, "attention.key_length")))
+		err = kg_gguf_get_u32(g, key, &key_length);
 	if (err != KG_OK)
 		return err;
 	if (key_length != 0 && key_length != c->head_dim)
@@ -101,7 +126,7 @@ static kg_err get_config(const kg_gguf *g, kg_model_config *c)
 	return err == KG_OK ? KG_OK : kg_fail_context(KG_ECORRUPT, "model file");
 }
 
-static kg_err get_strategy(const kg_gguf *g, kg_strategy *strategy)
+static kg_err get_strategy(const kg_gguf *g, const kg_model_config *config, kg_strategy *strategy)
 {
 	char text[KG_STRATEGY_NAME_MAX + 1];
 	kg_err err = get_text(g, "kindergarten.strategy", text, sizeof(text) - 1);
@@ -114,6 +139,8 @@ static kg_err get_strategy(const kg_gguf *g, kg_strategy *strategy)
 	if (strcmp(text, kg_strategy_name(strategy)) != 0)
 		return kg_fail(KG_ECORRUPT, "model file: \"%s\" is not the strategy of a file",
 			       text);
+	if (kg_model__strategy_fits(config, strategy) != KG_OK)
+		return kg_fail_context(KG_ECORRUPT, "model file");
 	return KG_OK;
 }
 
@@ -370,6 +397,27 @@ static kg_err load_coded(loader *l, kg_tensor *t)
 	return err == KG_OK ? KG_OK : kg_fail_context(err, "model file: tensor %s", t->name);
 }
 
+static kg_err load_phase(loader *l, kg_tensor *t)
+{
+	uint32_t tiles = kg_phase_tiles(t->rows);
+	const uint8_t *lines = NULL;
+	const uint8_t *scales = NULL;
+	kg_err err = stored(l, t, "", KG_GGML_I8, kg_phase_size(t->rows, t->cols) / tiles, tiles,
+			    &lines);
+
+	if (err == KG_OK)
+		err = stored(l, t, ".scales", KG_GGML_F32, KG_PHASE_SCALES, 1, &scales);
+	if (err != KG_OK)
+		return err;
+	t->phase = (kg_phase){.rows = t->rows, .cols = t->cols};
+	memcpy(&t->phase.re, scales, sizeof(float));
+	memcpy(&t->phase.im, scales + sizeof(float), sizeof(float));
+	/* Read-only, as the codes of a fairy. */
+	memcpy(&t->phase.line, &lines, sizeof(lines));
+	err = kg_phase_check(&t->phase);
+	return err == KG_OK ? KG_OK : kg_fail_context(err, "model file: tensor %s", t->name);
+}
+
 /* Memory for the codes of one-stage planes. */
 static kg_err make_room(kg_model *m)
 {
@@ -417,6 +465,8 @@ static kg_err load_tensors(kg_model *m, const kg_gguf *g)
 			err = load_int8(&l, t);
 		else if (kg_format_is_coded(t->format))
 			err = load_coded(&l, t);
+		else if (t->format == KG_FORMAT_PHASE)
+			err = load_phase(&l, t);
 		else
 			err = load_wide(&l, t);
 	}
@@ -434,7 +484,7 @@ static kg_err load(kg_model **out, const kg_gguf *g, const uint8_t *data, size_t
 	kg_err err = get_config(g, &config);
 
 	if (err == KG_OK)
-		err = get_strategy(g, &strategy);
+		err = get_strategy(g, &config, &strategy);
 	if (err == KG_OK)
 		err = kg_model__shell(&m, &config, strategy);
 	if (err != KG_OK)

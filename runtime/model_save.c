@@ -202,11 +202,29 @@ static kg_err write_coded(work *w, const kg_tensor *t, kg_format format)
 	return KG_OK;
 }
 
+/* As it is: only a complex model has any, and only phase is it ever. */
+static kg_err write_phase(work *w, const kg_tensor *t)
+{
+	uint32_t tiles = kg_phase_tiles(t->rows);
+	float *scales = block(w, KG_PHASE_SCALES * sizeof(*scales));
+
+	if (scales == NULL)
+		return no_memory(t);
+	scales[0] = t->phase.re;
+	scales[1] = t->phase.im;
+	put_matrix(w, t->name, KG_GGML_I8, kg_phase_size(t->rows, t->cols) / tiles, tiles,
+		   t->phase.line);
+	put_suffixed(w, t, ".scales", KG_GGML_F32, KG_PHASE_SCALES, 1, scales);
+	return KG_OK;
+}
+
 static kg_err write_tensor(work *w, const kg_tensor *t)
 {
 	kg_format format = kg_tensor_role_format(t->role, w->form->strategy);
 	kg_err err = KG_OK;
 
+	if (format == KG_FORMAT_PHASE)
+		return write_phase(w, t);
 	w->floats = t->format == KG_FORMAT_F32 ? t->data : w->room;
 	if (w->floats == w->room)
 		err = kg_model_tensor_floats(w->model, t, w->room);
@@ -243,6 +261,20 @@ static void put_hex(work *w, const char *key, const uint8_t *bytes)
 	put_text(w, key, text);
 }
 
+static void put_u32(work *w, const char *name, uint32_t value)
+{
+	char key[KG_MODEL_KEY_SIZE];
+
+	kg_gguf_put_u32(&w->writer, kg_model__key(key, &w->model->config, name), value);
+}
+
+static void put_float(work *w, const char *name, float value)
+{
+	char key[KG_MODEL_KEY_SIZE];
+
+	kg_gguf_put_float(&w->writer, kg_model__key(key, &w->model->config, name), value);
+}
+
 static kg_err put_keys(work *w)
 {
 	const kg_model_config *c = &w->model->config;
@@ -250,22 +282,24 @@ static kg_err put_keys(work *w)
 	const char *parts[KG_MODEL_PROMPT_PARTS] = {prompt->prefix, prompt->suffix, prompt->stop};
 	kg_gguf_writer *g = &w->writer;
 
-	put_text(w, "general.architecture", "llama");
+	put_text(w, "general.architecture", kg_architecture_name(c->architecture));
 	put_text(w, "general.name", w->model->name);
-	kg_gguf_put_u32(g, "llama.context_length", c->context);
-	kg_gguf_put_u32(g, "llama.embedding_length", c->dim);
-	kg_gguf_put_u32(g, "llama.block_count", c->layers);
-	kg_gguf_put_u32(g, "llama.feed_forward_length", c->hidden);
-	kg_gguf_put_u32(g, "llama.attention.head_count", c->heads);
-	kg_gguf_put_u32(g, "llama.attention.head_count_kv", c->kv_heads);
-	kg_gguf_put_float(g, "llama.attention.layer_norm_rms_epsilon", c->norm_eps);
-	kg_gguf_put_u32(g, "llama.rope.dimension_count", c->head_dim);
-	kg_gguf_put_float(g, "llama.rope.freq_base", c->rope_theta);
+	put_u32(w, "context_length", c->context);
+	put_u32(w, "embedding_length", c->dim);
+	put_u32(w, "block_count", c->layers);
+	put_u32(w, "feed_forward_length", c->hidden);
+	put_u32(w, "attention.head_count", c->heads);
+	put_u32(w, "attention.head_count_kv", c->kv_heads);
+	put_float(w, "attention.layer_norm_rms_epsilon", c->norm_eps);
+	if (c->attention_scale != 0.0f)
+		put_float(w, "attention.scale", c->attention_scale);
+	put_u32(w, "rope.dimension_count", c->head_dim);
+	put_float(w, "rope.freq_base", c->rope_theta);
 	if (c->heads * c->head_dim != c->dim) {
-		kg_gguf_put_u32(g, "llama.attention.key_length", c->head_dim);
-		kg_gguf_put_u32(g, "llama.attention.value_length", c->head_dim);
+		put_u32(w, "attention.key_length", c->head_dim);
+		put_u32(w, "attention.value_length", c->head_dim);
 	}
-	kg_gguf_put_u32(g, "llama.vocab_size", c->vocabulary);
+	put_u32(w, "vocab_size", c->vocabulary);
 	kg_gguf_put_u32(g, "kindergarten.format_version", FORMAT_VERSION);
 	put_text(w, "kindergarten.strategy", kg_strategy_name(&w->form->strategy));
 	if (kg_strategy_is_paired(&w->form->strategy))
@@ -280,10 +314,15 @@ static kg_err put_keys(work *w)
 	return kg_tokenizer_to_gguf(w->model->tokenizer, g);
 }
 
-static kg_err check_form(const kg_model *model)
+static kg_err check_form(const kg_model *model, const kg_model_form *form)
 {
-	kg_format from = model->strategy.linear;
+	/* Of a complex model the tables are what can still become narrower. */
+	bool phase = kg_strategy_is_phase(&model->strategy);
+	kg_format from = phase ? model->strategy.table : model->strategy.linear;
+	kg_err err = kg_model__strategy_fits(&model->config, &form->strategy);
 
+	if (err != KG_OK)
+		return kg_fail_context(err, "model %s", model->name);
 	if (from != KG_FORMAT_F32 && from != KG_FORMAT_F16)
 		return kg_fail(KG_EINVAL,
 			       "model: %s is already quantized (%s); quantize its base instead",
@@ -336,7 +375,7 @@ static kg_err write_model(work *w, const kg_model *model, const kg_model_form *f
 	kg_err err = work_init(w, model, form);
 
 	if (err == KG_OK)
-		err = check_form(model);
+		err = check_form(model, form);
 	if (err == KG_OK)
 		err = put_keys(w);
 	for (uint32_t i = 0; i < model->tensors_count && err == KG_OK; i++)

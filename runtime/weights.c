@@ -57,6 +57,8 @@ static kg_err take_layer(kg_weights *weights, uint32_t l, const uint8_t *seed)
 	layer->v_bias = optional(weights->model, KG_TENSOR_ATTN_V_BIAS, l);
 	layer->q_norm = optional(weights->model, KG_TENSOR_ATTN_Q_NORM, l);
 	layer->k_norm = optional(weights->model, KG_TENSOR_ATTN_K_NORM, l);
+	layer->attn_sub_norm = optional(weights->model, KG_TENSOR_ATTN_SUB_NORM, l);
+	layer->ffn_sub_norm = optional(weights->model, KG_TENSOR_FFN_SUB_NORM, l);
 	for (size_t i = 0; i < sizeof(part) / sizeof(*part); i++) {
 		kg_err err = take(part[i].matrix, weights, seed, part[i].role, l);
 
@@ -225,7 +227,7 @@ static kg_err visit_layer(const kg_weights *weights, uint32_t l, kg_visitor *vis
 	visit_vector(weights, KG_TENSOR_FFN_NORM, l, visit, context);
 	for (size_t i = 0; i < 3 && err == KG_OK; i++)
 		err = kg_matrix_visit(feed[i], visit, context);
-	for (int role = KG_TENSOR_ATTN_Q_BIAS; role <= KG_TENSOR_ATTN_K_NORM && err == KG_OK;
+	for (int role = KG_TENSOR_ATTN_Q_BIAS; role <= KG_TENSOR_FFN_SUB_NORM && err == KG_OK;
 	     role++)
 		visit_vector(weights, (kg_tensor_role)role, l, visit, context);
 	return err;

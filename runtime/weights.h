@@ -21,6 +21,8 @@ typedef struct {
 	const float *v_bias;
 	const float *q_norm; /* head_dim; NULL where the model has none */
 	const float *k_norm;
+	const float *attn_sub_norm; /* of a complex model, as the next; NULL in others */
+	const float *ffn_sub_norm;
 	kg_matrix q;
 	kg_matrix k;
 	kg_matrix v;
@@ -58,8 +60,9 @@ size_t kg_weights_bytes(const kg_weights *weights);
 
 /* Canonical bytes of all weights, the same whatever kernel or layout (kg_matrix_visit): embedding;
  * per layer attn_norm, q, k, v, output, ffn_norm, gate, up, down, then the biases of q, k and v and
- * the norms of q and k where there are any; output_norm; head unless tied; factors of the rotation
- * if any. Vectors as floats. What a digest of the weights is taken over. KG_ENOMEM. */
+ * the norms of q and k and the sub-norms where there are any; output_norm; head unless tied;
+ * factors of the rotation if any. Vectors as floats. What a digest of the weights is taken over.
+ * KG_ENOMEM. */
 KG_NODISCARD kg_err kg_weights_visit(const kg_weights *weights, kg_visitor *visit, void *context);
 
 #endif
