@@ -1,3 +1,5 @@
 # SPDX-License-Identifier: MIT
-kg_test(runtime train LIBS kg_train)
-kg_test(runtime train_math LIBS kg_train)
+if(TARGET kg_train)
+	kg_test(runtime train LIBS kg_train)
+	kg_test(runtime train_math LIBS kg_train)
+endif()
