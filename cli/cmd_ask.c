@@ -8,11 +8,9 @@
 
 #include "base/json.h"
 #include "cli/client.h"
-#include "cli/command.h"
+#include "cli/commands.h"
 #include "orchestrator/exchange.h"
 #include "orchestrator/round.h"
-
-extern const kg_command kg_cmd_ask;
 
 enum { K_DEFAULT = 8, TOKENS_DEFAULT = 64, SILENCE_MS = 30000 };
 
@@ -129,7 +127,7 @@ static void print_answer(const json_t *doc)
 		fprintf(stderr, "  entry %s\n", json_string_value(id));
 }
 
-static int run(kg_cli *cli, int argc, char **argv)
+int kg_cmd_ask_run(kg_cli *cli, int argc, char **argv)
 {
 	bool bar = isatty(STDERR_FILENO) == 1;
 	kg_client *client = NULL;
@@ -173,23 +171,3 @@ static int run(kg_cli *cli, int argc, char **argv)
 	free(input);
 	return err == KG_OK ? KG_EXIT_YES : kg_cli_trouble("ask");
 }
-
-const kg_command kg_cmd_ask = {
-	.name = "ask",
-	.usage = "[-k N] [--max-tokens N] [--temperature T] [--top-k K] [--top-p P] [--seed S]\n"
-		 "       [--json] PROMPT",
-	.about = "ask the swarm: one answer, with how far the agents agree",
-	.help = "  -k N             agents in the round; 0 is all of them (default 8)\n"
-		"  --max-tokens N   longest answer (default 64)\n"
-		"  --temperature T  0 takes the likeliest token (default 0)\n"
-		"  --top-k K        choose among the K likeliest tokens; 0 is all\n"
-		"  --top-p P        choose among the likeliest tokens of this total chance\n"
-		"  --seed S         the same seed draws the same tokens again\n"
-		"  PROMPT           - reads it from standard input\n"
-		"\n"
-		"The answer goes to standard output. Standard error tells the agreement, each "
-		"agent's\n"
-		"candidate with its mean log-likelihood in nats per byte, and the ids of what was\n"
-		"published.",
-	.run = run,
-};

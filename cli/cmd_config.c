@@ -7,8 +7,6 @@
 #include "base/json.h"
 #include "cli/commands.h"
 
-extern const kg_command kg_cmd_config;
-
 static void print_table(const kg_cli *cli)
 {
 	printf("# %s\n", cli->config_path);
@@ -48,7 +46,7 @@ static void print_json(const kg_cli *cli)
 	json_decref(settings);
 }
 
-static int run(kg_cli *cli, int argc, char **argv)
+int kg_cmd_config_run(kg_cli *cli, int argc, char **argv)
 {
 	static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
 	bool json = false;
@@ -67,13 +65,3 @@ static int run(kg_cli *cli, int argc, char **argv)
 		print_table(cli);
 	return KG_EXIT_YES;
 }
-
-const kg_command kg_cmd_config = {
-	.name = "config",
-	.usage = "show [--json]",
-	.about = "every setting, its value and where it came from",
-	.help = "Order: default < file < environment < option. The file is "
-		"<state>/kindergarten.conf\n"
-		"or --config FILE; in the environment section.key is KINDERGARTEN_SECTION_KEY.",
-	.run = run,
-};

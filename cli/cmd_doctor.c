@@ -17,13 +17,11 @@
 #include "base/buf.h"
 #include "base/fs.h"
 #include "base/json.h"
-#include "cli/commands.h"
+#include "cli/program.h"
 #include "identity/keyring.h"
 #include "identity/secret.h"
 #include "runtime/kernel.h"
 #include "runtime/nursery.h"
-
-extern const kg_command kg_cmd_doctor;
 
 typedef enum { FINE, WARN, BAD } verdict;
 
@@ -268,6 +266,21 @@ static bool on_path(char path[KG_PATH_SIZE], const char *program)
 	return false;
 }
 
+static void check_programs(report *r)
+{
+	static const char *const names[] = {"swarm", "agent", "keeper", "train"};
+	char path[KG_PATH_SIZE];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (kg_program_path(path, names[i]) != KG_OK) {
+			add(r, "programs", BAD, "reinstall", "%s", kg_err_text());
+			return;
+		}
+	}
+	*strrchr(path, '/') = '\0';
+	add(r, "programs", FINE, NULL, "%zu in %s", sizeof(names) / sizeof(names[0]), path);
+}
+
 static void check_tools(report *r)
 {
 	static const char *const programs[] = {"git", "ssh-keygen"};
@@ -305,7 +318,7 @@ static void print_lines(const kg_cli *cli, const json_t *checks)
 	}
 }
 
-static int run(kg_cli *cli, int argc, char **argv)
+int kg_cmd_doctor_run(kg_cli *cli, int argc, char **argv)
 {
 	static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
 	report r = {0};
@@ -321,6 +334,7 @@ static int run(kg_cli *cli, int argc, char **argv)
 		return kg_cli_usage(&kg_cmd_doctor, "takes no arguments");
 	r.checks = json_array();
 	check_machine(&r);
+	check_programs(&r);
 	check_libraries(&r);
 	check_limits(&r);
 	check_state(&r, cli);
@@ -339,13 +353,3 @@ static int run(kg_cli *cli, int argc, char **argv)
 	json_decref(r.checks);
 	return r.worst == BAD ? KG_EXIT_NO : KG_EXIT_YES;
 }
-
-const kg_command kg_cmd_doctor = {
-	.name = "doctor",
-	.usage = "[--json]",
-	.about = "what this machine offers and what is wrong with the installation",
-	.help = "Every line is ok, warn (works, but see) or bad (will not work); what to do "
-		"stands\n"
-		"below it. Exit code 1 when something is bad.",
-	.run = run,
-};

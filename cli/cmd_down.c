@@ -3,13 +3,11 @@
 #include <stdio.h>
 
 #include "cli/client.h"
-#include "cli/command.h"
-
-extern const kg_command kg_cmd_down;
+#include "cli/commands.h"
 
 enum { ANSWER_MS = 10000, END_MS = 60000 };
 
-static int run(kg_cli *cli, int argc, char **argv)
+int kg_cmd_down_run(kg_cli *cli, int argc, char **argv)
 {
 	kg_client *client = NULL;
 	kg_message m = {0};
@@ -29,10 +27,3 @@ static int run(kg_cli *cli, int argc, char **argv)
 	kg_client_free(client);
 	return err == KG_OK ? KG_EXIT_YES : kg_cli_trouble("down");
 }
-
-const kg_command kg_cmd_down = {
-	.name = "down",
-	.usage = "",
-	.about = "shut the running swarm down",
-	.run = run,
-};

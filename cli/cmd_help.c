@@ -5,8 +5,6 @@
 
 #include "cli/commands.h"
 
-extern const kg_command kg_cmd_help;
-
 static void print_all(void)
 {
 	printf("kindergarten – a swarm of tiny language-model agents with a signed, shared "
@@ -19,7 +17,7 @@ static void print_all(void)
 	       " 100 wrong usage, 111 trouble.\n");
 }
 
-static int run(kg_cli *cli, int argc, char **argv)
+int kg_cmd_help_run(kg_cli *cli, int argc, char **argv)
 {
 	const kg_command *command;
 
@@ -41,10 +39,3 @@ static int run(kg_cli *cli, int argc, char **argv)
 		printf("\n%s\n", command->help);
 	return KG_EXIT_YES;
 }
-
-const kg_command kg_cmd_help = {
-	.name = "help",
-	.usage = "[COMMAND]",
-	.about = "what the commands are, or one command in full",
-	.run = run,
-};

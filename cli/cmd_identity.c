@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
-#include "cli/command.h"
+#include "cli/commands.h"
 #include "cli/passphrase.h"
 #include "identity/keyring.h"
 #include "identity/mnemonic.h"
@@ -14,8 +14,6 @@
 #include "identity/sshsig.h"
 
 enum { AGENTS_DEFAULT = 8, AGENTS_MAX = 10000 };
-
-extern const kg_command kg_cmd_identity;
 
 typedef struct {
 	const char *passphrase_file; /* NULL: none asked for */
@@ -252,7 +250,7 @@ static int run_agents(const kg_cli *cli, const options *o)
 	return err == KG_OK ? KG_EXIT_YES : err == KG_ENOTFOUND ? KG_EXIT_NO : KG_EXIT_TROUBLE;
 }
 
-static int run(kg_cli *cli, int argc, char **argv)
+int kg_cmd_identity_run(kg_cli *cli, int argc, char **argv)
 {
 	static const struct {
 		const char *name;
@@ -272,22 +270,3 @@ static int run(kg_cli *cli, int argc, char **argv)
 	return kg_cli_usage(&kg_cmd_identity, "'%s' is not new, show, recover or agents",
 			    argv[optind]);
 }
-
-const kg_command kg_cmd_identity = {
-	.name = "identity",
-	.usage = "new|show|recover|agents [-n N] [--json]\n"
-		 "       [--passphrase|--passphrase-file FILE|--no-passphrase]",
-	.about = "the swarm's words and keys",
-	.help = "new      makes an identity and prints its 24 words, once; one that is there is "
-		"never replaced\n"
-		"show     swarm id and operator key, from the public half alone\n"
-		"recover  reads the words from standard input and makes the same identity again\n"
-		"agents   the derived keys of agent-0 to agent-(N-1)\n"
-		"\n"
-		"The key file is <state>/keys/swarm.key, mode 0600, sealed when a passphrase is "
-		"given by\n"
-		"--passphrase (asked on the terminal unless the settings name a file), "
-		"--passphrase-file\n"
-		"or the setting identity.passphrase_file.",
-	.run = run,
-};

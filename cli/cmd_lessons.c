@@ -7,7 +7,7 @@
 
 #include "base/json.h"
 #include "base/rng.h"
-#include "cli/command.h"
+#include "cli/commands.h"
 #include "runtime/lesson.h"
 
 enum { COUNT_MAX = 100000 };
@@ -21,8 +21,6 @@ typedef struct {
 	kg_lesson_wording wording;
 	bool json;
 } options;
-
-extern const kg_command kg_cmd_lessons;
 
 /* 0 or 1 for which of two words it is; -1 for neither. */
 static int either(const char *text, const char *zero, const char *one)
@@ -146,7 +144,7 @@ out_of_memory:
 	return kg_cli_trouble("lessons");
 }
 
-static int run(kg_cli *cli, int argc, char **argv)
+int kg_cmd_lessons_run(kg_cli *cli, int argc, char **argv)
 {
 	options o;
 	kg_rng rng;
@@ -161,15 +159,3 @@ static int run(kg_cli *cli, int argc, char **argv)
 	print_lines(&o, &rng);
 	return KG_EXIT_YES;
 }
-
-const kg_command kg_cmd_lessons = {
-	.name = "lessons",
-	.usage = "[--task T] [--seed S] [--count N] [--split train|test]\n"
-		 "       [--wording trained|unseen] [--json]",
-	.about = "print generated lessons with their answers",
-	.help = "The same seed prints the same lessons. Without --task the tasks take turns.\n"
-		"Default: --seed 0 --count 10 --split test --wording trained.\n"
-		"What each task asks and holds out: docs/lessons.md.",
-	.run = run,
-	.for_all = true,
-};

@@ -5,11 +5,10 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "cli/commands.h"
 #include "cli/reading.h"
 #include "memory/chain.h"
 #include "memory/view.h"
-
-extern const kg_command kg_cmd_log;
 
 enum { LIMIT_DEFAULT = KG_INDEX_LIMIT_MAX };
 
@@ -97,7 +96,7 @@ static int print_log(kg_cli *cli, const char *agent, uint64_t limit, bool json)
 	return err == KG_ENOTFOUND ? KG_EXIT_NO : KG_EXIT_TROUBLE;
 }
 
-static int run(kg_cli *cli, int argc, char **argv)
+int kg_cmd_log_run(kg_cli *cli, int argc, char **argv)
 {
 	static const struct option known[] = {{"limit", required_argument, NULL, 'l'},
 					      {"json", no_argument, NULL, 'j'},
@@ -119,13 +118,3 @@ static int run(kg_cli *cli, int argc, char **argv)
 		return kg_cli_usage(&kg_cmd_log, "at most one agent");
 	return print_log(cli, optind < argc ? argv[optind] : NULL, limit, json);
 }
-
-const kg_command kg_cmd_log = {
-	.name = "log",
-	.usage = "[AGENT] [--limit N] [--json]",
-	.about = "an agent's chain, or all entries; newest first",
-	.help = "AGENT is a name, \"operator\", \"swarm\", a key, or the first digits of one. Its "
-		"chain is\n"
-		"read from git, every signature checked on the way.",
-	.run = run,
-};

@@ -14,10 +14,8 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/fs.h"
-#include "cli/command.h"
+#include "cli/commands.h"
 #include "identity/derive.h"
-
-extern const kg_command kg_cmd_logs;
 
 enum { FILES_MAX = 2048, TAIL_MAX = 4 << 20, STAMP = KG_TIME_TEXT_SIZE - 1 };
 
@@ -193,7 +191,7 @@ static kg_err open_logs(logs *l, const kg_cli *cli, const char *agent)
 	return err == KG_OK ? add_file(l, name) : err;
 }
 
-static int run(kg_cli *cli, int argc, char **argv)
+int kg_cmd_logs_run(kg_cli *cli, int argc, char **argv)
 {
 	logs l = {0};
 	static const struct option longs[] = {{NULL, 0, NULL, 0}};
@@ -218,12 +216,3 @@ static int run(kg_cli *cli, int argc, char **argv)
 		(void)kg_cli_trouble("logs");
 	return err == KG_OK ? KG_EXIT_YES : err == KG_ENOTFOUND ? KG_EXIT_NO : KG_EXIT_TROUBLE;
 }
-
-const kg_command kg_cmd_logs = {
-	.name = "logs",
-	.usage = "[AGENT] [-f]",
-	.about = "what the processes of the swarm logged",
-	.help = "  AGENT  one process: an agent's name, keeper or orchestrator (default all)\n"
-		"  -f     go on with what is added",
-	.run = run,
-};

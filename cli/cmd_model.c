@@ -9,6 +9,7 @@
 #include "base/fs.h"
 #include "base/hex.h"
 #include "base/json.h"
+#include "cli/commands.h"
 #include "cli/model.h"
 #include "identity/hash.h"
 #include "runtime/gguf.h"
@@ -312,7 +313,7 @@ static int run_tokenize(int argc, char **argv)
 	return err == KG_OK ? KG_EXIT_YES : kg_cli_trouble("model tokenize");
 }
 
-static int run(kg_cli *cli, int argc, char **argv)
+int kg_cmd_model_run(kg_cli *cli, int argc, char **argv)
 {
 	if (argc < 2)
 		return kg_cli_usage(&kg_cmd_model, "which part?");
@@ -334,38 +335,3 @@ static int run(kg_cli *cli, int argc, char **argv)
 		return kg_cli_model_eval(cli, argc, argv);
 	return kg_cli_usage(&kg_cmd_model, "no part is called \"%s\"", argv[0]);
 }
-
-const kg_command kg_cmd_model = {
-	.name = "model",
-	.usage = "import|export|info|quantize|tokenize|generate|eval …",
-	.about = "model files: bring in, take out, describe, quantize, generate, judge",
-	.help = "  import SRC -o F.fairy [--tokenizer TOK] [--format f32|f16] [--name N]\n"
-		"      SRC: a GGUF file or Hugging Face folder (llama, mistral, qwen2, qwen3), or "
-		"a\n"
-		"      llama2.c checkpoint with TOK\n"
-		"  export F -o F.gguf [--format f16|f32|q8_0]\n"
-		"      the model as a GGUF file for llama.cpp\n"
-		"  info [F] [--json]\n"
-		"      what a model file is; without F the embedded model\n"
-		"  quantize F --strategy S [--seed LABEL] -o G.fairy\n"
-		"      S: int8, int4, int2, ternary, palette4|16|256, fairy1|2|3, or a mix such "
-		"as\n"
-		"      mix:attn_v=int4,ffn_down=int4,*=int2; without a seed the plain pairing\n"
-		"  tokenize F [--decode] [--no-bos] [TEXT]\n"
-		"      ids of a text, or with --decode the text of ids; - or none: standard input\n"
-		"  generate [F] PROMPT [-n N] [--temperature T] [--top-k K] [--top-p P] [--seed "
-		"S]\n"
-		"      goes on from a text by N new tokens (256) or to the end; greedy unless T > "
-		"0;\n"
-		"      without F, or with \"nursery\", the embedded model; PROMPT -: standard "
-		"input\n"
-		"  eval [F] --text T [--windows N] | --lessons [--seed S] [--count N]\n"
-		"       [--wording trained|unseen|both] [--json]\n"
-		"      how well a model predicts a text, in at most N windows of up to 256 "
-		"tokens,\n"
-		"      or answers lessons, N (100) per task and wording\n"
-		"  generate and eval: --strategy S --agent-seed LABEL\n"
-		"      as the agent of that genome; a seed alone means fairy2",
-	.run = run,
-	.for_all = true,
-};

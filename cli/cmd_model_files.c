@@ -66,34 +66,6 @@ kg_err kg_cli_check_output(const char *input, const char *output)
 	return KG_OK;
 }
 
-static bool is_folder(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-void kg_cli_model_name(char out[KG_MODEL_NAME_MAX + 1], const char *path)
-{
-	size_t end = strlen(path);
-	const char *base;
-	const char *dot;
-	size_t length;
-
-	while (end > 1 && path[end - 1] == '/')
-		end--;
-	base = memrchr(path, '/', end - 1);
-	base = base == NULL ? path : base + 1;
-	length = end - (size_t)(base - path);
-	dot = is_folder(path) ? NULL : memrchr(base, '.', length);
-	if (dot != NULL && dot != base)
-		length = (size_t)(dot - base);
-	if (length > KG_MODEL_NAME_MAX)
-		length = KG_MODEL_NAME_MAX;
-	memcpy(out, base, length);
-	out[length] = '\0';
-}
-
 static bool is_gguf(const kg_map *file)
 {
 	return file->size >= 4 && memcmp(file->data, "GGUF", 4) == 0;
@@ -185,8 +157,8 @@ int kg_cli_model_import(int argc, char **argv)
 		err = kg_cli_check_output(o.tokenizer, o.output);
 	if (err != KG_OK)
 		return kg_cli_trouble("model import");
-	return is_folder(argv[optind]) ? import_folder(&o, argv[optind], strategy)
-				       : import_file(&o, argv[optind], strategy);
+	return kg_cli_is_folder(argv[optind]) ? import_folder(&o, argv[optind], strategy)
+					      : import_file(&o, argv[optind], strategy);
 }
 
 static kg_err export(const char *source, const char *output, kg_ggml_type type)

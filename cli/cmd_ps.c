@@ -6,9 +6,7 @@
 
 #include "base/json.h"
 #include "cli/client.h"
-#include "cli/command.h"
-
-extern const kg_command kg_cmd_ps;
+#include "cli/commands.h"
 
 enum { ANSWER_MS = 10000 };
 
@@ -58,7 +56,7 @@ static void print_table(const json_t *doc)
 	       (double)number(keeper, "pss_bytes") / 1e6, "", number(keeper, "restarts"));
 }
 
-static int run(kg_cli *cli, int argc, char **argv)
+int kg_cmd_ps_run(kg_cli *cli, int argc, char **argv)
 {
 	static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
 	kg_client *client = NULL;
@@ -87,17 +85,3 @@ static int run(kg_cli *cli, int argc, char **argv)
 	kg_client_free(client);
 	return err == KG_OK ? KG_EXIT_YES : kg_cli_trouble("ps");
 }
-
-const kg_command kg_cmd_ps = {
-	.name = "ps",
-	.usage = "[--json]",
-	.about = "list the agents of the running swarm",
-	.help = "State: starting, ready, busy, stopping, dead (no process now; it is about to be "
-		"started) or\n"
-		"parked (died too often and left alone). Level and stage: of the coefficient. "
-		"Memory in MB:\n"
-		"rss as the system counts it, pss with shared pages split among those that share "
-		"them.\n"
-		"Answers: since its start; rst: how often it was started again.",
-	.run = run,
-};

@@ -6,10 +6,9 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "cli/commands.h"
 #include "cli/reading.h"
 #include "memory/view.h"
-
-extern const kg_command kg_cmd_recall;
 
 typedef struct {
 	kg_index_filter filter;
@@ -100,7 +99,7 @@ static kg_err recall(kg_index_rows *rows, kg_cli *cli, options *o)
 	return err;
 }
 
-static int run(kg_cli *cli, int argc, char **argv)
+int kg_cmd_recall_run(kg_cli *cli, int argc, char **argv)
 {
 	options o = {0};
 	kg_index_rows rows = {0};
@@ -134,16 +133,3 @@ static int run(kg_cli *cli, int argc, char **argv)
 	kg_index_rows_release(&rows);
 	return code;
 }
-
-const kg_command kg_cmd_recall = {
-	.name = "recall",
-	.usage = "[QUERY] [--tag T] [--type T] [--agent A] [--hours H]\n"
-		 "       [--min-consciousness F] [--limit N] [--json]",
-	.about = "search the collective memory",
-	.help = "With a QUERY, entries that hold all its words, the best first; without, the "
-		"newest "
-		"first.\n"
-		"A is an agent's name or key, or the first digits of one. Exit code 1: nothing "
-		"found.",
-	.run = run,
-};

@@ -6,13 +6,12 @@
 
 #include "base/fs.h"
 #include "base/json.h"
+#include "cli/commands.h"
 #include "cli/passphrase.h"
 #include "cli/reading.h"
 #include "cli/writing.h"
 #include "identity/keyring.h"
 #include "orchestrator/runfile.h"
-
-extern const kg_command kg_cmd_reindex;
 
 /* A keeper makes its index anew when the file is gone; asking it something waits for that. */
 static kg_err reindex_live(const kg_cli *cli)
@@ -62,7 +61,7 @@ static bool is_running(const kg_cli *cli)
 	return running;
 }
 
-static int run(kg_cli *cli, int argc, char **argv)
+int kg_cmd_reindex_run(kg_cli *cli, int argc, char **argv)
 {
 	static const struct option known[] = {{"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
 	kg_reading reading;
@@ -94,11 +93,3 @@ static int run(kg_cli *cli, int argc, char **argv)
 		printf("%llu entries indexed\n", (unsigned long long)entries);
 	return KG_EXIT_YES;
 }
-
-const kg_command kg_cmd_reindex = {
-	.name = "reindex",
-	.usage = "[--json]",
-	.about = "make the search index again from git",
-	.help = "The index holds nothing of its own: deleted and made again it has the same rows.",
-	.run = run,
-};

@@ -8,11 +8,10 @@
 #include "base/clock.h"
 #include "base/hex.h"
 #include "base/json.h"
+#include "cli/commands.h"
 #include "cli/passphrase.h"
 #include "cli/reading.h"
 #include "cli/writing.h"
-
-extern const kg_command kg_cmd_remember;
 
 typedef struct {
 	const char *type;
@@ -226,7 +225,7 @@ static void print_receipt(const kg_receipt *r, const kg_entry *entry, bool json)
 	       (unsigned long long)r->sequence, commit, time);
 }
 
-static int run(kg_cli *cli, int argc, char **argv)
+int kg_cmd_remember_run(kg_cli *cli, int argc, char **argv)
 {
 	kg_receipt receipt;
 	kg_entry entry;
@@ -254,18 +253,3 @@ static int run(kg_cli *cli, int argc, char **argv)
 	kg_entry_release(&entry);
 	return err == KG_OK ? KG_EXIT_YES : kg_cli_trouble("remember");
 }
-
-const kg_command kg_cmd_remember = {
-	.name = "remember",
-	.usage = "--memory-type T --message M [--tags a,b] [--confidence F]\n"
-		 "       [--consciousness-level F] [--references id,…] [--as AGENT] [--json]",
-	.about = "sign and append an entry to the collective memory",
-	.help = "T is insight, observation, learning, reflection, question, trace or heartbeat; M "
-		"is\n"
-		"the text, or - to read it from standard input. The operator's key signs, or with "
-		"--as\n"
-		"the key of that agent. Works with and without a running swarm; when the command "
-		"ends\n"
-		"with 0, the entry is on disk.",
-	.run = run,
-};

@@ -10,15 +10,13 @@
 #include "agent/mind.h"
 #include "base/hex.h"
 #include "base/json.h"
-#include "cli/command.h"
+#include "cli/commands.h"
 #include "cli/reading.h"
 #include "identity/secret.h"
 #include "memory/chain.h"
 #include "memory/entry.h"
 #include "orchestrator/runfile.h"
 #include "runtime/nursery.h"
-
-extern const kg_command kg_cmd_replay;
 
 static kg_err load_entry(kg_entry *entry, kg_entry_proof *proof, bool *verified, const kg_cli *cli,
 			 const char *name)
@@ -205,7 +203,7 @@ static int replay(const kg_cli *cli, const char *name, const char *given, bool j
 	return v.reproduced ? KG_EXIT_YES : KG_EXIT_NO;
 }
 
-static int run(kg_cli *cli, int argc, char **argv)
+int kg_cmd_replay_run(kg_cli *cli, int argc, char **argv)
 {
 	static const struct option known[] = {{"model", required_argument, NULL, 'm'},
 					      {"json", no_argument, NULL, 'j'},
@@ -232,16 +230,3 @@ static int run(kg_cli *cli, int argc, char **argv)
 	}
 	return replay(cli, argv[optind], model, json);
 }
-
-const kg_command kg_cmd_replay = {
-	.name = "replay",
-	.usage = "ENTRY [--model F] [--json]",
-	.about = "regenerate what an agent said and compare",
-	.help = "ENTRY is an id or commit, or its first six digits or more. The weights are "
-		"rebuilt\n"
-		"from the genome in the entry. Exit code 0: reproduced, 1: not reproduced.\n"
-		"The base model is looked for by its digest: --model, the embedded one, the one "
-		"of\n"
-		"the running swarm.",
-	.run = run,
-};

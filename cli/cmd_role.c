@@ -1,33 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* role: what the orchestrator executes for each of its processes. */
+/* role – the processes of a swarm by hand; the orchestrator starts their programs itself. */
 #include <string.h>
-#include <sys/prctl.h>
 
-#include "agent/agent_main.h"
-#include "cli/command.h"
-#include "memory/memory_main.h"
+#include "cli/program.h"
 
-extern const kg_command kg_cmd_role;
-
-static int run(kg_cli *cli, int argc, char **argv)
+int kg_cmd_role_run(kg_cli *cli, int argc, char **argv)
 {
-	(void)cli;
-	/* Executed as /proc/self/exe: without this its name in ps and top would be "exe". */
-	if (argc == 2 && strcmp(argv[1], "keeper") == 0) {
-		(void)prctl(PR_SET_NAME, "kg-keeper");
-		return kg_keeper_main();
-	}
-	if (argc == 2 && strcmp(argv[1], "agent") == 0) {
-		(void)prctl(PR_SET_NAME, "kg-agent");
-		return kg_agent_main();
-	}
-	return kg_cli_usage(&kg_cmd_role, "expected keeper or agent");
+	if (argc != 2 || (strcmp(argv[1], "keeper") != 0 && strcmp(argv[1], "agent") != 0))
+		return kg_cli_usage(&kg_cmd_role, "expected keeper or agent");
+	if (kg_program_become(argv[1], cli->argv) != KG_OK)
+		return kg_cli_trouble("role");
+	return KG_EXIT_TROUBLE;
 }
-
-const kg_command kg_cmd_role = {
-	.name = "role",
-	.usage = "keeper|agent",
-	.about = "be one process of a swarm (started by `up`)",
-	.run = run,
-	.hidden = true,
-};

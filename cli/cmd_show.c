@@ -6,12 +6,11 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "cli/commands.h"
 #include "cli/reading.h"
 #include "identity/sshsig.h"
 #include "memory/chain.h"
 #include "memory/view.h"
-
-extern const kg_command kg_cmd_show;
 
 static void print_proof(const kg_entry *e, const kg_entry_proof *proof, bool signature, bool member)
 {
@@ -106,7 +105,7 @@ static kg_err show(kg_cli *cli, kg_reading *reading, const char *text, bool json
 	return KG_OK;
 }
 
-static int run(kg_cli *cli, int argc, char **argv)
+int kg_cmd_show_run(kg_cli *cli, int argc, char **argv)
 {
 	static const struct option known[] = {{"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
 	kg_reading reading = {0};
@@ -132,13 +131,3 @@ static int run(kg_cli *cli, int argc, char **argv)
 	(void)kg_cli_trouble("show");
 	return err == KG_ENOTFOUND ? KG_EXIT_NO : KG_EXIT_TROUBLE;
 }
-
-const kg_command kg_cmd_show = {
-	.name = "show",
-	.usage = "ENTRY [--json]",
-	.about = "one entry with its proof",
-	.help = "ENTRY is an id or commit, or its first six digits or more. Exit code 1: there is "
-		"none,\n"
-		"or its signature is not good.",
-	.run = run,
-};

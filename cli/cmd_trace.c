@@ -11,11 +11,9 @@
 #include "agent/coefficient.h"
 #include "base/clock.h"
 #include "base/json.h"
-#include "cli/command.h"
+#include "cli/commands.h"
 #include "cli/reading.h"
 #include "memory/index.h"
-
-extern const kg_command kg_cmd_trace;
 
 enum {
 	WIDTH_MIN = 30,
@@ -289,7 +287,7 @@ static int print_json(const kg_index_rows *rows)
 	return KG_EXIT_YES;
 }
 
-static int run(kg_cli *cli, int argc, char **argv)
+int kg_cmd_trace_run(kg_cli *cli, int argc, char **argv)
 {
 	static const struct option known[] = {
 		{"csv", no_argument, NULL, 'c'}, {"json", no_argument, NULL, 'j'}, {0}};
@@ -330,12 +328,3 @@ static int run(kg_cli *cli, int argc, char **argv)
 	kg_index_rows_release(&rows);
 	return code;
 }
-
-const kg_command kg_cmd_trace = {
-	.name = "trace",
-	.usage = "[AGENT] [--csv|--json]",
-	.about = "the coefficient of agents over time",
-	.help = "AGENT is a name or a key. Drawn from birth and trace entries: one line of blocks\n"
-		"for each agent, or a curve of the level and a line for each of the four parts.",
-	.run = run,
-};

@@ -18,8 +18,6 @@
 #include "runtime/train/export.h"
 #include "runtime/train/train.h"
 
-extern const kg_command kg_cmd_train;
-
 static volatile sig_atomic_t stopped;
 
 static void on_signal(int number)
@@ -159,7 +157,7 @@ static int parse(options *o, int argc, char **argv)
 	return KG_EXIT_YES;
 }
 
-static int run(kg_cli *cli, int argc, char **argv)
+int kg_cmd_train_run(kg_cli *cli, int argc, char **argv)
 {
 	options o = {.directory = "training"};
 	struct sigaction action = {.sa_handler = on_signal};
@@ -191,19 +189,3 @@ static int run(kg_cli *cli, int argc, char **argv)
 	kg_train_free(state);
 	return err == KG_OK ? KG_EXIT_YES : kg_cli_trouble("train");
 }
-
-const kg_command kg_cmd_train = {
-	.name = "train",
-	.usage = "--config FILE [--directory DIR] [-o F.fairy] [--export]",
-	.about = "train a model with quantization in the loop; checkpoints, resumes",
-	.help = "FILE is a recipe such as models/nursery.conf; docs/training.md has its keys. DIR\n"
-		"(default ./training) holds checkpoints and metrics.jsonl; a checkpoint there is\n"
-		"continued, also after Ctrl-C or a crash. The trained model, called as FILE is, "
-		"is\n"
-		"written to F.fairy (default DIR/model.fairy); --export writes what the "
-		"checkpoint\n"
-		"holds and trains no further.",
-	.run = run,
-	.for_all = true,
-	.own_config = true,
-};

@@ -11,8 +11,8 @@
 
 #include "base/fs.h"
 #include "base/log.h"
-#include "cli/command.h"
 #include "cli/passphrase.h"
+#include "cli/program.h"
 #include "identity/keyring.h"
 #include "identity/mnemonic.h"
 #include "identity/secret.h"
@@ -22,8 +22,6 @@
 
 _Static_assert((int)KG_LAUNCH_STRATEGY_SIZE == (int)KG_STRATEGY_NAME_MAX + 1,
 	       "a strategy of any name travels whole");
-
-extern const kg_command kg_cmd_up;
 
 typedef struct {
 	uint64_t agents;
@@ -170,6 +168,8 @@ static kg_err redirect(const kg_cli *cli, int *saved)
 static kg_err run_swarm(const kg_cli *cli, const options *o, const kg_swarm *identity,
 			void (*ready)(void *data, const kg_orchestrator_report *report), void *data)
 {
+	char agent[KG_PATH_SIZE];
+	char keeper[KG_PATH_SIZE];
 	kg_orchestrator_options run = {.state_dir = cli->state_dir,
 				       .identity = identity,
 				       .conf = cli->conf,
@@ -177,12 +177,18 @@ static kg_err run_swarm(const kg_cli *cli, const options *o, const kg_swarm *ide
 				       .strategy = o->strategy,
 				       .seed = o->seed,
 				       .agents = (unsigned)o->agents,
+				       .agent_program = agent,
+				       .keeper_program = keeper,
 				       .ready = ready,
 				       .data = data};
 	kg_log_level level = KG_LOG_INFO;
 	int saved = -1;
-	kg_err err = redirect(cli, &saved);
+	kg_err err = kg_program_path(agent, "agent");
 
+	if (err == KG_OK)
+		err = kg_program_path(keeper, "keeper");
+	if (err == KG_OK)
+		err = redirect(cli, &saved);
 	if (err == KG_OK)
 		err = kg_log_level_parse(&level, kg_conf_text(cli->conf, "log.level"));
 	if (err == KG_OK) {
@@ -303,7 +309,7 @@ static int run_detached(const kg_cli *cli, const options *o)
 	return code;
 }
 
-static int run(kg_cli *cli, int argc, char **argv)
+int kg_cmd_up_run(kg_cli *cli, int argc, char **argv)
 {
 	options o;
 	int code = parse(&o, cli, argc, argv);
@@ -312,16 +318,3 @@ static int run(kg_cli *cli, int argc, char **argv)
 		return code;
 	return o.detach ? run_detached(cli, &o) : run_foreground(cli, &o);
 }
-
-const kg_command kg_cmd_up = {
-	.name = "up",
-	.usage = "[-n N] [--model F] [--strategy S] [--seed LABEL] [--http off] [--detach]",
-	.about = "start a swarm, and an identity for it when there is none",
-	.help = "  -n N          agents (default 8)\n"
-		"  --model F     .fairy file (default the embedded model)\n"
-		"  --strategy S  how the weights are quantized (default as the model's format)\n"
-		"  --seed LABEL  what the agents' genomes are drawn from\n"
-		"  --http off    accepted; this version has no HTTP front\n"
-		"  --detach      return when the swarm is ready, and leave it running",
-	.run = run,
-};

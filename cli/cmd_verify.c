@@ -6,12 +6,11 @@
 
 #include "base/fs.h"
 #include "base/json.h"
+#include "cli/commands.h"
 #include "cli/reading.h"
 #include "identity/keyring.h"
 #include "memory/chain.h"
 #include "memory/verify.h"
-
-extern const kg_command kg_cmd_verify;
 
 typedef struct {
 	kg_store *store;
@@ -151,7 +150,7 @@ static kg_err judge(kg_verdict *verdict, kg_cli *cli, const char *text)
 	return err;
 }
 
-static int run(kg_cli *cli, int argc, char **argv)
+int kg_cmd_verify_run(kg_cli *cli, int argc, char **argv)
 {
 	static const struct option known[] = {{"all", no_argument, NULL, 'a'},
 					      {"json", no_argument, NULL, 'j'},
@@ -187,13 +186,3 @@ static int run(kg_cli *cli, int argc, char **argv)
 	kg_verdict_release(&verdict);
 	return ok ? KG_EXIT_YES : KG_EXIT_NO;
 }
-
-const kg_command kg_cmd_verify = {
-	.name = "verify",
-	.usage = "[ENTRY|AGENT|--all] [--json]",
-	.about = "check signatures, chains and checkpoints again, from git alone",
-	.help = "Without an argument everything is checked. Exit code 1: something is wrong; every "
-		"finding\n"
-		"names the entry, its chain and the reason.",
-	.run = run,
-};

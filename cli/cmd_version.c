@@ -5,9 +5,7 @@
 #include "cli/commands.h"
 #include "runtime/kernel.h"
 
-extern const kg_command kg_cmd_version;
-
-static int run(kg_cli *cli, int argc, char **argv)
+int kg_cmd_version_run(kg_cli *cli, int argc, char **argv)
 {
 	(void)cli;
 	if (argc > 1)
@@ -15,10 +13,3 @@ static int run(kg_cli *cli, int argc, char **argv)
 	printf("kindergarten %s (kernel %s)\n", KG_VERSION, kg_kernel_current()->name);
 	return KG_EXIT_YES;
 }
-
-const kg_command kg_cmd_version = {
-	.name = "version",
-	.usage = "",
-	.about = "the version of this binary",
-	.run = run,
-};

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * command – one entry of the command table: a name, its help, what runs it.
+ * command – one entry of the command table: a name, its help, the program that has it.
  *
- * One file per command, cmd_<name>.c, ending in its const kg_command, which cli/main.c lists. A
- * command parses its own options with getopt_long (optind is reset before `run`), prints results on
- * stdout and trouble as one line on stderr, and returns an exit code of base/err.h.
+ * A command parses its own options with getopt_long (optind is reset before it runs), prints
+ * results on stdout and trouble as one line on stderr, and returns an exit code of base/err.h.
  */
 #ifndef KG_CLI_COMMAND_H
 #define KG_CLI_COMMAND_H
@@ -28,14 +27,16 @@ typedef struct {
 
 typedef struct {
 	const char *name;
-	const char *usage; /* the options and arguments, without the name */
-	const char *about; /* one line */
-	const char *help;  /* more lines, or NULL */
-	int (*run)(kg_cli *cli, int argc, char **argv);
-	bool hidden;     /* absent from `help` (roles) */
-	bool for_all;    /* makes files that are no secrets of the swarm: models */
-	bool own_config; /* --config after the name is the command's own option */
+	const char *usage;   /* the options and arguments, without the name */
+	const char *about;   /* one line */
+	const char *help;    /* more lines, or NULL */
+	const char *program; /* kindergarten-<program> has it; NULL: kindergarten itself */
+	bool hidden;         /* absent from `help` (roles) */
+	bool for_all;        /* makes files that are no secrets of the swarm: models */
+	bool own_config;     /* --config after the name is the command's own option */
 } kg_command;
+
+typedef int kg_command_run(kg_cli *cli, int argc, char **argv);
 
 /* Prints "kindergarten: <what>: <message of this thread>" and returns KG_EXIT_TROUBLE. */
 int kg_cli_trouble(const char *what);

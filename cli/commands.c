@@ -3,19 +3,277 @@
 
 #include <string.h>
 
-/* clang-format off */
-#define COMMANDS(X) \
-	X(up) X(down) X(ps) X(logs) X(ask) \
-	X(remember) X(recall) X(log) X(show) X(trace) X(verify) X(replay) X(reindex) \
-	X(identity) X(model) X(lessons) X(train) \
-	X(config) X(doctor) X(help) X(version) X(role)
-/* clang-format on */
+const kg_command kg_cmd_up = {
+	.name = "up",
+	.usage = "[-n N] [--model F] [--strategy S] [--seed LABEL] [--http off] [--detach]",
+	.about = "start a swarm, and an identity for it when there is none",
+	.help = "  -n N          agents (default 8)\n"
+		"  --model F     .fairy file (default the embedded model)\n"
+		"  --strategy S  how the weights are quantized (default as the model's format)\n"
+		"  --seed LABEL  what the agents' genomes are drawn from\n"
+		"  --http off    accepted; this version has no HTTP front\n"
+		"  --detach      return when the swarm is ready, and leave it running",
+	.program = "swarm",
+};
 
-#define DECLARE(name) extern const kg_command kg_cmd_##name;
-COMMANDS(DECLARE)
+const kg_command kg_cmd_down = {
+	.name = "down",
+	.usage = "",
+	.about = "shut the running swarm down",
+	.program = "swarm",
+};
+
+const kg_command kg_cmd_ps = {
+	.name = "ps",
+	.usage = "[--json]",
+	.about = "list the agents of the running swarm",
+	.help = "State: starting, ready, busy, stopping, dead (no process now; it is about to be "
+		"started) or\n"
+		"parked (died too often and left alone). Level and stage: of the coefficient. "
+		"Memory in MB:\n"
+		"rss as the system counts it, pss with shared pages split among those that share "
+		"them.\n"
+		"Answers: since its start; rst: how often it was started again.",
+	.program = "swarm",
+};
+
+const kg_command kg_cmd_logs = {
+	.name = "logs",
+	.usage = "[AGENT] [-f]",
+	.about = "what the processes of the swarm logged",
+	.help = "  AGENT  one process: an agent's name, keeper or orchestrator (default all)\n"
+		"  -f     go on with what is added",
+	.program = "swarm",
+};
+
+const kg_command kg_cmd_ask = {
+	.name = "ask",
+	.usage = "[-k N] [--max-tokens N] [--temperature T] [--top-k K] [--top-p P] [--seed S]\n"
+		 "       [--json] PROMPT",
+	.about = "ask the swarm: one answer, with how far the agents agree",
+	.help = "  -k N             agents in the round; 0 is all of them (default 8)\n"
+		"  --max-tokens N   longest answer (default 64)\n"
+		"  --temperature T  0 takes the likeliest token (default 0)\n"
+		"  --top-k K        choose among the K likeliest tokens; 0 is all\n"
+		"  --top-p P        choose among the likeliest tokens of this total chance\n"
+		"  --seed S         the same seed draws the same tokens again\n"
+		"  PROMPT           - reads it from standard input\n"
+		"\n"
+		"The answer goes to standard output. Standard error tells the agreement, each "
+		"agent's\n"
+		"candidate with its mean log-likelihood in nats per byte, and the ids of what was\n"
+		"published.",
+	.program = "swarm",
+};
+
+const kg_command kg_cmd_remember = {
+	.name = "remember",
+	.usage = "--memory-type T --message M [--tags a,b] [--confidence F]\n"
+		 "       [--consciousness-level F] [--references id,…] [--as AGENT] [--json]",
+	.about = "sign and append an entry to the collective memory",
+	.help = "T is insight, observation, learning, reflection, question, trace or heartbeat; M "
+		"is\n"
+		"the text, or - to read it from standard input. The operator's key signs, or with "
+		"--as\n"
+		"the key of that agent. Works with and without a running swarm; when the command "
+		"ends\n"
+		"with 0, the entry is on disk.",
+	.program = "swarm",
+};
+
+const kg_command kg_cmd_recall = {
+	.name = "recall",
+	.usage = "[QUERY] [--tag T] [--type T] [--agent A] [--hours H]\n"
+		 "       [--min-consciousness F] [--limit N] [--json]",
+	.about = "search the collective memory",
+	.help = "With a QUERY, entries that hold all its words, the best first; without, the "
+		"newest "
+		"first.\n"
+		"A is an agent's name or key, or the first digits of one. Exit code 1: nothing "
+		"found.",
+	.program = "swarm",
+};
+
+const kg_command kg_cmd_log = {
+	.name = "log",
+	.usage = "[AGENT] [--limit N] [--json]",
+	.about = "an agent's chain, or all entries; newest first",
+	.help = "AGENT is a name, \"operator\", \"swarm\", a key, or the first digits of one. Its "
+		"chain is\n"
+		"read from git, every signature checked on the way.",
+	.program = "swarm",
+};
+
+const kg_command kg_cmd_show = {
+	.name = "show",
+	.usage = "ENTRY [--json]",
+	.about = "one entry with its proof",
+	.help = "ENTRY is an id or commit, or its first six digits or more. Exit code 1: there is "
+		"none,\n"
+		"or its signature is not good.",
+	.program = "swarm",
+};
+
+const kg_command kg_cmd_trace = {
+	.name = "trace",
+	.usage = "[AGENT] [--csv|--json]",
+	.about = "the coefficient of agents over time",
+	.help = "AGENT is a name or a key. Drawn from birth and trace entries: one line of blocks\n"
+		"for each agent, or a curve of the level and a line for each of the four parts.",
+	.program = "swarm",
+};
+
+const kg_command kg_cmd_verify = {
+	.name = "verify",
+	.usage = "[ENTRY|AGENT|--all] [--json]",
+	.about = "check signatures, chains and checkpoints again, from git alone",
+	.help = "Without an argument everything is checked. Exit code 1: something is wrong; every "
+		"finding\n"
+		"names the entry, its chain and the reason.",
+	.program = "swarm",
+};
+
+const kg_command kg_cmd_replay = {
+	.name = "replay",
+	.usage = "ENTRY [--model F] [--json]",
+	.about = "regenerate what an agent said and compare",
+	.help = "ENTRY is an id or commit, or its first six digits or more. The weights are "
+		"rebuilt\n"
+		"from the genome in the entry. Exit code 0: reproduced, 1: not reproduced.\n"
+		"The base model is looked for by its digest: --model, the embedded one, the one "
+		"of\n"
+		"the running swarm.",
+	.program = "swarm",
+};
+
+const kg_command kg_cmd_reindex = {
+	.name = "reindex",
+	.usage = "[--json]",
+	.about = "make the search index again from git",
+	.help = "The index holds nothing of its own: deleted and made again it has the same rows.",
+	.program = "swarm",
+};
+
+const kg_command kg_cmd_identity = {
+	.name = "identity",
+	.usage = "new|show|recover|agents [-n N] [--json]\n"
+		 "       [--passphrase|--passphrase-file FILE|--no-passphrase]",
+	.about = "the swarm's words and keys",
+	.help = "new      makes an identity and prints its 24 words, once; one that is there is "
+		"never replaced\n"
+		"show     swarm id and operator key, from the public half alone\n"
+		"recover  reads the words from standard input and makes the same identity again\n"
+		"agents   the derived keys of agent-0 to agent-(N-1)\n"
+		"\n"
+		"The key file is <state>/keys/swarm.key, mode 0600, sealed when a passphrase is "
+		"given by\n"
+		"--passphrase (asked on the terminal unless the settings name a file), "
+		"--passphrase-file\n"
+		"or the setting identity.passphrase_file.",
+	.program = "swarm",
+};
+
+const kg_command kg_cmd_model = {
+	.name = "model",
+	.usage = "import|export|info|quantize|tokenize|generate|eval …",
+	.about = "model files: bring in, take out, describe, quantize, generate, judge",
+	.help = "  import SRC -o F.fairy [--tokenizer TOK] [--format f32|f16] [--name N]\n"
+		"      SRC: a GGUF file or Hugging Face folder (llama, mistral, qwen2, qwen3), or "
+		"a\n"
+		"      llama2.c checkpoint with TOK\n"
+		"  export F -o F.gguf [--format f16|f32|q8_0]\n"
+		"      the model as a GGUF file for llama.cpp\n"
+		"  info [F] [--json]\n"
+		"      what a model file is; without F the embedded model\n"
+		"  quantize F --strategy S [--seed LABEL] -o G.fairy\n"
+		"      S: int8, int4, int2, ternary, palette4|16|256, fairy1|2|3, or a mix such "
+		"as\n"
+		"      mix:attn_v=int4,ffn_down=int4,*=int2; without a seed the plain pairing\n"
+		"  tokenize F [--decode] [--no-bos] [TEXT]\n"
+		"      ids of a text, or with --decode the text of ids; - or none: standard input\n"
+		"  generate [F] PROMPT [-n N] [--temperature T] [--top-k K] [--top-p P] [--seed "
+		"S]\n"
+		"      goes on from a text by N new tokens (256) or to the end; greedy unless T > "
+		"0;\n"
+		"      without F, or with \"nursery\", the embedded model; PROMPT -: standard "
+		"input\n"
+		"  eval [F] --text T [--windows N] | --lessons [--seed S] [--count N]\n"
+		"       [--wording trained|unseen|both] [--json]\n"
+		"      how well a model predicts a text, in at most N windows of up to 256 "
+		"tokens,\n"
+		"      or answers lessons, N (100) per task and wording\n"
+		"  generate and eval: --strategy S --agent-seed LABEL\n"
+		"      as the agent of that genome; a seed alone means fairy2",
+	.for_all = true,
+};
+
+const kg_command kg_cmd_lessons = {
+	.name = "lessons",
+	.usage = "[--task T] [--seed S] [--count N] [--split train|test]\n"
+		 "       [--wording trained|unseen] [--json]",
+	.about = "print generated lessons with their answers",
+	.help = "The same seed prints the same lessons. Without --task the tasks take turns.\n"
+		"Default: --seed 0 --count 10 --split test --wording trained.\n"
+		"What each task asks and holds out: docs/lessons.md.",
+	.for_all = true,
+};
+
+const kg_command kg_cmd_train = {
+	.name = "train",
+	.usage = "--config FILE [--directory DIR] [-o F.fairy] [--export]",
+	.about = "train a model with quantization in the loop; checkpoints, resumes",
+	.help = "FILE is a recipe such as models/nursery.conf; docs/training.md has its keys. DIR\n"
+		"(default ./training) holds checkpoints and metrics.jsonl; a checkpoint there is\n"
+		"continued, also after Ctrl-C or a crash. The trained model, called as FILE is, "
+		"is\n"
+		"written to F.fairy (default DIR/model.fairy); --export writes what the "
+		"checkpoint\n"
+		"holds and trains no further.",
+	.program = "train",
+	.for_all = true,
+	.own_config = true,
+};
+
+const kg_command kg_cmd_config = {
+	.name = "config",
+	.usage = "show [--json]",
+	.about = "every setting, its value and where it came from",
+	.help = "Order: default < file < environment < option. The file is "
+		"<state>/kindergarten.conf\n"
+		"or --config FILE; in the environment section.key is KINDERGARTEN_SECTION_KEY.",
+};
+
+const kg_command kg_cmd_doctor = {
+	.name = "doctor",
+	.usage = "[--json]",
+	.about = "what this machine offers and what is wrong with the installation",
+	.help = "Every line is ok, warn (works, but see) or bad (will not work); what to do "
+		"stands\n"
+		"below it. Exit code 1 when something is bad.",
+	.program = "swarm",
+};
+
+const kg_command kg_cmd_help = {
+	.name = "help",
+	.usage = "[COMMAND]",
+	.about = "what the commands are, or one command in full",
+};
+
+const kg_command kg_cmd_version = {
+	.name = "version",
+	.usage = "",
+	.about = "the version of this binary",
+};
+
+const kg_command kg_cmd_role = {
+	.name = "role",
+	.usage = "keeper|agent",
+	.about = "be one process of a swarm (started by `up`)",
+	.hidden = true,
+};
 
 #define LIST(name) &kg_cmd_##name,
-const kg_command *const kg_commands[] = {COMMANDS(LIST)};
+const kg_command *const kg_commands[] = {KG_COMMANDS(LIST)};
 const size_t kg_command_count = sizeof(kg_commands) / sizeof(kg_commands[0]);
 
 static const char *const planned[] = {"scale",   "chat",   "study",   "sync",  "export", "import",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kindergarten – the one binary: finds the command, its state directory and its settings, runs it.
+ * kindergarten – finds the command, its state directory and its settings, runs it. The same in all
+ * programs that have commands; one that another program has is left to that program.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -14,7 +15,7 @@
 
 #include "base/fs.h"
 #include "base/log.h"
-#include "cli/commands.h"
+#include "cli/program.h"
 #include "runtime/kernel.h"
 
 typedef struct {
@@ -181,7 +182,7 @@ static int run(const kg_command *command, const global_options *g, int argc, cha
 
 	if (open_cli(&cli, g) == KG_OK) {
 		optind = 0; /* GNU: start afresh with the command's own options */
-		code = command->run(&cli, argc, argv);
+		code = kg_program_run(command)(&cli, argc, argv);
 		/* ferror: an earlier flush of a full buffer may be the one that failed. A command
 		 * that has told its trouble has told this one too: one line. */
 		if ((fflush(stdout) != 0 || ferror(stdout) != 0) && code != KG_EXIT_TROUBLE) {
@@ -226,6 +227,10 @@ int main(int argc, char **argv)
 		argv[first + 1] = argv[first];
 		argv[first] = help_name;
 		command = kg_command_find(help_name);
+	}
+	if (kg_program_run(command) == NULL) {
+		(void)!kg_program_become(command->program, argv);
+		return kg_cli_trouble(command->name);
 	}
 	whole = calloc((size_t)argc + 1, sizeof(*whole));
 	if (whole == NULL) {

@@ -3,17 +3,16 @@
 #ifndef KG_CLI_MODEL_H
 #define KG_CLI_MODEL_H
 
-#include "cli/command.h"
+#include "cli/commands.h"
 #include "runtime/model.h"
-
-extern const kg_command kg_cmd_model;
 
 /* cmd_model_files.c: models brought in and taken out. */
 int kg_cli_model_import(int argc, char **argv);
 int kg_cli_model_export(int argc, char **argv);
 
-/* What a model is called by where it comes from: the last part of the path, that of a file without
- * its extension. */
+/* model_name.c: what a model is called by where it comes from: the last part of the path, that of a
+ * file without its extension. */
+bool kg_cli_is_folder(const char *path);
 void kg_cli_model_name(char out[KG_MODEL_NAME_MAX + 1], const char *path);
 
 /* KG_EINVAL when writing `output` would replace `input`, or what is no file: a written file takes

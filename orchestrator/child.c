@@ -24,13 +24,13 @@ void kg_child_init(kg_child *child)
 }
 
 /* Between fork and exec in a process with threads: async-signal-safe calls only. */
-__attribute__((noreturn)) static void become(const char *role, int document, int log, int null,
-					     pid_t parent)
+__attribute__((noreturn)) static void become(int program, const char *role, int document, int log,
+					     int null, pid_t parent)
 {
-	char program[] = "kindergarten";
+	char name[] = "kindergarten";
 	char command[] = "role";
 	char role_text[16];
-	char *argv[] = {program, command, role_text, NULL};
+	char *argv[] = {name, command, role_text, NULL};
 	sigset_t none;
 
 	memcpy(role_text, role, sizeof(role_text));
@@ -43,8 +43,10 @@ __attribute__((noreturn)) static void become(const char *role, int document, int
 	if (dup2(null, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0 ||
 	    dup2(document, KG_LAUNCH_FD) < 0)
 		_exit(KG_EXIT_TROUBLE);
-	(void)close_range(KG_LAUNCH_FD + 1, ~0U, 0);
-	(void)execv("/proc/self/exe", argv);
+	if (program > KG_LAUNCH_FD + 1)
+		(void)close_range(KG_LAUNCH_FD + 1, (unsigned)program - 1, 0);
+	(void)close_range((unsigned)program + 1, ~0U, 0);
+	(void)fexecve(program, argv, environ);
 	_exit(127);
 }
 
@@ -66,7 +68,17 @@ static int above(int fd)
 	return moved;
 }
 
-kg_err kg_child_start(kg_child *child, const char *log_path, const kg_launch *launch)
+kg_err kg_child_program(int *fd, const char *path)
+{
+	int got = above(open(path, O_PATH | O_CLOEXEC));
+
+	if (got < 0)
+		return kg_fail_errno(errno, "%s", path);
+	*fd = got;
+	return KG_OK;
+}
+
+kg_err kg_child_start(kg_child *child, int program, const char *log_path, const kg_launch *launch)
 {
 	pid_t self = getpid();
 	int ends[2] = {-1, -1};
@@ -84,7 +96,7 @@ kg_err kg_child_start(kg_child *child, const char *log_path, const kg_launch *la
 	if (err == KG_OK) {
 		pid = fork();
 		if (pid == 0)
-			become(launch->role, ends[0], log, null, self);
+			become(program, launch->role, ends[0], log, null, self);
 		if (pid < 0)
 			err = kg_fail_errno(errno, "starting %s", launch->name);
 	}

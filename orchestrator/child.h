@@ -3,7 +3,7 @@
  * child – a process of ours: started, watched, ended, reaped. The one noun here that makes
  * processes.
  *
- * A child re-executes this very program as `role <role>`, in a process group of its own, with
+ * A child executes the program of its role as `role <role>`, in a process group of its own, with
  * stdin from /dev/null, stdout and stderr appended to its log, and the launch document on
  * descriptor 3, whose pipe stays open as its life line. The kernel kills it when the thread that
  * started it ends: start children from the main thread only. Until it is reaped its pid cannot
@@ -27,8 +27,13 @@ typedef struct {
 
 void kg_child_init(kg_child *child);
 
+/* Opens a program for starting it many times; to be closed. What is opened stays the same when
+ * another version is installed in its place. */
+KG_NODISCARD kg_err kg_child_program(int *fd, const char *path);
+
 /* Starts it. Nothing of it is left on failure. */
-KG_NODISCARD kg_err kg_child_start(kg_child *child, const char *log_path, const kg_launch *launch);
+KG_NODISCARD kg_err kg_child_start(kg_child *child, int program, const char *log_path,
+				   const kg_launch *launch);
 
 /* A signal, if there is a process. */
 void kg_child_signal(kg_child *child, int signal_number);

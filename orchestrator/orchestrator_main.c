@@ -62,6 +62,8 @@ typedef struct {
 	kg_feed *feed;
 	int lock_fd;
 	int signal_fd;
+	int agent_fd; /* the programs */
+	int keeper_fd;
 	kg_member *members; /* orchestrator, keeper's other peers: operator, agents */
 	size_t member_count;
 	process keeper;
@@ -145,7 +147,7 @@ static kg_err process_start(orchestrator *o, process *p, const char *role, const
 		l->member_count = o->member_count;
 	}
 	if (err == KG_OK)
-		err = kg_child_start(&p->child, path, l);
+		err = kg_child_start(&p->child, is_agent ? o->agent_fd : o->keeper_fd, path, l);
 	if (err == KG_OK) {
 		p->started_ms = kg_clock_mono_ms();
 		p->heard_ms = p->started_ms;
@@ -714,6 +716,9 @@ static kg_err take_place(orchestrator *o)
 	    (err = kg_fs_mkdirs(path, 0700)) != KG_OK ||
 	    (err = kg_path(path, "%s/run/orchestrator.lock", o->options->state_dir)) != KG_OK)
 		return err;
+	if ((err = kg_child_program(&o->agent_fd, o->options->agent_program)) != KG_OK ||
+	    (err = kg_child_program(&o->keeper_fd, o->options->keeper_program)) != KG_OK)
+		return err;
 	err = kg_fs_lock(&o->lock_fd, path);
 	if (err == KG_ECONFLICT)
 		return kg_fail(KG_ECONFLICT, "a swarm is running in %s already",
@@ -836,6 +841,12 @@ static void end(orchestrator *o)
 	       (unsigned long long)kg_docket_rounds(o->docket));
 }
 
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		(void)close(fd);
+}
+
 static void release(orchestrator *o)
 {
 	kg_socket_free(o->to_keeper);
@@ -848,10 +859,10 @@ static void release(orchestrator *o)
 	free(o->members);
 	free(o->processes);
 	free(o->agents);
-	if (o->signal_fd >= 0)
-		(void)close(o->signal_fd);
-	if (o->lock_fd >= 0)
-		(void)close(o->lock_fd);
+	close_fd(o->signal_fd);
+	close_fd(o->agent_fd);
+	close_fd(o->keeper_fd);
+	close_fd(o->lock_fd);
 	free(o);
 }
 
@@ -865,6 +876,8 @@ kg_err kg_orchestrator_run(const kg_orchestrator_options *options)
 	o->options = options;
 	o->lock_fd = -1;
 	o->signal_fd = -1;
+	o->agent_fd = -1;
+	o->keeper_fd = -1;
 	o->started_ms = kg_clock_mono_ms();
 	o->hung_ms = kg_conf_int(options->conf, "swarm.hung_seconds") * 1000;
 	o->checkpoint_every_ms = kg_conf_int(options->conf, "swarm.checkpoint_seconds") * 1000;

@@ -28,11 +28,13 @@ typedef struct {
 typedef struct {
 	const char *state_dir; /* exists, with an identity */
 	const kg_swarm *identity;
-	kg_conf *conf;        /* not changed */
-	const char *model;    /* absolute path; "" for the embedded one */
-	const char *strategy; /* as the agents know it; "" for the default */
-	const char *seed;     /* label of the genomes */
-	unsigned agents;      /* 1..KG_CREW_MAX */
+	kg_conf *conf;             /* not changed */
+	const char *model;         /* absolute path; "" for the embedded one */
+	const char *strategy;      /* as the agents know it; "" for the default */
+	const char *seed;          /* label of the genomes */
+	const char *agent_program; /* paths of what the processes execute */
+	const char *keeper_program;
+	unsigned agents;                                                 /* 1..KG_CREW_MAX */
 	void (*ready)(void *data, const kg_orchestrator_report *report); /* once */
 	void *data;
 } kg_orchestrator_options;

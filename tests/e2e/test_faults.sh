@@ -26,7 +26,12 @@ entries() {
 	git -C "$KINDERGARTEN_HOME/memory.git" rev-list --all | LC_ALL=C sort
 }
 
-"$k" up -n 3 --detach >/dev/null 2>&1
+# The installation that the swarm was started from is replaced under it, or gone: its processes are
+# started again from the programs it began with.
+mkdir "$root/bin"
+cp "$k" "$k"-* "$root/bin"
+"$root/bin/kindergarten" up -n 3 --detach >/dev/null 2>&1
+rm -r "${root:?}/bin"
 "$k" ps --json >"$root/ps"
 
 # An agent dies: the answer comes from the others; it is back with its key, on its chain.
