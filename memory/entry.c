@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "memory/entry.h"
 
-#include <git2.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/hex.h"
 #include "memory/quote.h"
+#include "memory/sha1.h"
 
 static const char *const type_names[KG_ENTRY_TYPES] = {
 	"birth", "insight",   "observation", "learning",   "reflection", "question",
@@ -523,9 +524,12 @@ kg_err kg_commit_parse(kg_commit *commit, const char *text)
 
 void kg_commit_id(kg_commit *commit, const void *object, size_t size)
 {
-	git_oid oid;
+	char header[32];
+	int length = snprintf(header, sizeof(header), "commit %zu", size);
+	kg_sha1 sha1;
 
-	/* Only an allocation or libgit2's own state can fail here. */
-	KG_ASSERT(git_odb_hash(&oid, object, size, GIT_OBJECT_COMMIT) == 0);
-	memcpy(commit->bytes, oid.id, sizeof(commit->bytes));
+	kg_sha1_init(&sha1);
+	kg_sha1_put(&sha1, header, (size_t)length + 1); /* with its terminator */
+	kg_sha1_put(&sha1, object, size);
+	kg_sha1_end(&sha1, commit->bytes);
 }

@@ -10,6 +10,14 @@ for file in bin/kindergarten lib/kindergarten/kindergarten-agent lib/kindergarte
 done
 [ "$("$here/usr/bin/kindergarten" version)" = "$("$kg" version)" ] || complain "the installed binary is another one"
 
+# loads PROGRAM LIBRARY: it does.
+loads() {
+	ldd "$here/usr/$1" | grep -q "lib$2\\."
+}
+! loads bin/kindergarten zmq || complain "kindergarten loads what only swarms need"
+! loads lib/kindergarten/kindergarten-agent git2 || complain "agents load git"
+loads lib/kindergarten/kindergarten-keeper git2 || complain "the keeper lacks git"
+
 # By whatever name it is called and from wherever, never from the working directory.
 mkdir "$here/elsewhere"
 printf '#!/bin/sh\necho forged\n' >"$here/elsewhere/kindergarten-swarm"
