@@ -35,7 +35,10 @@ static void print_run(const char *name, const kg_model *model, const char *strat
 	uint32_t token = 1;
 
 	must(kg_strategy_parse(&strategy, strategy_name));
-	must(kg_weights_new(&weights, model, &strategy, seed));
+	if (kg_weights_new(&weights, model, &strategy, seed) != KG_OK) {
+		printf("%s %s refused\n", name, strategy_name); /* a format of other models */
+		return;
+	}
 	must(kg_session_new(&session, weights, &options));
 	KG_ASSERT(kg_session_vocabulary(session) <= VOCABULARY_MAX);
 	for (uint32_t position = 0; position < TOKENS; position++) {
