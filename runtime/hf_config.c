@@ -3,19 +3,16 @@
 
 #include <string.h>
 
-#include "base/json.h"
+#include "runtime/hf_config_impl.h"
 
-enum { TEXT_MAX = 64 };
-
-/* NULL for a member that is not there or is null. */
-static const json_t *member(const json_t *object, const char *key)
+const json_t *kg_hf_config__member(const json_t *object, const char *key)
 {
 	const json_t *value = json_object_get(object, key);
 
 	return json_is_null(value) ? NULL : value;
 }
 
-static kg_err get_u32(uint32_t *out, const json_t *object, const char *key)
+kg_err kg_hf_config__u32(uint32_t *out, const json_t *object, const char *key)
 {
 	int64_t value;
 	kg_err err = kg_json_get_i64(&value, object, key, 0, UINT32_MAX);
@@ -25,27 +22,29 @@ static kg_err get_u32(uint32_t *out, const json_t *object, const char *key)
 	return err;
 }
 
-/* *out keeps its value when the member is not there. */
-static kg_err get_u32_if(uint32_t *out, const json_t *object, const char *key)
+kg_err kg_hf_config__u32_if(uint32_t *out, const json_t *object, const char *key)
 {
-	return member(object, key) == NULL ? KG_OK : get_u32(out, object, key);
+	return kg_hf_config__member(object, key) == NULL ? KG_OK
+							 : kg_hf_config__u32(out, object, key);
 }
 
-static kg_err get_double_if(double *out, const json_t *object, const char *key, double min,
-			    double max)
+kg_err kg_hf_config__double_if(double *out, const json_t *object, const char *key, double min,
+			       double max)
 {
-	return member(object, key) == NULL ? KG_OK : kg_json_get_double(out, object, key, min, max);
+	return kg_hf_config__member(object, key) == NULL
+		       ? KG_OK
+		       : kg_json_get_double(out, object, key, min, max);
 }
 
-static kg_err get_bool_if(bool *out, const json_t *object, const char *key)
+kg_err kg_hf_config__bool_if(bool *out, const json_t *object, const char *key)
 {
-	return member(object, key) == NULL ? KG_OK : kg_json_get_bool(out, object, key);
+	return kg_hf_config__member(object, key) == NULL ? KG_OK
+							 : kg_json_get_bool(out, object, key);
 }
 
-/* An id, the first of several, or none. */
-static kg_err get_id(uint32_t *out, const json_t *object, const char *key)
+kg_err kg_hf_config__id(uint32_t *out, const json_t *object, const char *key)
 {
-	const json_t *value = member(object, key);
+	const json_t *value = kg_hf_config__member(object, key);
 
 	*out = KG_TOKENIZER_NONE;
 	if (json_is_array(value))
@@ -59,27 +58,34 @@ static kg_err get_id(uint32_t *out, const json_t *object, const char *key)
 	return KG_OK;
 }
 
+static const char complex_type[] = "complexnet";
+
 static kg_err check_type(const json_t *object, const char **type)
 {
-	static const char *const known[] = {"llama", "mistral", "qwen2", "qwen3"};
-	const char *text = "silu";
-	kg_err err = kg_json_get_text(type, object, "model_type", TEXT_MAX);
-	bool found = false;
+	static const char *const known[] = {"llama", "mistral", "qwen2", "qwen3", complex_type};
+	kg_err err = kg_json_get_text(type, object, "model_type", KG_HF_CONFIG_TEXT_MAX);
 
 	if (err != KG_OK)
 		return err;
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		found |= strcmp(*type, known[i]) == 0;
-	if (!found)
-		return kg_fail(KG_EINVAL,
-			       "model_type \"%s\" is not known here; llama, mistral, qwen2 and "
-			       "qwen3 are",
-			       *type);
-	if (member(object, "hidden_act") != NULL)
-		err = kg_json_get_text(&text, object, "hidden_act", TEXT_MAX);
+		if (strcmp(*type, known[i]) == 0)
+			return KG_OK;
+	return kg_fail(KG_EINVAL,
+		       "model_type \"%s\" is not known here; llama, mistral, qwen2, qwen3 and "
+		       "complexnet are",
+		       *type);
+}
+
+static kg_err check_variants(const json_t *object)
+{
+	const char *text = "silu";
+	kg_err err = KG_OK;
+
+	if (kg_hf_config__member(object, "hidden_act") != NULL)
+		err = kg_json_get_text(&text, object, "hidden_act", KG_HF_CONFIG_TEXT_MAX);
 	if (err == KG_OK && strcmp(text, "silu") != 0)
 		err = kg_fail(KG_EINVAL, "hidden_act \"%s\" is not known here; silu is", text);
-	if (err == KG_OK && member(object, "quantization_config") != NULL)
+	if (err == KG_OK && kg_hf_config__member(object, "quantization_config") != NULL)
 		err = kg_fail(KG_EINVAL,
 			      "weights quantized by another program (quantization_config) "
 			      "are not known here");
@@ -99,28 +105,30 @@ static kg_err get_shape(kg_model_config *c, const json_t *object, const char *ty
 	kg_err err = KG_OK;
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]) && err == KG_OK; i++)
-		err = get_u32(numbers[i].out, object, numbers[i].key);
+		err = kg_hf_config__u32(numbers[i].out, object, numbers[i].key);
 	if (err != KG_OK)
 		return err;
 	/* Where a folder is silent each type has a number of its own; only llama's follows from the
 	 * others. */
 	c->kv_heads = c->heads;
-	err = strcmp(type, "llama") == 0 ? get_u32_if(&c->kv_heads, object, "num_key_value_heads")
-					 : get_u32(&c->kv_heads, object, "num_key_value_heads");
+	err = strcmp(type, "llama") == 0
+		      ? kg_hf_config__u32_if(&c->kv_heads, object, "num_key_value_heads")
+		      : kg_hf_config__u32(&c->kv_heads, object, "num_key_value_heads");
 	c->head_dim = c->heads == 0 ? 0 : c->dim / c->heads;
 	if (err == KG_OK)
-		err = strcmp(type, "qwen3") == 0 ? get_u32(&c->head_dim, object, "head_dim")
-						 : get_u32_if(&c->head_dim, object, "head_dim");
+		err = strcmp(type, "qwen3") == 0
+			      ? kg_hf_config__u32(&c->head_dim, object, "head_dim")
+			      : kg_hf_config__u32_if(&c->head_dim, object, "head_dim");
 	return err;
 }
 
 /* Whether some layer looks at a window only. */
 static bool has_window(const json_t *object, const char *type)
 {
-	const json_t *layers = member(object, "layer_types");
+	const json_t *layers = kg_hf_config__member(object, "layer_types");
 	bool used = strcmp(type, "mistral") == 0;
 
-	if (json_is_true(member(object, "use_sliding_window")))
+	if (json_is_true(kg_hf_config__member(object, "use_sliding_window")))
 		used = true;
 	for (size_t i = 0; i < json_array_size(layers); i++) {
 		const char *text = json_string_value(json_array_get(layers, i));
@@ -137,7 +145,7 @@ static kg_err bound_context(kg_model_config *c, const json_t *object, const char
 
 	if (!has_window(object, type))
 		return KG_OK;
-	err = get_u32_if(&window, object, "sliding_window");
+	err = kg_hf_config__u32_if(&window, object, "sliding_window");
 	if (err != KG_OK)
 		return err;
 	if (window == 0 && strcmp(type, "mistral") != 0)
@@ -168,13 +176,13 @@ static kg_err get_llama3(kg_hf_config *out, const json_t *scaling)
 
 static kg_err get_scaling(kg_hf_config *out, const json_t *scaling)
 {
-	const char *key = member(scaling, "rope_type") != NULL ? "rope_type" : "type";
+	const char *key = kg_hf_config__member(scaling, "rope_type") != NULL ? "rope_type" : "type";
 	const char *type = "default";
 	double factor = 1.0;
 	kg_err err = KG_OK;
 
-	if (member(scaling, key) != NULL)
-		err = kg_json_get_text(&type, scaling, key, TEXT_MAX);
+	if (kg_hf_config__member(scaling, key) != NULL)
+		err = kg_json_get_text(&type, scaling, key, KG_HF_CONFIG_TEXT_MAX);
 	if (err != KG_OK || strcmp(type, "default") == 0)
 		return err;
 	if (strcmp(type, "llama3") == 0)
@@ -191,21 +199,22 @@ static kg_err get_scaling(kg_hf_config *out, const json_t *scaling)
 /* rope_scaling beside rope_theta, or both in rope_parameters. */
 static kg_err get_rotation(kg_hf_config *out, const json_t *object)
 {
-	const json_t *parameters = member(object, "rope_parameters");
-	const json_t *scaling = parameters != NULL ? parameters : member(object, "rope_scaling");
+	const json_t *parameters = kg_hf_config__member(object, "rope_parameters");
+	const json_t *scaling =
+		parameters != NULL ? parameters : kg_hf_config__member(object, "rope_scaling");
 	double theta = 10000.0;
 	double part = 1.0;
 	kg_err err = KG_OK;
 
 	if (scaling != NULL && !json_is_object(scaling))
 		return kg_fail(KG_ECORRUPT, "rope scaling is no object");
-	err = get_double_if(&theta, object, "rope_theta", 1.0, 1e30);
+	err = kg_hf_config__double_if(&theta, object, "rope_theta", 1.0, 1e30);
 	if (err == KG_OK && parameters != NULL)
-		err = get_double_if(&theta, parameters, "rope_theta", 1.0, 1e30);
+		err = kg_hf_config__double_if(&theta, parameters, "rope_theta", 1.0, 1e30);
 	if (err == KG_OK)
-		err = get_double_if(&part, object, "partial_rotary_factor", 0.0, 1.0);
+		err = kg_hf_config__double_if(&part, object, "partial_rotary_factor", 0.0, 1.0);
 	if (err == KG_OK && parameters != NULL)
-		err = get_double_if(&part, parameters, "partial_rotary_factor", 0.0, 1.0);
+		err = kg_hf_config__double_if(&part, parameters, "partial_rotary_factor", 0.0, 1.0);
 	if (err == KG_OK && part != 1.0)
 		err = kg_fail(KG_EINVAL,
 			      "partly turned heads (partial_rotary_factor) are not known "
@@ -218,16 +227,12 @@ static kg_err get_rotation(kg_hf_config *out, const json_t *object)
 	return err;
 }
 
-static kg_err take(kg_hf_config *out, const json_t *object)
+static kg_err take_real(kg_hf_config *out, const json_t *object, const char *type)
 {
 	kg_model_config *c = &out->model;
-	const char *type = NULL;
 	double eps = 1e-6;
-	kg_err err;
+	kg_err err = check_variants(object);
 
-	if (!json_is_object(object))
-		return kg_fail(KG_ECORRUPT, "no object");
-	err = check_type(object, &type);
 	if (err == KG_OK)
 		err = get_shape(c, object, type);
 	if (err == KG_OK)
@@ -235,16 +240,31 @@ static kg_err take(kg_hf_config *out, const json_t *object)
 	if (err == KG_OK)
 		err = get_rotation(out, object);
 	if (err == KG_OK)
-		err = get_double_if(&eps, object, "rms_norm_eps", 0.0, 1.0);
+		err = kg_hf_config__double_if(&eps, object, "rms_norm_eps", 0.0, 1.0);
 	if (err == KG_OK)
-		err = get_bool_if(&c->tied, object, "tie_word_embeddings");
+		err = kg_hf_config__bool_if(&c->tied, object, "tie_word_embeddings");
+	c->norm_eps = (float)eps;
+	return err;
+}
+
+static kg_err take(kg_hf_config *out, json_t *object)
+{
+	kg_model_config *c = &out->model;
+	const char *type = NULL;
+	kg_err err;
+
+	if (!json_is_object(object))
+		return kg_fail(KG_ECORRUPT, "no object");
+	err = check_type(object, &type);
 	if (err == KG_OK)
-		err = get_id(&out->bos, object, "bos_token_id");
+		err = strcmp(type, complex_type) == 0 ? kg_hf_config__ifairy(out, object)
+						      : take_real(out, object, type);
 	if (err == KG_OK)
-		err = get_id(&out->eos, object, "eos_token_id");
+		err = kg_hf_config__id(&out->bos, object, "bos_token_id");
+	if (err == KG_OK)
+		err = kg_hf_config__id(&out->eos, object, "eos_token_id");
 	if (err != KG_OK)
 		return err;
-	c->norm_eps = (float)eps;
 	if (c->context > KG_MODEL_CONTEXT_MAX)
 		c->context = KG_MODEL_CONTEXT_MAX;
 	err = kg_model_config_check(c);

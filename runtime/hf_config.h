@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * hf_config – the config.json of a Hugging Face folder: models of the types llama, mistral, qwen2
- * and qwen3.
+ * and qwen3, and iFairy's complexnet.
  *
  * What the forward step does not do is refused by name: other types and activations, rotations
  * stretched otherwise than linearly or as Llama 3 does, partly turned heads, weights quantized by
  * other programs. A window of attention bounds the context: within it nothing differs.
+ *
+ * In a complexnet every key that is not known is refused, and one is ours: attention_scale, what
+ * the scores of attention are multiplied by (kg_model_config).
  */
 #ifndef KG_RUNTIME_HF_CONFIG_H
 #define KG_RUNTIME_HF_CONFIG_H

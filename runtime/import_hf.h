@@ -6,14 +6,16 @@
  *
  * Weights may be F32, F16 or BF16. Rows of queries and keys are brought into the order of this
  * runtime (rotary.h). A tensor that the model has no place for is refused by name.
+ *
+ * Folders of iFairy (model_type complexnet) hold latent complex weights as pairs of tensors, real
+ * and imaginary. Their matrices are quantized here (phase.h), one after the other: the model has
+ * them as codes, all else as floats.
  */
 #ifndef KG_RUNTIME_IMPORT_HF_H
 #define KG_RUNTIME_IMPORT_HF_H
 
 #include "base/err.h"
 #include "runtime/model.h"
-
-enum { KG_IMPORT_SHARDS_MAX = 256 };
 
 /* The model in memory. KG_ENOTFOUND for a missing file, KG_EINVAL for what is not done here, naming
  * it, KG_ECORRUPT, KG_EFULL, KG_ENOMEM, KG_EIO. */
