@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/cache.h"
 
-#include <math.h>
 #include <string.h>
 #include <sys/mman.h>
 
-enum { HEAD_MAX = 16384 };
+enum {
+	HEAD_MAX = 16384,
+	/* Scores of one block of queries: few enough to stay in the second-level cache, unless four
+	 * queries alone are more. */
+	SCORES = 16384,
+	QUERIES_MIN = 4,
+};
 
 /* Where the parts of one layer and head lie. */
 typedef struct {
@@ -20,10 +25,19 @@ static size_t lines_up(size_t size)
 	return (size + KG_LINE_SIZE - 1) / KG_LINE_SIZE * KG_LINE_SIZE;
 }
 
+static uint32_t tiles_of(uint32_t tokens)
+{
+	return (tokens + KG_TILE_ROWS - 1) / KG_TILE_ROWS;
+}
+
+static size_t offset(const kg_cache *cache, uint32_t layer, uint32_t head)
+{
+	return ((size_t)layer * cache->kv_heads + head) * cache->head_bytes;
+}
+
 static head_view view(const kg_cache *cache, uint32_t layer, uint32_t head)
 {
-	size_t index = (size_t)layer * cache->kv_heads + head;
-	uint8_t *at = cache->memory + index * cache->head_bytes;
+	uint8_t *at = cache->memory + offset(cache, layer, head);
 	uint8_t *scales = at + cache->key_bytes + cache->value_bytes;
 
 	return (head_view){
@@ -34,15 +48,13 @@ static head_view view(const kg_cache *cache, uint32_t layer, uint32_t head)
 	};
 }
 
-kg_err kg_cache_init(kg_cache *cache)
+void kg_cache_lay_out(kg_cache *cache)
 {
-	size_t blocks = (cache->context + KG_TILE_ROWS - 1) / KG_TILE_ROWS;
-
 	KG_ASSERT(cache->head_dim <= HEAD_MAX);
 	cache->quads = (cache->head_dim + KG_TILE_COLS - 1) / KG_TILE_COLS;
 	cache->width = (cache->head_dim + 15) / 16 * 16;
 	if (cache->quantized) {
-		cache->key_bytes = blocks * cache->quads * KG_LINE_SIZE;
+		cache->key_bytes = (size_t)tiles_of(cache->context) * cache->quads * KG_LINE_SIZE;
 		cache->value_bytes = lines_up((size_t)cache->context * cache->width);
 		cache->scale_bytes = lines_up(cache->context * sizeof(float));
 	} else {
@@ -53,19 +65,26 @@ kg_err kg_cache_init(kg_cache *cache)
 	}
 	cache->head_bytes = cache->key_bytes + cache->value_bytes + 2 * cache->scale_bytes;
 	cache->size = (size_t)cache->layers * cache->kv_heads * cache->head_bytes;
-	cache->memory = mmap(NULL, cache->size, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (cache->memory == MAP_FAILED) {
-		cache->memory = NULL;
+}
+
+kg_err kg_cache_map(kg_cache *cache)
+{
+	void *memory = mmap(NULL, cache->size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (memory == MAP_FAILED)
 		return kg_fail(KG_ENOMEM, "no memory for a cache of %zu bytes", cache->size);
-	}
+	cache->memory = memory;
+	cache->mapping = memory;
+	cache->mapping_size = cache->size;
 	return KG_OK;
 }
 
 void kg_cache_release(kg_cache *cache)
 {
-	if (cache->memory != NULL)
-		(void)munmap(cache->memory, cache->size);
+	if (cache->mapping != NULL)
+		(void)munmap(cache->mapping, cache->mapping_size);
+	cache->mapping = NULL;
 	cache->memory = NULL;
 }
 
@@ -74,6 +93,7 @@ void kg_cache_put(kg_cache *cache, const kg_kernel *kernel, uint32_t layer, uint
 {
 	head_view at = view(cache, layer, head);
 	size_t n = cache->head_dim;
+	uint8_t *lines;
 	int8_t *row;
 
 	KG_ASSERT(position < cache->context);
@@ -83,63 +103,166 @@ void kg_cache_put(kg_cache *cache, const kg_kernel *kernel, uint32_t layer, uint
 		return;
 	}
 	row = (int8_t *)at.value + (size_t)position * cache->width;
+	lines = at.key + (size_t)(position / KG_TILE_ROWS) * cache->quads * KG_LINE_SIZE +
+		(size_t)KG_TILE_COLS * (position % KG_TILE_ROWS);
 	/* The value's row holds the key for a moment, on its way into the tile. */
 	at.key_scale[position] = kernel->quantize(row, key, n);
-	for (size_t d = 0; d < n; d++) {
-		size_t line = (size_t)(position / KG_TILE_ROWS) * cache->quads + d / KG_TILE_COLS;
-
-		at.key[line * KG_LINE_SIZE + (size_t)KG_TILE_COLS * (position % KG_TILE_ROWS) +
-		       d % KG_TILE_COLS] = (uint8_t)row[d];
-	}
+	for (size_t q = 0; q < n / KG_TILE_COLS; q++)
+		memcpy(lines + q * KG_LINE_SIZE, row + q * KG_TILE_COLS, KG_TILE_COLS);
+	memcpy(lines + n / KG_TILE_COLS * KG_LINE_SIZE, row + n - n % KG_TILE_COLS,
+	       n % KG_TILE_COLS);
 	at.value_scale[position] = kernel->quantize(row, value, n);
 }
 
-static void attend_i8(float *out, const kg_cache *cache, const kg_kernel *kernel,
-		      const head_view *at, uint32_t count, const float *query,
-		      const kg_cache_scratch *scratch)
+size_t kg_cache_room(const kg_cache *cache)
 {
-	float scale = 1.0f / sqrtf((float)cache->head_dim);
-	float *score = scratch->score;
-	float step;
+	size_t query = lines_up((size_t)cache->quads * KG_TILE_COLS);
 
-	memset(scratch->q, 0, (size_t)cache->quads * KG_TILE_COLS);
-	step = kernel->quantize(scratch->q, query, cache->head_dim) * scale;
-	kernel->tile_i8(scratch->sum, (const int8_t *)at->key, scratch->q,
-			(count + KG_TILE_ROWS - 1) / KG_TILE_ROWS, cache->quads);
+	return KG_KERNEL_BATCH * (query + cache->width * sizeof(float));
+}
+
+size_t kg_cache_sums(const kg_cache *cache)
+{
+	size_t least = (size_t)QUERIES_MIN * tiles_of(cache->context) * KG_TILE_ROWS;
+
+	return least > SCORES ? least : SCORES;
+}
+
+/* Queries whose scores for `tokens` tokens, a multiple of 16, fit in the sums. */
+static uint32_t block_of(const kg_cache *cache, uint32_t tokens)
+{
+	size_t most = kg_cache_sums(cache) / tokens;
+
+	return most > KG_KERNEL_BATCH ? KG_KERNEL_BATCH : (uint32_t)most;
+}
+
+/* Scores of one query in place of its sums, then what it takes of every value; zeros up to `end`.
+ */
+static void share(int32_t *sum, const kg_kernel *kernel, const head_view *at, float step,
+		  uint32_t count, uint32_t end)
+{
+	float *score = (float *)(void *)sum;
+
 	for (uint32_t t = 0; t < count; t++)
-		score[t] = ((float)scratch->sum[t] * at->key_scale[t]) * step;
+		score[t] = ((float)sum[t] * at->key_scale[t]) * step;
 	kernel->softmax(score, count);
 	for (uint32_t t = 0; t < count; t++)
 		score[t] *= at->value_scale[t];
-	kernel->mix_i8(scratch->mixture, 0, (const int8_t *)at->value, cache->width, score, 0,
-		       count, 1);
-	memcpy(out, scratch->mixture, cache->head_dim * sizeof(*out));
+	memset(score + count, 0, (end - count) * sizeof(*score));
 }
 
-static void attend_f32(float *out, const kg_cache *cache, const kg_kernel *kernel,
-		       const head_view *at, uint32_t count, const float *query, float *score)
+/* Queries begin .. end-1 of those of all tokens, token by token. */
+static void attend_i8(const kg_cache *cache, const kg_kernel *kernel, const kg_cache_query *query,
+		      uint32_t begin, uint32_t end, int8_t *room, int32_t *sums)
 {
-	const float *key = (const float *)(const void *)at->key;
-	const float *value = (const float *)(const void *)at->value;
-	float scale = 1.0f / sqrtf((float)cache->head_dim);
+	head_view at = view(cache, query->layer, query->head);
 	size_t n = cache->head_dim;
+	size_t stride = lines_up((size_t)cache->quads * KG_TILE_COLS);
+	uint32_t longest = query->first + (end - 1) / query->group + 1;
+	uint32_t tiles = tiles_of(longest);
+	size_t tokens = (size_t)tiles * KG_TILE_ROWS;
+	float *mixture = (float *)(void *)(room + KG_KERNEL_BATCH * stride);
+	const kg_kernel_lines keys = {KG_LINES_INT8, tiles, cache->quads, at.key, NULL};
+	const kg_kernel_job job = {.x = room,
+				   .x_stride = stride,
+				   .y = sums,
+				   .y_stride = tokens,
+				   .count = end - begin,
+				   .last = tiles};
+	float step[KG_KERNEL_BATCH];
 
-	for (uint32_t t = 0; t < count; t++)
-		score[t] = kernel->dot_f32(query, key + t * n, n) * scale;
-	kernel->softmax(score, count);
+	for (uint32_t i = 0; i < job.count; i++) {
+		uint32_t v = (begin + i) / query->group;
+		uint32_t g = (begin + i) % query->group;
+		int8_t *q = room + i * stride;
+
+		step[i] = kernel->quantize(q, query->x + v * query->x_stride + g * n, n) *
+			  cache->scale;
+		memset(q + n, 0, stride - n);
+	}
+	kernel->lines(&keys, &job);
+	for (uint32_t i = 0; i < job.count; i++)
+		share(sums + i * tokens, kernel, &at, step[i],
+		      query->first + (begin + i) / query->group + 1, longest);
+	kernel->mix_i8(mixture, cache->width, (const int8_t *)at.value, cache->width,
+		       (const float *)(void *)sums, tokens, longest, job.count);
+	for (uint32_t i = 0; i < job.count; i++) {
+		uint32_t v = (begin + i) / query->group;
+		uint32_t g = (begin + i) % query->group;
+
+		memcpy(query->out + v * query->out_stride + g * n, mixture + i * cache->width,
+		       n * sizeof(float));
+	}
+}
+
+static void mix_f32(float *restrict out, const float *restrict score, const float *restrict value,
+		    uint32_t count, size_t n)
+{
 	memset(out, 0, n * sizeof(*out));
 	for (uint32_t t = 0; t < count; t++)
 		for (size_t d = 0; d < n; d++)
 			out[d] += score[t] * value[t * n + d];
 }
 
-void kg_cache_attend(float *out, const kg_cache *cache, const kg_kernel *kernel,
-		     const kg_cache_query *query, const kg_cache_scratch *scratch)
+/* Head g of tokens begin .. end-1. */
+static void attend_f32(const kg_cache *cache, const kg_kernel *kernel, const kg_cache_query *query,
+		       uint32_t g, uint32_t begin, uint32_t end, float *score)
 {
 	head_view at = view(cache, query->layer, query->head);
+	size_t n = cache->head_dim;
+	uint32_t longest = query->first + end;
+	size_t tokens = (size_t)tiles_of(longest) * KG_TILE_ROWS;
 
-	if (cache->quantized)
-		attend_i8(out, cache, kernel, &at, query->count, query->x, scratch);
-	else
-		attend_f32(out, cache, kernel, &at, query->count, query->x, scratch->score);
+	kernel->rows_f32(score, tokens, (const float *)(const void *)at.key,
+			 query->x + begin * query->x_stride + g * n, query->x_stride, longest,
+			 cache->head_dim, end - begin);
+	for (uint32_t v = begin; v < end; v++, score += tokens) {
+		uint32_t count = query->first + v + 1;
+
+		for (uint32_t t = 0; t < count; t++)
+			score[t] *= cache->scale;
+		kernel->softmax(score, count);
+		mix_f32(query->out + v * query->out_stride + g * n, score,
+			(const float *)(const void *)at.value, count, n);
+	}
+}
+
+void kg_cache_attend(const kg_cache *cache, const kg_kernel *kernel, const kg_cache_query *query,
+		     int8_t *room, int32_t *sums)
+{
+	uint32_t longest = query->first + query->count;
+	uint32_t block = block_of(cache, tiles_of(longest) * KG_TILE_ROWS);
+	uint32_t queries = query->count * (cache->quantized ? query->group : 1);
+
+	KG_ASSERT(longest <= cache->context && query->count >= 1);
+	for (uint32_t begin = 0; begin < queries; begin += block) {
+		uint32_t end = queries - begin < block ? queries : begin + block;
+
+		if (cache->quantized)
+			attend_i8(cache, kernel, query, begin, end, room, sums);
+		for (uint32_t g = 0; g < query->group && !cache->quantized; g++)
+			attend_f32(cache, kernel, query, g, begin, end, (float *)(void *)sums);
+	}
+}
+
+uint32_t kg_cache_parts(kg_cache_part parts[KG_CACHE_PARTS], const kg_cache *cache, uint32_t layer,
+			uint32_t head, uint32_t count)
+{
+	size_t at = offset(cache, layer, head);
+	size_t values = at + cache->key_bytes;
+	size_t scales = values + cache->value_bytes;
+	size_t floats = (size_t)count * cache->head_dim * sizeof(float);
+
+	KG_ASSERT(count <= cache->context);
+	if (!cache->quantized) {
+		parts[0] = (kg_cache_part){at, floats, true};
+		parts[1] = (kg_cache_part){values, floats, true};
+		return 2;
+	}
+	parts[0] =
+		(kg_cache_part){at, (size_t)tiles_of(count) * cache->quads * KG_LINE_SIZE, false};
+	parts[1] = (kg_cache_part){values, (size_t)count * cache->width, false};
+	parts[2] = (kg_cache_part){scales, count * sizeof(float), true};
+	parts[3] = (kg_cache_part){scales + cache->scale_bytes, count * sizeof(float), true};
+	return KG_CACHE_PARTS;
 }

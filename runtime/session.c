@@ -4,43 +4,26 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-#include "runtime/cache.h"
 #include "runtime/fmath.h"
+#include "runtime/session_impl.h"
 
-struct kg_session {
-	const kg_weights *weights;
-	const kg_model_config *config;
-	const kg_kernel *kernel;
-	uint32_t context;
-	uint32_t position;
-	kg_session_observer *observer; /* or NULL */
-	void *observer_context;
-	kg_cache cache;
-	double *frequency; /* head_dim / 2: RoPE radians per position */
-	float *cosine;     /* head_dim / 2, of the current position */
-	float *sine;
-	float *x;      /* dim: the residual stream */
-	float *norm;   /* dim */
-	float *q;      /* heads * head_dim */
-	float *k;      /* kv_heads * head_dim */
-	float *v;      /* kv_heads * head_dim */
-	float *mixed;  /* heads * head_dim: what attention gives */
-	float *gate;   /* hidden */
-	float *up;     /* hidden */
-	float *delta;  /* dim: what a block adds */
-	int8_t *steps; /* activations of the widest input */
-	int8_t *room;  /* what a product prepares */
-	int32_t *sums;
-	float step; /* of the activations */
-	kg_cache_scratch attention;
-	void *buffers; /* the one allocation behind all of the above */
-	size_t buffers_bytes;
-};
+enum { BATCH_DEFAULT = 32 };
+
+/* Work of a stage that is worth waking helpers for. */
+#define WORK_MIN 4e6
+
+_Static_assert((int)KG_MATRIX_BATCH <= (int)KG_KERNEL_BATCH, "a batch is one call of a kernel");
 
 static size_t larger(size_t a, size_t b)
 {
 	return a > b ? a : b;
+}
+
+static size_t lines_up(size_t size)
+{
+	return (size + KG_LINE_SIZE - 1) / KG_LINE_SIZE * KG_LINE_SIZE;
 }
 
 /* Hands out `count * size` bytes of the buffers, 64-byte aligned; only counts while base is NULL.
@@ -49,7 +32,7 @@ static void *carve(uint8_t *base, size_t *used, size_t count, size_t size)
 {
 	void *at = base == NULL ? NULL : base + *used;
 
-	*used += (count * size + KG_LINE_SIZE - 1) / KG_LINE_SIZE * KG_LINE_SIZE;
+	*used += lines_up(count * size);
 	return at;
 }
 
@@ -57,78 +40,117 @@ static void *carve(uint8_t *base, size_t *used, size_t count, size_t size)
  */
 static size_t lay_out(kg_session *s, uint8_t *base)
 {
-	const kg_model_config *c = s->config;
-	size_t heads = (size_t)c->heads * c->head_dim;
-	size_t kv = (size_t)c->kv_heads * c->head_dim;
-	size_t wide = larger(larger(c->dim, c->hidden), heads);
-	size_t tokens = ((size_t)s->context + KG_TILE_ROWS - 1) / KG_TILE_ROWS * KG_TILE_ROWS;
 	size_t used = 0;
 
-	s->frequency = carve(base, &used, c->head_dim / 2, sizeof(double));
-	s->cosine = carve(base, &used, c->head_dim / 2, sizeof(float));
-	s->sine = carve(base, &used, c->head_dim / 2, sizeof(float));
-	s->x = carve(base, &used, c->dim, sizeof(float));
-	s->norm = carve(base, &used, c->dim, sizeof(float));
-	s->q = carve(base, &used, heads, sizeof(float));
-	s->k = carve(base, &used, kv, sizeof(float));
-	s->v = carve(base, &used, kv, sizeof(float));
-	s->mixed = carve(base, &used, heads, sizeof(float));
-	s->gate = carve(base, &used, c->hidden, sizeof(float));
-	s->up = carve(base, &used, c->hidden, sizeof(float));
-	s->delta = carve(base, &used, c->dim, sizeof(float));
-	s->steps = carve(base, &used, wide + KG_LINE_SIZE, 1);
-	s->room = carve(base, &used, kg_matrix_room((uint32_t)wide), 1);
-	s->sums = carve(base, &used, KG_MATRIX_SUMS, sizeof(*s->sums));
-	s->attention.q = carve(base, &used, c->head_dim + KG_LINE_SIZE, 1);
-	s->attention.sum = carve(base, &used, tokens, sizeof(*s->attention.sum));
-	s->attention.score = carve(base, &used, tokens, sizeof(float));
-	s->attention.mixture = carve(base, &used, c->head_dim + 16, sizeof(float));
+	s->token = carve(base, &used, s->context, sizeof(*s->token));
+	s->frequency = carve(base, &used, s->turn_width / 2, sizeof(*s->frequency));
+	s->step = carve(base, &used, s->batch, sizeof(*s->step));
+	s->x = carve(base, &used, (size_t)s->batch * s->stream, sizeof(*s->x));
+	s->h = carve(base, &used, s->batch * s->h_stride, sizeof(*s->h));
+	s->part = carve(base, &used, s->batch * s->part_stride, sizeof(*s->part));
+	s->steps = carve(base, &used, s->batch * s->steps_stride, 1);
+	s->room = carve(base, &used, s->batch * s->room_size, 1);
+	s->queries = carve(base, &used, s->threads * kg_cache_room(&s->cache), 1);
+	s->sums = carve(base, &used, s->threads * s->sums_count, sizeof(*s->sums));
+	s->logits = carve(base, &used, (size_t)KG_SESSION_READ * s->config->vocabulary,
+			  sizeof(*s->logits));
+	s->turn = carve(base, &used, s->context * s->turn_width, sizeof(*s->turn));
 	return used;
+}
+
+static void measure(kg_session *s)
+{
+	const kg_model_config *c = s->config;
+
+	s->stream = c->dim;
+	s->heads_width = c->heads * c->head_dim;
+	s->keys_width = c->kv_heads * c->head_dim;
+	s->hidden = c->hidden;
+	s->turn_width = c->head_dim;
+	s->h_stride = larger(s->stream, s->heads_width);
+	s->part_stride = larger(larger(s->heads_width + 2 * (size_t)s->keys_width, s->stream),
+				2 * (size_t)s->hidden);
+	s->steps_stride = lines_up(larger(s->h_stride, s->hidden));
+	s->room_size = larger(larger(3 * kg_matrix_room(s->stream), kg_matrix_room(s->hidden)),
+			      kg_matrix_room(s->heads_width));
+	s->cache = (kg_cache){.layers = c->layers,
+			      .kv_heads = c->kv_heads,
+			      .head_dim = c->head_dim,
+			      .context = s->context,
+			      .quantized = kg_weights_quantized(s->weights),
+			      .scale = 1.0f / sqrtf((float)c->head_dim)};
+	kg_cache_lay_out(&s->cache);
+	s->sums_count = larger(KG_MATRIX_SUMS, kg_cache_sums(&s->cache));
+}
+
+static void fill_frequencies(kg_session *s)
+{
+	const float *factors = kg_weights_rope_factors(s->weights);
+	double log_theta = kg_fmath_log((double)s->config->rope_theta);
+
+	for (uint32_t i = 0; i < s->turn_width / 2; i++) {
+		s->frequency[i] =
+			kg_fmath_exp(-log_theta * (2.0 * (double)i / (double)s->turn_width));
+		if (factors != NULL)
+			s->frequency[i] /= (double)factors[i];
+	}
+}
+
+static kg_err take_memory(kg_session *s)
+{
+	s->buffers_bytes = lay_out(s, NULL);
+	s->buffers = mmap(NULL, s->buffers_bytes, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (s->buffers == MAP_FAILED) {
+		s->buffers = NULL;
+		return kg_fail(KG_ENOMEM, "no memory for a session of %zu bytes", s->buffers_bytes);
+	}
+	(void)lay_out(s, s->buffers);
+	return kg_cache_map(&s->cache);
+}
+
+static kg_err check_options(const kg_session_options *o, const kg_model_config *c)
+{
+	if (o->context > c->context)
+		return kg_fail(KG_EINVAL, "a context of %u: the model has %u", o->context,
+			       c->context);
+	if (o->batch > KG_MATRIX_BATCH)
+		return kg_fail(KG_EINVAL, "a batch of %u: at most %d", o->batch, KG_MATRIX_BATCH);
+	if (o->threads > KG_TEAM_THREADS_MAX)
+		return kg_fail(KG_EINVAL, "%u threads: at most %d", o->threads,
+			       KG_TEAM_THREADS_MAX);
+	return KG_OK;
 }
 
 kg_err kg_session_new(kg_session **out, const kg_weights *weights,
 		      const kg_session_options *options)
 {
 	const kg_model_config *c = kg_model_get_config(kg_weights_model(weights));
-	const float *factors = kg_weights_rope_factors(weights);
-	double log_theta = kg_fmath_log((double)c->rope_theta);
-	uint32_t context = options == NULL ? 0 : options->context;
+	const kg_session_options o = options == NULL ? (kg_session_options){0} : *options;
+	kg_err err = check_options(&o, c);
 	kg_session *s;
-	kg_err err;
 
-	if (context > c->context)
-		return kg_fail(KG_EINVAL, "a context of %u: the model has %u", context, c->context);
+	if (err != KG_OK)
+		return err;
 	s = calloc(1, sizeof(*s));
 	if (s == NULL)
 		return kg_fail(KG_ENOMEM, "no memory for a session");
 	s->weights = weights;
 	s->config = c;
 	s->kernel = kg_kernel_current();
-	s->context = context == 0 ? c->context : context;
-	s->buffers_bytes = lay_out(s, NULL);
-	s->buffers = aligned_alloc(KG_LINE_SIZE, s->buffers_bytes);
-	s->cache = (kg_cache){.layers = c->layers,
-			      .kv_heads = c->kv_heads,
-			      .head_dim = c->head_dim,
-			      .context = s->context,
-			      .quantized = kg_weights_quantized(weights)};
-	err = KG_ENOMEM;
-	if (s->buffers == NULL)
-		(void)kg_fail(err, "no memory for a session");
-	else
-		err = kg_cache_init(&s->cache);
+	s->context = o.context == 0 ? c->context : o.context;
+	s->batch = o.batch == 0 ? BATCH_DEFAULT : o.batch;
+	s->threads = o.threads == 0 ? 1 : o.threads;
+	s->work_min = WORK_MIN;
+	measure(s);
+	err = take_memory(s);
+	if (err == KG_OK && s->threads > 1)
+		err = kg_team_new(&s->team, s->threads);
 	if (err != KG_OK) {
 		kg_session_free(s);
 		return err;
 	}
-	memset(s->buffers, 0, s->buffers_bytes);
-	(void)lay_out(s, s->buffers);
-	for (uint32_t i = 0; i < c->head_dim / 2; i++) {
-		s->frequency[i] =
-			kg_fmath_exp(-log_theta * (2.0 * (double)i / (double)c->head_dim));
-		if (factors != NULL)
-			s->frequency[i] /= (double)factors[i];
-	}
+	fill_frequencies(s);
 	*out = s;
 	return KG_OK;
 }
@@ -137,8 +159,10 @@ void kg_session_free(kg_session *session)
 {
 	if (session == NULL)
 		return;
+	kg_team_free(session->team);
 	kg_cache_release(&session->cache);
-	free(session->buffers);
+	if (session->buffers != NULL)
+		(void)munmap(session->buffers, session->buffers_bytes);
 	free(session);
 }
 
@@ -157,6 +181,11 @@ void kg_session_rewind(kg_session *session, uint32_t position)
 uint32_t kg_session_position(const kg_session *session)
 {
 	return session->position;
+}
+
+const uint32_t *kg_session_tokens(const kg_session *session)
+{
+	return session->token;
 }
 
 uint32_t kg_session_context(const kg_session *session)
@@ -179,170 +208,123 @@ size_t kg_session_bytes(const kg_session *session)
 	return sizeof(*session) + session->buffers_bytes + session->cache.size;
 }
 
-/* out = gain * (x * r), r = 1 / sqrt(mean of x^2 + eps); out may be x. */
-static void norm_of(float *out, const kg_session *s, const float *x, const float *gain, uint32_t n)
+/* Cosines and sines of position `position`: they are never both zero. */
+static void fill_turn(kg_session *s, uint32_t position)
 {
-	float r = 1.0f / sqrtf(s->kernel->dot_f32(x, x, n) / (float)n + s->config->norm_eps);
+	size_t half = s->turn_width / 2;
+	float *cosine = s->turn + position * s->turn_width;
+	float *sine = cosine + half;
 
-	for (uint32_t i = 0; i < n; i++)
-		out[i] = gain[i] * (x[i] * r);
-}
+	if (cosine[0] != 0.0f || sine[0] != 0.0f)
+		return;
+	for (size_t i = 0; i < half; i++) {
+		double sin_i;
+		double cos_i;
 
-static void rms_norm(float *out, const kg_session *s, const float *x, const float *gain)
-{
-	norm_of(out, s, x, gain, s->config->dim);
-}
-
-/* Turns the pairs (2i, 2i+1) of `heads` heads. */
-static void rope(const kg_session *s, float *x, uint32_t heads)
-{
-	size_t half = s->config->head_dim / 2;
-
-	for (uint32_t h = 0; h < heads; h++, x += 2 * half)
-		for (size_t i = 0; i < half; i++) {
-			float re = x[2 * i];
-			float im = x[2 * i + 1];
-
-			x[2 * i] = re * s->cosine[i] - im * s->sine[i];
-			x[2 * i + 1] = re * s->sine[i] + im * s->cosine[i];
-		}
-}
-
-static void add(float *x, const float *y, uint32_t n)
-{
-	for (uint32_t i = 0; i < n; i++)
-		x[i] += y[i];
-}
-
-/* A product made a query or key: bias, norm of every head, and the turn. */
-static void shape_heads(const kg_session *s, float *x, uint32_t heads, const float *bias,
-			const float *gain)
-{
-	uint32_t n = s->config->head_dim;
-
-	if (bias != NULL)
-		add(x, bias, heads * n);
-	for (uint32_t h = 0; h < heads && gain != NULL; h++)
-		norm_of(x + (size_t)h * n, s, x + (size_t)h * n, gain, n);
-	rope(s, x, heads);
-}
-
-/* What the products of `role` and its companions take in. */
-static void observe(const kg_session *s, uint32_t l, kg_tensor_role role, const float *x,
-		    uint32_t n)
-{
-	if (s->observer != NULL)
-		s->observer(s->observer_context, l, role, x, n);
-}
-
-/* Activations for the products that follow; the steps are shared by all of them. */
-static kg_activation activate(kg_session *s, const float *x, uint32_t n)
-{
-	kg_activation activation = {.x = x, .count = 1};
-
-	if (!kg_weights_quantized(s->weights))
-		return activation;
-	memset(s->steps + n, 0, KG_LINE_SIZE); /* the last line's padding */
-	s->step = s->kernel->quantize(s->steps, x, n);
-	activation.q = s->steps;
-	activation.step = &s->step;
-	return activation;
-}
-
-static void multiply(float *y, const kg_session *s, const kg_matrix *matrix,
-		     const kg_activation *activation)
-{
-	kg_matrix_prepare(matrix, s->kernel, activation, s->room);
-	kg_matrix_multiply(y, 0, matrix, s->kernel, activation, s->room, s->sums, 0,
-			   kg_matrix_tiles(matrix));
-}
-
-static void rope_angles(kg_session *s)
-{
-	for (uint32_t i = 0; i < s->config->head_dim / 2; i++) {
-		double sine;
-		double cosine;
-
-		kg_fmath_sincos((double)s->position * s->frequency[i], &sine, &cosine);
-		s->sine[i] = (float)sine;
-		s->cosine[i] = (float)cosine;
+		kg_fmath_sincos((double)position * s->frequency[i], &sin_i, &cos_i);
+		sine[i] = (float)sin_i;
+		cosine[i] = (float)cos_i;
 	}
 }
 
-static void attention(kg_session *s, const kg_layer *layer, uint32_t l)
+/* The next `count` tokens, at most a batch, through all layers. */
+static void advance(kg_session *s, const uint32_t *tokens, uint32_t count)
 {
-	const kg_model_config *c = s->config;
-	kg_activation in;
+	const kg_matrix *embedding = kg_weights_embedding(s->weights);
 
-	rms_norm(s->norm, s, s->x, layer->attn_norm);
-	observe(s, l, KG_TENSOR_ATTN_Q, s->norm, c->dim);
-	in = activate(s, s->norm, c->dim);
-	multiply(s->q, s, &layer->q, &in);
-	multiply(s->k, s, &layer->k, &in);
-	multiply(s->v, s, &layer->v, &in);
-	shape_heads(s, s->q, c->heads, layer->q_bias, layer->q_norm);
-	shape_heads(s, s->k, c->kv_heads, layer->k_bias, layer->k_norm);
-	if (layer->v_bias != NULL)
-		add(s->v, layer->v_bias, c->kv_heads * c->head_dim);
-	for (uint32_t h = 0; h < c->kv_heads; h++)
-		kg_cache_put(&s->cache, s->kernel, l, h, s->position,
-			     s->k + (size_t)h * c->head_dim, s->v + (size_t)h * c->head_dim);
-	for (uint32_t h = 0; h < c->heads; h++) {
-		kg_cache_query query = {.layer = l,
-					.head = h * c->kv_heads / c->heads,
-					.count = s->position + 1,
-					.x = s->q + (size_t)h * c->head_dim};
-
-		kg_cache_attend(s->mixed + (size_t)h * c->head_dim, &s->cache, s->kernel, &query,
-				&s->attention);
+	for (uint32_t v = 0; v < count; v++) {
+		kg_matrix_row(s->x + (size_t)v * s->stream, embedding, tokens[v]);
+		fill_turn(s, s->position + v);
 	}
-	observe(s, l, KG_TENSOR_ATTN_OUTPUT, s->mixed, c->heads * c->head_dim);
-	in = activate(s, s->mixed, c->heads * c->head_dim);
-	multiply(s->delta, s, &layer->output, &in);
-	add(s->x, s->delta, c->dim);
+	kg_session__llama(s, count);
+	memcpy(s->token + s->position, tokens, count * sizeof(*tokens));
+	s->position += count;
 }
 
-static void feed_forward(kg_session *s, const kg_layer *layer, uint32_t l)
+/* Logits of rows first .. first+count-1 of the batch. */
+static void logits_of(kg_session *s, uint32_t first, uint32_t count, float *logits)
 {
-	const kg_model_config *c = s->config;
-	kg_activation in;
+	const kg_session_batch batch = {.session = s, .count = count};
 
-	rms_norm(s->norm, s, s->x, layer->ffn_norm);
-	observe(s, l, KG_TENSOR_FFN_GATE, s->norm, c->dim);
-	in = activate(s, s->norm, c->dim);
-	multiply(s->gate, s, &layer->gate, &in);
-	multiply(s->up, s, &layer->up, &in);
-	s->kernel->swiglu(s->gate, s->up, c->hidden);
-	observe(s, l, KG_TENSOR_FFN_DOWN, s->gate, c->hidden);
-	in = activate(s, s->gate, c->hidden);
-	multiply(s->delta, s, &layer->down, &in);
-	add(s->x, s->delta, c->dim);
+	for (uint32_t v = 0; v < count; v++)
+		kg_session__norm(s, s->h + v * s->h_stride, s->x + (size_t)(first + v) * s->stream,
+				 kg_weights_output_norm(s->weights), s->stream);
+	kg_session__linear(&batch, &(kg_session_linear){
+					   .x = s->h,
+					   .stride = s->h_stride,
+					   .n = s->stream,
+					   .product = {{kg_weights_head(s->weights), logits,
+							s->config->vocabulary}},
+					   .products = 1,
+				   });
+}
+
+static kg_err check_tokens(const kg_session *s, const uint32_t *tokens, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (tokens[i] >= s->config->vocabulary)
+			return kg_fail(KG_EINVAL, "token %u: the vocabulary has %u", tokens[i],
+				       s->config->vocabulary);
+	if (n > s->context - s->position)
+		return kg_fail(KG_EFULL, "the context of %u tokens is full", s->context);
+	return KG_OK;
+}
+
+kg_err kg_session_feed(kg_session *s, const uint32_t *tokens, size_t n, float *logits)
+{
+	kg_err err = check_tokens(s, tokens, n);
+	uint32_t count = 0;
+
+	if (err != KG_OK)
+		return err;
+	for (size_t done = 0; done < n; done += count) {
+		count = n - done < s->batch ? (uint32_t)(n - done) : s->batch;
+		advance(s, tokens + done, count);
+	}
+	if (n > 0 && logits != NULL)
+		logits_of(s, count - 1, 1, logits);
+	return KG_OK;
 }
 
 kg_err kg_session_step(kg_session *session, uint32_t token, float *logits)
 {
-	kg_session *s = session;
+	return kg_session_feed(session, &token, 1, logits);
+}
 
-	if (token >= s->config->vocabulary)
-		return kg_fail(KG_EINVAL, "token %u: the vocabulary has %u", token,
-			       s->config->vocabulary);
-	if (s->position >= s->context)
-		return kg_fail(KG_EFULL, "the context of %u tokens is full", s->context);
-	kg_matrix_row(s->x, kg_weights_embedding(s->weights), token);
-	rope_angles(s);
-	for (uint32_t l = 0; l < s->config->layers; l++) {
-		const kg_layer *layer = kg_weights_layer(s->weights, l);
+/* Shows the batch that has just been taken in, from token `from` on; `done` came before it. */
+static kg_err show(kg_session *s, size_t done, uint32_t count, size_t from,
+		   kg_session_reader *reader, void *context)
+{
+	uint32_t start = s->position - count;
+	uint32_t made = 0;
 
-		attention(s, layer, l);
-		feed_forward(s, layer, l);
-	}
-	s->position++;
-	if (logits != NULL) {
-		kg_activation in;
+	for (uint32_t v = from > done ? (uint32_t)(from - done) : 0; v < count; v += made) {
+		made = count - v < KG_SESSION_READ ? count - v : KG_SESSION_READ;
+		logits_of(s, v, made, s->logits);
+		for (uint32_t i = 0; i < made; i++) {
+			kg_err err = reader(context, done + v + i,
+					    s->logits + (size_t)i * s->config->vocabulary);
 
-		rms_norm(s->norm, s, s->x, kg_weights_output_norm(s->weights));
-		in = activate(s, s->norm, s->config->dim);
-		multiply(logits, s, kg_weights_head(s->weights), &in);
+			if (err != KG_OK) {
+				s->position = start + v + i + 1;
+				return err;
+			}
+		}
 	}
 	return KG_OK;
+}
+
+kg_err kg_session_read(kg_session *s, const uint32_t *tokens, size_t n, size_t from,
+		       kg_session_reader *reader, void *context)
+{
+	kg_err err = check_tokens(s, tokens, n);
+	uint32_t count;
+
+	for (size_t done = 0; done < n && err == KG_OK; done += count) {
+		count = n - done < s->batch ? (uint32_t)(n - done) : s->batch;
+		advance(s, tokens + done, count);
+		if (from < done + count)
+			err = show(s, done, count, from, reader, context);
+	}
+	return err;
 }

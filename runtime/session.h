@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * session – one run through a model: its cache of keys and values, and the step from a token to the
+ * session – one run through a model: its cache of keys and values, and the way from tokens to the
  * logits of the next.
  *
  * A step is the Llama block: RMSNorm, attention with interleaved RoPE over shared key heads (with
@@ -8,10 +8,12 @@
  * SwiGLU, two residual additions. Under narrow strategies the input of every matrix is
  * int8 with one scale per vector, and keys, values and queries are int8 with one scale per head
  * and token; under f32 and f16 all of it is float. docs/math.md gives the order of every sum: the
- * same tokens give the same logits in every bit with every kernel.
+ * same tokens give the same logits in every bit with every kernel, with any number of threads, and
+ * whether they come one by one or many at once.
  *
- * All memory is taken at new; a step allocates nothing. Pages of the cache are touched as positions
- * are used. Uses the kernel that is current at new. One thread at a time.
+ * All memory is taken at new; nothing is allocated later. Pages of cache and buffers are touched as
+ * they are used. Uses the kernel that is current at new. One thread at a time; the helpers of a
+ * session with several threads sleep between calls.
  */
 #ifndef KG_RUNTIME_SESSION_H
 #define KG_RUNTIME_SESSION_H
@@ -22,6 +24,8 @@ typedef struct kg_session kg_session;
 
 typedef struct {
 	uint32_t context; /* positions, at most the model's; 0 = the model's */
+	uint32_t batch;   /* tokens taken through a layer at once, at most 64; 0 = 32 */
+	uint32_t threads; /* that share the work, the caller's among them, at most 64; 0 = 1 */
 } kg_session_options;
 
 /* `options` NULL: all defaults. Borrows the weights. KG_EINVAL, KG_ENOMEM. */
@@ -33,6 +37,21 @@ void kg_session_free(kg_session *session);
  * NULL where nobody will look (saves the head). KG_EINVAL for a token outside the vocabulary,
  * KG_EFULL when the context is full; the session is unchanged then. */
 KG_NODISCARD kg_err kg_session_step(kg_session *session, uint32_t token, float *logits);
+
+/* Takes `n` tokens in, several at once; `logits` are those after the last, or NULL. KG_EINVAL for a
+ * token outside the vocabulary, KG_EFULL when they do not all fit; the session is unchanged then.
+ * Of no tokens, nothing happens. */
+KG_NODISCARD kg_err kg_session_feed(kg_session *session, const uint32_t *tokens, size_t n,
+				    float *logits);
+
+/* The logits after tokens[index], until it returns. An error ends the reading. */
+typedef kg_err kg_session_reader(void *context, size_t index, const float *logits);
+
+/* Takes tokens in as kg_session_feed does and shows `reader` the logits after each from
+ * tokens[from] on, in order. When the reader gives an error the session stands behind the token it
+ * was shown last, and the error is passed on. */
+KG_NODISCARD kg_err kg_session_read(kg_session *session, const uint32_t *tokens, size_t n,
+				    size_t from, kg_session_reader *reader, void *context);
 
 /* The `n` floats that a product of `layer` takes in, of one token. */
 typedef void kg_session_observer(void *context, uint32_t layer, kg_tensor_role role, const float *x,
@@ -49,8 +68,9 @@ void kg_session_observe(kg_session *session, kg_session_observer *observer, void
 /* Back to `position` <= the current one: what came later is forgotten. */
 void kg_session_rewind(kg_session *session, uint32_t position);
 
-/* Tokens taken in so far; most that fit. */
+/* Tokens taken in so far; which; most that fit. */
 uint32_t kg_session_position(const kg_session *session);
+const uint32_t *kg_session_tokens(const kg_session *session);
 uint32_t kg_session_context(const kg_session *session);
 
 const kg_weights *kg_session_weights(const kg_session *session);

@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: MIT
 kg_test(runtime team)
+kg_test(runtime feed SOURCES toy.c)

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+#include <math.h>
+#include <string.h>
+
+#include "runtime/session_impl.h"
+
+/* Chunks for each thread, so that one that comes late still finds some. */
+enum { CHUNKS_PER_THREAD = 4 };
+
+/* A number of a float matrix costs as much as so many of a narrow one. */
+#define FLOAT_WORK 8.0
+
+typedef struct {
+	const kg_session_batch *batch;
+	const kg_session_linear *linear;
+	kg_activation in;
+	int8_t *room[KG_SESSION_PRODUCTS];
+	uint32_t tiles; /* of all products */
+	uint32_t chunk; /* tiles of a chunk */
+} stage;
+
+void kg_session__norm(const kg_session *s, float *restrict out, const float *restrict x,
+		      const float *restrict gain, uint32_t n)
+{
+	float r = 1.0f / sqrtf(s->kernel->dot_f32(x, x, n) / (float)n + s->config->norm_eps);
+
+	for (uint32_t i = 0; i < n; i++)
+		out[i] = gain[i] * (x[i] * r);
+}
+
+void kg_session__add(float *restrict x, const float *restrict y, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		x[i] += y[i];
+}
+
+static bool is_shared(const kg_session *s, double work)
+{
+	return s->team != NULL && work >= s->work_min;
+}
+
+void kg_session__run(const kg_session *s, kg_team_work *work_on, void *context, uint32_t chunks,
+		     double work)
+{
+	if (is_shared(s, work)) {
+		kg_team_run(s->team, work_on, context, chunks);
+		return;
+	}
+	for (uint32_t i = 0; i < chunks; i++)
+		work_on(context, i, 0);
+}
+
+/* Row v: made, quantized, gathered for every product. */
+static void make_row(void *context, uint32_t v, uint32_t worker)
+{
+	const stage *st = context;
+	const kg_session_linear *linear = st->linear;
+	kg_session *s = st->batch->session;
+	kg_activation one = st->in;
+	int8_t *q = s->steps + v * one.q_stride;
+
+	(void)worker;
+	if (linear->row != NULL)
+		linear->row(st->batch, v);
+	if (one.q == NULL)
+		return;
+	one.count = 1;
+	one.x += v * one.x_stride;
+	one.q = q;
+	one.step = s->step + v;
+	s->step[v] = s->kernel->quantize(q, one.x, linear->n);
+	memset(q + linear->n, 0, one.q_stride - linear->n);
+	for (uint32_t p = 0; p < linear->products; p++) {
+		const kg_matrix *matrix = linear->product[p].matrix;
+
+		kg_matrix_prepare(matrix, s->kernel, &one,
+				  st->room[p] + v * kg_matrix_room(matrix->cols));
+	}
+}
+
+/* A run of tiles of all products behind each other. */
+static void multiply(void *context, uint32_t chunk, uint32_t worker)
+{
+	const stage *st = context;
+	const kg_session *s = st->batch->session;
+	int32_t *sums = s->sums + worker * s->sums_count;
+	uint32_t begin = chunk * st->chunk;
+	uint32_t end = st->tiles - begin < st->chunk ? st->tiles : begin + st->chunk;
+	uint32_t base = 0;
+
+	for (uint32_t p = 0; p < st->linear->products; p++) {
+		const kg_session_product *product = &st->linear->product[p];
+		uint32_t tiles = kg_matrix_tiles(product->matrix);
+		uint32_t first = begin > base ? begin - base : 0;
+		uint32_t last = end < base + tiles ? end - base : tiles;
+
+		if (end > base && first < tiles)
+			kg_matrix_multiply(product->y, product->y_stride, product->matrix,
+					   s->kernel, &st->in, st->room[p], sums, first, last);
+		base += tiles;
+	}
+}
+
+static double work_of(const kg_session_linear *linear, uint32_t count)
+{
+	double work = 0.0;
+
+	for (uint32_t p = 0; p < linear->products; p++) {
+		const kg_matrix *m = linear->product[p].matrix;
+		bool floats = m->format == KG_FORMAT_F32 || m->format == KG_FORMAT_F16;
+
+		work += (double)m->rows * (double)m->cols * (floats ? FLOAT_WORK : 1.0);
+	}
+	return work * (double)count;
+}
+
+void kg_session__linear(const kg_session_batch *batch, const kg_session_linear *linear)
+{
+	kg_session *s = batch->session;
+	double work = work_of(linear, batch->count);
+	stage st = {.batch = batch,
+		    .linear = linear,
+		    .in = {.x = linear->x, .x_stride = linear->stride, .count = batch->count}};
+	int8_t *room = s->room;
+
+	if (kg_weights_quantized(s->weights)) {
+		st.in.q = s->steps;
+		st.in.q_stride = (linear->n + KG_LINE_SIZE - 1) / KG_LINE_SIZE * KG_LINE_SIZE;
+		st.in.step = s->step;
+	}
+	for (uint32_t p = 0; p < linear->products; p++) {
+		st.room[p] = room;
+		room += batch->count * kg_matrix_room(linear->product[p].matrix->cols);
+		st.tiles += kg_matrix_tiles(linear->product[p].matrix);
+	}
+	/* A row costs a few passes over its numbers, which take longer than products do. */
+	kg_session__run(s, make_row, &st, batch->count,
+			FLOAT_WORK * (double)linear->n * (double)batch->count);
+	for (uint32_t v = 0; v < batch->count && s->observer != NULL && batch->layer != NULL; v++)
+		s->observer(s->observer_context, batch->l, linear->role,
+			    linear->x + v * linear->stride, linear->n);
+	st.chunk = st.tiles;
+	if (is_shared(s, work))
+		st.chunk = st.tiles / (s->threads * CHUNKS_PER_THREAD) + 1;
+	kg_session__run(s, multiply, &st, (st.tiles + st.chunk - 1) / st.chunk, work);
+}
