@@ -168,7 +168,7 @@ typedef struct {
 	void (*rows_f16)(float *y, size_t y_stride, const uint16_t *w, const float *x,
 			 size_t x_stride, uint32_t rows, uint32_t cols, uint32_t count);
 
-	/* The lowest index of the greatest value; NaN counts as the least. n >= 1. */
+	/* The lowest index of the greatest value; NaN counts as minus infinity. n >= 1. */
 	uint32_t (*argmax)(const float *x, size_t n);
 
 	/* Sum of a[i] * b[i] in 16 lanes (i mod 16), each in order of i, multiply then add; then

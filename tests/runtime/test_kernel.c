@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include <math.h>
+/* Integer products: every table against the definition, and the definition against sums written
+ * from the description of the layout. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,378 +11,533 @@
 #include <cmocka.h>
 
 #include "base/rng.h"
-#include "runtime/fairy.h"
-#include "runtime/half.h"
 #include "runtime/kernel.h"
 
-enum { TILES_MAX = 5, QUADS_MAX = 38, COLS_MAX = QUADS_MAX * KG_TILE_COLS };
+enum {
+	TILES_MAX = 4,
+	LINES_MAX = 38,
+	ROWS_MAX = TILES_MAX * KG_TILE_ROWS,
+	X_MAX = 2 * 16 * (LINES_MAX + 2), /* two halves of the widest lines */
+	X_STRIDE = (X_MAX + 63) / 64 * 64,
+	Y_MAX = 4 * ROWS_MAX, /* phases have four sums a row */
+	Y_STRIDE = Y_MAX + 3,
+	COUNTS = 18, /* 1..17 vectors, and a whole batch */
+	NOTHING = 0x5a5a5a5a,
+};
 
 /* How inputs are drawn. */
-typedef enum { RANDOM, EXTREME, TINY, KINDS } kind;
+typedef enum { RANDOM, EXTREME, CONSTANT, TINY, KINDS } kind;
 
-static int8_t draw(kg_rng *rng, kind k)
-{
-	if (k == EXTREME)
-		return (kg_rng_u64(rng) & 1) != 0 ? 127 : -127;
-	if (k == TINY)
-		return (int8_t)((int)kg_rng_below(rng, 3) - 1);
-	return (int8_t)((int)kg_rng_below(rng, 255) - 127);
-}
+/* Inputs and outputs of one call. */
+typedef struct {
+	kg_rng rng;
+	uint8_t *line;
+	int8_t *x;
+	int8_t palette[ROWS_MAX * 4];
+	uint16_t scale[TILES_MAX * (LINES_MAX / KG_GROUP_LINES + 1) * KG_TILE_ROWS];
+	float step[KG_KERNEL_BATCH];
+	uint32_t tiles;
+	uint32_t lines;
+	kg_kernel_job job;
+	int32_t *want;
+	int32_t *got;
+} bench;
 
-static void fill(int8_t *out, size_t n, kg_rng *rng, kind k)
+static void *aligned(size_t size)
 {
-	for (size_t i = 0; i < n; i++)
-		out[i] = draw(rng, k);
-}
-
-static uint8_t *lines(size_t count)
-{
-	uint8_t *at = aligned_alloc(KG_LINE_SIZE, (count + 1) * KG_LINE_SIZE);
+	void *at = aligned_alloc(KG_LINE_SIZE,
+				 (size + KG_LINE_SIZE - 1) / KG_LINE_SIZE * KG_LINE_SIZE);
 
 	assert_non_null(at);
 	return at;
 }
 
-/* Calls `check` with each table this machine can run but the definition itself. */
-static void each_table(void (*check)(const kg_kernel *scalar, const kg_kernel *table))
+static bench *bench_new(uint64_t seed)
 {
-	for (uint32_t i = 1; i < kg_kernel_count(); i++)
+	bench *b = calloc(1, sizeof(*b));
+
+	assert_non_null(b);
+	kg_rng_init_u64(&b->rng, seed);
+	b->line = aligned((size_t)TILES_MAX * (LINES_MAX + 1) * KG_LINE_SIZE);
+	b->x = aligned((size_t)KG_KERNEL_BATCH * X_STRIDE);
+	b->want = aligned((size_t)KG_KERNEL_BATCH * Y_STRIDE * sizeof(int32_t));
+	b->got = aligned((size_t)KG_KERNEL_BATCH * Y_STRIDE * sizeof(int32_t));
+	return b;
+}
+
+static void bench_free(bench *b)
+{
+	free(b->line);
+	free(b->x);
+	free(b->want);
+	free(b->got);
+	free(b);
+}
+
+static int8_t draw(kg_rng *rng, kind k)
+{
+	if (k == EXTREME)
+		return (kg_rng_u64(rng) & 1) != 0 ? 127 : -127;
+	if (k == CONSTANT)
+		return 127;
+	if (k == TINY)
+		return (int8_t)((int)kg_rng_below(rng, 3) - 1);
+	return (int8_t)((int)kg_rng_below(rng, 255) - 127);
+}
+
+static uint8_t draw_code(kg_rng *rng, kg_lines_kind lines, kind k, uint8_t same)
+{
+	uint8_t byte = k == CONSTANT ? same : (uint8_t)kg_rng_u64(rng);
+
+	if (lines == KG_LINES_INT8)
+		return (uint8_t)draw(rng, k);
+	if (lines == KG_LINES_TERNARY)
+		for (int bit = 0; bit < 8; bit += 2)
+			if ((byte >> bit & 3) == 3)
+				byte = (uint8_t)(byte & ~(1 << bit));
+	return byte;
+}
+
+/* Sizes, ranges, codes and activations; `even` lines for planes. */
+static void bench_draw(bench *b, kg_lines_kind lines, kind k, uint32_t count, bool even)
+{
+	uint8_t same = (uint8_t)kg_rng_u64(&b->rng);
+	uint32_t first;
+
+	b->tiles = 1 + (uint32_t)kg_rng_below(&b->rng, TILES_MAX);
+	b->lines = (uint32_t)kg_rng_below(&b->rng, LINES_MAX + 1);
+	if (even)
+		b->lines += b->lines % 2;
+	first = (uint32_t)kg_rng_below(&b->rng, b->tiles);
+	b->job = (kg_kernel_job){
+		.x = b->x,
+		.x_stride = X_STRIDE,
+		.y_stride = Y_STRIDE,
+		.count = count,
+		.first = first,
+		.last = first + (uint32_t)kg_rng_below(&b->rng, b->tiles - first + 1),
+	};
+	for (size_t i = 0; i < (size_t)b->tiles * b->lines * KG_LINE_SIZE; i++)
+		b->line[i] = draw_code(&b->rng, lines, k, same);
+	for (size_t i = 0; i < (size_t)count * X_STRIDE; i++)
+		b->x[i] = draw(&b->rng, k);
+	for (size_t i = 0; i < sizeof(b->palette); i++)
+		b->palette[i] = draw(&b->rng, k);
+	for (size_t i = 0; i < (size_t)KG_KERNEL_BATCH * Y_STRIDE; i++)
+		b->want[i] = b->got[i] = NOTHING;
+}
+
+/* What is outside the job stays as it was. */
+static void bench_compare(const bench *b)
+{
+	assert_memory_equal(b->want, b->got, (size_t)KG_KERNEL_BATCH * Y_STRIDE * sizeof(int32_t));
+}
+
+static uint32_t count_at(uint32_t i)
+{
+	return i == COUNTS - 1 ? KG_KERNEL_BATCH : i + 1;
+}
+
+/* Calls `check` with each table this machine can run, the definition first. */
+static void each_table(void (*check)(const kg_kernel *table))
+{
+	for (uint32_t i = 0; i < kg_kernel_count(); i++)
 		if (kg_kernel_at(i)->usable())
-			check(kg_kernel_at(0), kg_kernel_at(i));
+			check(kg_kernel_at(i));
 }
 
-static void check_tile_i8(const kg_kernel *scalar, const kg_kernel *table)
+static kg_kernel_lines lines_of(const bench *b, kg_lines_kind lines)
 {
-	uint8_t *line = lines(TILES_MAX * QUADS_MAX);
-	int8_t x[COLS_MAX];
-	kg_rng rng;
-
-	kg_rng_init_u64(&rng, 10);
-	for (int k = 0; k < KINDS; k++)
-		for (uint32_t tiles = 0; tiles <= TILES_MAX; tiles++)
-			for (uint32_t quads = 0; quads <= QUADS_MAX; quads++) {
-				int32_t want[TILES_MAX * KG_TILE_ROWS] = {0};
-				int32_t got[TILES_MAX * KG_TILE_ROWS] = {0};
-
-				fill((int8_t *)line, (size_t)tiles * quads * KG_LINE_SIZE, &rng,
-				     (kind)k);
-				fill(x, (size_t)quads * KG_TILE_COLS, &rng, (kind)k);
-				scalar->tile_i8(want, (int8_t *)line, x, tiles, quads);
-				table->tile_i8(got, (int8_t *)line, x, tiles, quads);
-				assert_memory_equal(want, got, sizeof(want));
-			}
-	free(line);
+	return (kg_kernel_lines){lines, b->tiles, b->lines, b->line, b->palette};
 }
 
-static void test_tile_i8__is_the_same_in_every_table(void **state)
+/* The whole number at a row and column, from the table of kinds in runtime/kernel.h. */
+static int naive_weight(const kg_kernel_lines *w, uint32_t row, uint32_t column)
 {
-	(void)state;
-	each_table(check_tile_i8);
-}
+	uint32_t columns = w->kind == KG_LINES_INT8 || w->kind == KG_LINES_PALETTE256  ? 4
+			   : w->kind == KG_LINES_INT4 || w->kind == KG_LINES_PALETTE16 ? 8
+										       : 16;
+	uint32_t bits = 32 / columns;
+	size_t line = (size_t)(row / 16) * w->lines + column / columns;
+	uint8_t byte = w->line[line * 64 + 4 * (row % 16) + column % 4];
+	int code = byte >> (column % columns / 4 * bits) & ((1 << bits) - 1);
 
-static void test_tile_i8__is_the_matrix_product(void **state)
-{
-	enum { ROWS = 32, COLS = 20 };
-	uint8_t *line = lines(2 * COLS / 4);
-	int8_t x[COLS];
-	int32_t y[ROWS];
-	kg_rng rng;
-
-	(void)state;
-	kg_rng_init_u64(&rng, 11);
-	fill((int8_t *)line, ROWS * COLS, &rng, RANDOM);
-	fill(x, COLS, &rng, RANDOM);
-	kg_kernel_at(0)->tile_i8(y, (int8_t *)line, x, 2, COLS / 4);
-	for (int r = 0; r < ROWS; r++) {
-		int32_t want = 0;
-
-		for (int c = 0; c < COLS; c++) {
-			int at = ((r / 16) * (COLS / 4) + c / 4) * 64 + 4 * (r % 16) + c % 4;
-
-			want += (int8_t)line[at] * x[c];
-		}
-		assert_int_equal(y[r], want);
+	switch (w->kind) {
+	case KG_LINES_INT8:
+		return (int8_t)byte;
+	case KG_LINES_INT4:
+		return code - 8;
+	case KG_LINES_INT2:
+		return 2 * code - 3;
+	case KG_LINES_TERNARY:
+		return code - 1;
+	case KG_LINES_PALETTE4:
+		return w->palette[4 * row + (uint32_t)code];
+	default:
+		return w->palette[code];
 	}
-	free(line);
 }
 
-static const uint8_t weights[][4] = {{25, 12, 18, 9}, {16, 16, 16, 16}, {1, 0, 0, 0},
-				     {40, 0, 24, 0},  {2, 1, 2, 1},     {61, 1, 1, 1}};
-
-enum { WEIGHTS = sizeof(weights) / sizeof(*weights) };
-
-static void plane_product(const kg_kernel *kernel, int32_t *y, const kg_kernel_plane *plane,
-			  const int8_t *x_r, const int8_t *x_i)
+/* The sum over the columns from..to-1. */
+static int64_t naive_sum(const kg_kernel_lines *w, uint32_t row, uint32_t from, uint32_t to,
+			 const int8_t *x)
 {
-	int8_t x[2 * COLS_MAX] __attribute__((aligned(64)));
-	uint32_t cols = plane->lines * KG_TILE_COLS;
-	kg_kernel_job job = {.x = x, .y = y, .count = 1, .last = plane->tiles};
+	int64_t sum = 0;
 
-	memcpy(x, x_r, cols);
-	memcpy(x + cols, x_i, cols);
-	kernel->plane(plane, &job);
+	for (uint32_t column = from; column < to; column++)
+		sum += (int64_t)naive_weight(w, row, column) * x[column];
+	return sum;
 }
 
-static void check_plane(const kg_kernel *scalar, const kg_kernel *table)
+static void naive_lines(const kg_kernel_lines *w, const kg_kernel_job *job)
 {
-	uint8_t *line = lines(TILES_MAX * QUADS_MAX);
-	int8_t x[2][COLS_MAX];
+	for (uint32_t v = 0; v < job->count; v++)
+		for (uint32_t row = 16 * job->first; row < 16 * job->last; row++)
+			job->y[v * job->y_stride + row] =
+				(int32_t)naive_sum(w, row, 0, w->lines * kg_lines_columns(w->kind),
+						   job->x + v * job->x_stride);
+}
+
+static void check_lines(const kg_kernel *table)
+{
+	bench *b = bench_new(10);
+
+	for (int lines = 0; lines < KG_LINES_KINDS; lines++)
+		for (int k = 0; k < KINDS; k++)
+			for (uint32_t i = 0; i < COUNTS; i++) {
+				kg_kernel_lines w;
+
+				bench_draw(b, (kg_lines_kind)lines, (kind)k, count_at(i), false);
+				w = lines_of(b, (kg_lines_kind)lines);
+				b->job.y = b->want;
+				naive_lines(&w, &b->job);
+				b->job.y = b->got;
+				table->lines(&w, &b->job);
+				bench_compare(b);
+			}
+	bench_free(b);
+}
+
+static void test_lines__are_the_matrix_product_in_every_table(void **state)
+{
+	(void)state;
+	each_table(check_lines);
+}
+
+/* Halves whose values are exact in few bits and as good in the naive sum below. */
+static void draw_scales(bench *b, kind k)
+{
+	for (size_t i = 0; i < sizeof(b->scale) / sizeof(*b->scale); i++) {
+		/* Any finite half: sign, exponent below 31, mantissa. */
+		uint16_t half =
+			(uint16_t)(kg_rng_below(&b->rng, 0x7c00) | (kg_rng_u64(&b->rng) & 0x8000));
+
+		b->scale[i] = k == TINY ? half & 0x83ff : half;
+	}
+	for (int v = 0; v < KG_KERNEL_BATCH; v++)
+		b->step[v] = kg_rng_float(&b->rng) * (k == EXTREME ? 1e30f : 1.0f);
+}
+
+static float half_value(uint16_t half)
+{
+	float size = (half & 0x7c00) == 0 ? (float)(half & 0x3ff) / 16777216.0f
+					  : (float)(0x400 | (half & 0x3ff)) / 33554432.0f *
+						    (float)(1u << (half >> 10 & 31));
+
+	return (half & 0x8000) != 0 ? -size : size;
+}
+
+static void naive_groups(float *out, size_t stride, const bench *b, const kg_kernel_lines *w)
+{
+	uint32_t columns = b->lines * 8;
+	uint32_t groups = (columns + 31) / 32;
+
+	for (uint32_t v = 0; v < b->job.count; v++)
+		for (uint32_t row = 16 * b->job.first; row < 16 * b->job.last; row++) {
+			float part = 0.0f;
+
+			for (uint32_t g = 0; g < groups; g++) {
+				uint32_t to = 32 * g + 32 < columns ? 32 * g + 32 : columns;
+				uint16_t half = b->scale[(row / 16 * groups + g) * 16 + row % 16];
+				int64_t sum = naive_sum(w, row, 32 * g, to,
+							b->job.x + v * b->job.x_stride);
+
+				part += (float)sum * half_value(half);
+			}
+			out[v * stride + row] = part * b->step[v];
+		}
+}
+
+static void check_groups(const kg_kernel *table)
+{
+	bench *b = bench_new(11);
+
+	for (int k = 0; k < KINDS; k++)
+		for (uint32_t i = 0; i < COUNTS; i++) {
+			kg_kernel_lines w;
+
+			bench_draw(b, KG_LINES_INT4, (kind)k, count_at(i), false);
+			draw_scales(b, (kind)k);
+			w = lines_of(b, KG_LINES_INT4);
+			naive_groups((float *)b->want, Y_STRIDE, b, &w);
+			table->groups((float *)b->got, Y_STRIDE, &w, b->scale, b->step, &b->job);
+			bench_compare(b);
+		}
+	bench_free(b);
+}
+
+static void test_groups__are_scaled_in_order_in_every_table(void **state)
+{
+	(void)state;
+	each_table(check_groups);
+}
+
+/* Wide enough that the starts of a batch do not fit at once where a table keeps them. */
+static void check_wide(const kg_kernel *table)
+{
+	enum { WIDE = 16384, VECTORS = 7 };
+	uint8_t *line = aligned((size_t)WIDE / 8 * KG_LINE_SIZE);
+	int8_t *x = aligned((size_t)VECTORS * WIDE);
+	uint16_t *scale = aligned((size_t)WIDE / 32 * 16 * sizeof(*scale));
+	kg_kernel_lines w = {KG_LINES_INT4, 1, WIDE / 8, line, NULL};
+	kg_kernel_job job = {.x = x, .x_stride = WIDE, .count = VECTORS, .last = 1};
+	const float step[VECTORS] = {1, 2, 3, 4, 5, 6, 7};
+	float got[VECTORS][KG_TILE_ROWS];
+	int32_t sum[VECTORS][KG_TILE_ROWS];
 	kg_rng rng;
 
 	kg_rng_init_u64(&rng, 12);
-	for (int k = 0; k < KINDS; k++)
-		for (uint32_t tiles = 0; tiles <= TILES_MAX; tiles++)
-			for (uint32_t quads = 0; quads <= QUADS_MAX; quads += 2) {
-				kg_kernel_plane plane = {
-					.stages = 2, .line = line, .tiles = tiles, .lines = quads};
-				const uint8_t *w = weights[kg_rng_below(&rng, WEIGHTS)];
-				int32_t want[2][TILES_MAX * KG_TILE_ROWS] = {{0}};
-				int32_t got[2][TILES_MAX * KG_TILE_ROWS] = {{0}};
-
-				kg_kernel_plane_tables(&plane, w[0], w[1], w[2], w[3]);
-				for (size_t i = 0; i < (size_t)tiles * quads * KG_LINE_SIZE; i++)
-					line[i] = (uint8_t)kg_rng_u64(&rng);
-				fill(x[0], (size_t)quads * KG_TILE_COLS, &rng, (kind)k);
-				fill(x[1], (size_t)quads * KG_TILE_COLS, &rng, (kind)k);
-				plane_product(scalar, want[0], &plane, x[0], x[1]);
-				plane_product(table, got[0], &plane, x[0], x[1]);
-				assert_memory_equal(want, got, sizeof(want));
-			}
+	for (size_t i = 0; i < (size_t)WIDE / 8 * KG_LINE_SIZE; i++)
+		line[i] = (uint8_t)kg_rng_u64(&rng);
+	for (size_t i = 0; i < (size_t)VECTORS * WIDE; i++)
+		x[i] = draw(&rng, TINY);
+	for (size_t i = 0; i < (size_t)WIDE / 32 * 16; i++)
+		scale[i] = 0x3c00; /* 1: every sum below 2^24 is exact */
+	job.y = sum[0];
+	job.y_stride = KG_TILE_ROWS;
+	table->lines(&w, &job);
+	table->groups(got[0], KG_TILE_ROWS, &w, scale, step, &job);
+	for (int v = 0; v < VECTORS; v++)
+		for (int r = 0; r < KG_TILE_ROWS; r++)
+			assert_true(got[v][r] == (float)sum[v][r] * step[v]);
 	free(line);
+	free(x);
+	free(scale);
 }
 
-static void test_plane__is_the_same_in_every_table(void **state)
+static void test_groups__of_wide_matrices(void **state)
+{
+	(void)state;
+	each_table(check_wide);
+}
+
+static const int code_re[4] = {1, -1, 0, 0};
+static const int code_im[4] = {0, 0, 1, -1};
+
+/* Parts of U (0, 1) and W (2, 3) of a complex position with the weights u0 u1 w0 w1. */
+static void naive_position(int part[4], const kg_kernel_plane *p, const uint8_t weight[4],
+			   uint32_t row, uint32_t column)
+{
+	uint32_t columns = p->stages == 2 ? 4 : 8;
+	size_t line = (size_t)(row / 16) * p->lines + column / columns;
+	int byte = p->line[line * 64 + 4 * (row % 16) + column % 4];
+	int half = column % columns / 4 == 0 ? byte & 15 : byte >> 4;
+
+	memset(part, 0, 4 * sizeof(*part));
+	for (int m = 0; m < 4; m++) { /* U0, U1, W0, W1 */
+		int code;
+
+		if (p->stages == 2)
+			code = (byte >> m & 1) | (byte >> (4 + m) & 1) << 1;
+		else if (m % 2 == 0)
+			code = (half >> m / 2 & 1) | (half >> (2 + m / 2) & 1) << 1;
+		else
+			continue;
+		part[m / 2 * 2] += weight[m] * code_re[code];
+		part[m / 2 * 2 + 1] += weight[m] * code_im[code];
+	}
+}
+
+/* y = U x + W conj(x) with complex parts. */
+static void naive_plane(const kg_kernel_plane *p, const uint8_t weight[4], const kg_kernel_job *job)
+{
+	uint32_t columns = p->lines * (p->stages == 2 ? 4 : 8);
+
+	for (uint32_t v = 0; v < job->count; v++)
+		for (uint32_t row = 16 * job->first; row < 16 * job->last; row++) {
+			const int8_t *re = job->x + v * job->x_stride;
+			const int8_t *im = re + columns;
+			int32_t *y = job->y + v * job->y_stride + row;
+			int64_t sum_re = 0;
+			int64_t sum_im = 0;
+
+			for (uint32_t c = 0; c < columns; c++) {
+				int w[4];
+
+				naive_position(w, p, weight, row, c);
+				sum_re += w[0] * re[c] - w[1] * im[c];
+				sum_im += w[0] * im[c] + w[1] * re[c];
+				sum_re += w[2] * re[c] + w[3] * im[c];
+				sum_im += w[3] * re[c] - w[2] * im[c];
+			}
+			y[0] = (int32_t)sum_re;
+			y[16 * (size_t)p->tiles] = (int32_t)sum_im;
+		}
+}
+
+static const uint8_t weights[2][6][4] = {
+	{{1, 0, 1, 0}, {64, 0, 0, 0}, {32, 0, 32, 0}, {0, 0, 64, 0}, {25, 0, 18, 0}, {1, 0, 63, 0}},
+	{{25, 12, 18, 9},
+	 {16, 16, 16, 16},
+	 {1, 0, 0, 0},
+	 {40, 0, 24, 0},
+	 {2, 1, 2, 1},
+	 {61, 1, 1, 1}},
+};
+
+static void check_plane(const kg_kernel *table)
+{
+	bench *b = bench_new(13);
+
+	for (uint8_t stages = 1; stages <= 2; stages++)
+		for (int k = 0; k < KINDS; k++)
+			for (uint32_t i = 0; i < COUNTS; i++) {
+				const uint8_t *w = weights[stages - 1][kg_rng_below(&b->rng, 6)];
+				kg_kernel_plane plane = {.stages = stages, .line = b->line};
+
+				bench_draw(b, KG_LINES_INT2, (kind)k, count_at(i), true);
+				plane.tiles = b->tiles;
+				plane.lines = b->lines;
+				kg_kernel_plane_tables(&plane, w[0], w[1], w[2], w[3]);
+				b->job.y = b->want;
+				naive_plane(&plane, w, &b->job);
+				b->job.y = b->got;
+				table->plane(&plane, &b->job);
+				bench_compare(b);
+			}
+	bench_free(b);
+}
+
+static void test_plane__is_the_widely_linear_product_in_every_table(void **state)
 {
 	(void)state;
 	each_table(check_plane);
 }
 
-/* Every code byte at every place against y = U x + W conj(x) written with complex parts. */
-static void test_plane__is_the_widely_linear_product(void **state)
+static void naive_phases(const kg_kernel_phases *p, const kg_kernel_job *job)
 {
-	static const int re[4] = {1, -1, 0, 0};
-	static const int im[4] = {0, 0, 1, -1};
-	enum { N = 16, M = 16 };
-	uint8_t *line = lines(M / 4);
-	int8_t x[2][M];
-	kg_rng rng;
+	uint32_t columns = p->lines * 16;
 
-	(void)state;
-	kg_rng_init_u64(&rng, 13);
-	for (int w = 0; w < WEIGHTS; w++) {
-		kg_kernel_plane plane = {.stages = 2, .line = line, .tiles = 1, .lines = M / 4};
-		int32_t y[2][N];
+	for (uint32_t v = 0; v < job->count; v++)
+		for (uint32_t row = 16 * job->first; row < 16 * job->last; row++) {
+			int64_t sum[4] = {0};
 
-		kg_kernel_plane_tables(&plane, weights[w][0], weights[w][1], weights[w][2],
-				       weights[w][3]);
-		for (int i = 0; i < N * M; i++)
-			line[i] = (uint8_t)i; /* all 256 */
-		fill(x[0], M, &rng, RANDOM);
-		fill(x[1], M, &rng, EXTREME);
-		plane_product(kg_kernel_at(0), y[0], &plane, x[0], x[1]);
-		for (int r = 0; r < N; r++) {
-			int want_r = 0;
-			int want_i = 0;
+			for (uint32_t c = 0; c < columns; c++) {
+				size_t line = (size_t)(row / 16) * p->lines + c / 16;
+				int byte = p->line[line * 64 + 4 * (row % 16) + c % 4];
+				int code = (byte >> c % 16 / 4 & 1) | (byte >> (4 + c % 16 / 4) & 1)
+									      << 1;
 
-			for (int c = 0; c < M; c++) {
-				int byte = line[(c / 4) * 64 + 4 * r + c % 4];
-				int part[4]; /* U_r, U_i, W_r, W_i */
+				for (uint32_t half = 0; half < 2; half++) {
+					int x = job->x[v * job->x_stride + half * columns + c];
 
-				for (int s = 0; s < 4; s++) {
-					int code = (byte >> s & 1) | (byte >> (4 + s) & 1) << 1;
-					int at = s / 2 * 2;
-
-					if (s % 2 == 0)
-						part[at] = part[at + 1] = 0;
-					part[at] += weights[w][s] * re[code];
-					part[at + 1] += weights[w][s] * im[code];
+					sum[half] += code_re[code] * x;
+					sum[2 + half] += code_im[code] * x;
 				}
-				want_r += part[0] * x[0][c] - part[1] * x[1][c];
-				want_i += part[0] * x[1][c] + part[1] * x[0][c];
-				/* W times the conjugate of x */
-				want_r += part[2] * x[0][c] + part[3] * x[1][c];
-				want_i += part[3] * x[0][c] - part[2] * x[1][c];
 			}
-			assert_int_equal(y[0][r], want_r);
-			assert_int_equal(y[1][r], want_i);
-		}
-	}
-	free(line);
-}
-
-static float draw_float(kg_rng *rng, kind k)
-{
-	float x = kg_rng_float(rng) - 0.5f;
-
-	if (k == EXTREME)
-		return x * 1e18f;
-	if (k == TINY)
-		return x * 1e-30f; /* products are denormal or zero */
-	return x;
-}
-
-static void check_mix_i8(const kg_kernel *scalar, const kg_kernel *table)
-{
-	static int8_t v[40 * 64];
-	float p[40];
-	kg_rng rng;
-
-	kg_rng_init_u64(&rng, 14);
-	for (int k = 0; k < KINDS; k++)
-		for (uint32_t count = 0; count <= 40; count++)
-			for (uint32_t width = 16; width <= 64; width += 16) {
-				float want[64] = {0};
-				float got[64] = {0};
-
-				fill(v, (size_t)count * width, &rng, (kind)k);
-				for (uint32_t t = 0; t < count; t++)
-					p[t] = draw_float(&rng, (kind)k);
-				scalar->mix_i8(want, 0, v, width, p, 0, count, 1);
-				table->mix_i8(got, 0, v, width, p, 0, count, 1);
-				assert_memory_equal(want, got, sizeof(want));
-			}
-}
-
-static void test_mix_i8__is_the_same_in_every_table(void **state)
-{
-	(void)state;
-	each_table(check_mix_i8);
-}
-
-static void check_dots(const kg_kernel *scalar, const kg_kernel *table)
-{
-	float a[100];
-	float b[100];
-	uint16_t h[100];
-	kg_rng rng;
-
-	kg_rng_init_u64(&rng, 15);
-	for (int k = 0; k < KINDS; k++)
-		for (size_t n = 0; n <= 100; n++) {
-			float want;
-			float got;
-
-			for (size_t i = 0; i < n; i++) {
-				a[i] = draw_float(&rng, (kind)k);
-				b[i] = draw_float(&rng, (kind)k);
-				h[i] = kg_half_from_float(
-					k == TINY ? a[i] * 1e24f
-						  : a[i] * (k == EXTREME ? 1e-14f : 1.0f));
-			}
-			want = scalar->dot_f32(a, b, n);
-			got = table->dot_f32(a, b, n);
-			assert_memory_equal(&want, &got, sizeof(want));
-			want = scalar->dot_f16(h, b, n);
-			got = table->dot_f16(h, b, n);
-			assert_memory_equal(&want, &got, sizeof(want));
+			for (uint32_t k = 0; k < 4; k++)
+				job->y[v * job->y_stride + row + 16 * k * (size_t)p->tiles] =
+					(int32_t)sum[k];
 		}
 }
 
-static void test_dots__are_the_same_in_every_table(void **state)
+static void check_phases(const kg_kernel *table)
 {
-	(void)state;
-	each_table(check_dots);
-}
+	bench *b = bench_new(14);
 
-static void check_loops(const kg_kernel *scalar, const kg_kernel *table)
-{
-	float a[100];
-	float b[100];
-	kg_rng rng;
-
-	kg_rng_init_u64(&rng, 17);
 	for (int k = 0; k < KINDS; k++)
-		for (size_t n = 1; n <= 100; n++) {
-			float want[100];
-			float got[100];
-			int8_t want_q[100];
-			int8_t got_q[100];
-			float want_step;
-			float got_step;
+		for (uint32_t i = 0; i < COUNTS; i++) {
+			kg_kernel_phases phases;
 
-			for (size_t i = 0; i < n; i++) {
-				a[i] = draw_float(&rng, (kind)k) * 40.0f;
-				b[i] = draw_float(&rng, (kind)k);
-			}
-			want_step = scalar->quantize(want_q, a, n);
-			got_step = table->quantize(got_q, a, n);
-			assert_memory_equal(&want_step, &got_step, sizeof(want_step));
-			assert_memory_equal(want_q, got_q, n);
-			memcpy(want, a, sizeof(a));
-			memcpy(got, a, sizeof(a));
-			scalar->swiglu(want, b, n);
-			table->swiglu(got, b, n);
-			assert_memory_equal(want, got, n * sizeof(*want));
-			memcpy(want, a, sizeof(a));
-			memcpy(got, a, sizeof(a));
-			scalar->softmax(want, n);
-			table->softmax(got, n);
-			assert_memory_equal(want, got, n * sizeof(*want));
+			bench_draw(b, KG_LINES_INT2, (kind)k, count_at(i), false);
+			phases = (kg_kernel_phases){b->tiles, b->lines, b->line};
+			b->job.y = b->want;
+			naive_phases(&phases, &b->job);
+			b->job.y = b->got;
+			table->phases(&phases, &b->job);
+			bench_compare(b);
 		}
+	bench_free(b);
 }
 
-static void test_loops__are_the_same_in_every_table(void **state)
+static void test_phases__are_four_sums_of_codes_in_every_table(void **state)
 {
 	(void)state;
-	each_table(check_loops);
+	each_table(check_phases);
 }
 
 /* The worked position of docs/math.md, at row 5, column 2. */
 static void test_plane__of_the_worked_position(void **state)
 {
-	uint8_t *line = lines(2);
-	int8_t x[2][8] = {{0}};
+	uint8_t *line = aligned(2 * KG_LINE_SIZE);
+	int8_t *x = aligned(16);
 
 	(void)state;
-	x[0][2] = 10;
-	x[1][2] = 20;
+	memset(x, 0, 16);
+	x[2] = 10;
+	x[8 + 2] = 20;
 	memset(line, 0, 2 * KG_LINE_SIZE);
 	line[4 * 5 + 2] = 0x9A;
 	for (uint32_t i = 0; i < kg_kernel_count(); i++) {
 		kg_kernel_plane plane = {.stages = 2, .line = line, .tiles = 1, .lines = 2};
 		int32_t y[2][KG_TILE_ROWS];
+		kg_kernel_job job = {.x = x, .y = y[0], .count = 1, .last = 1};
 
 		kg_kernel_plane_tables(&plane, 3, 1, 2, 1);
 		if (!kg_kernel_at(i)->usable())
 			continue;
-		plane_product(kg_kernel_at(i), y[0], &plane, x[0], x[1]);
+		kg_kernel_at(i)->plane(&plane, &job);
 		assert_int_equal(y[0][5], -70);
 		assert_int_equal(y[1][5], -40);
 	}
 	free(line);
+	free(x);
 }
 
-static void test_dot_f16__converts_all_halves_exactly(void **state)
+/* Columns up to those that a byte, seven bits, and more than all special cases can name. */
+static void check_gather(const kg_kernel *table)
 {
-	const float one = 1.0f;
-
-	(void)state;
-	for (uint32_t i = 0; i < kg_kernel_count(); i++) {
-		if (!kg_kernel_at(i)->usable())
-			continue;
-		for (uint32_t bits = 0; bits < 0x7c00; bits++) {
-			uint16_t h = (uint16_t)bits;
-
-			assert_true(kg_kernel_at(i)->dot_f16(&h, &one, 1) == kg_half_to_float(h));
-		}
-	}
-}
-
-static void test_dot_f32__is_close_to_double(void **state)
-{
-	float a[300];
-	float b[300];
-	double want = 0.0;
+	static const uint32_t widths[] = {1,   5,   64,   100,  128,  129,  256,  300,
+					  512, 700, 1024, 1100, 2048, 5000, 65536};
+	int8_t *x = aligned(65536);
+	uint16_t index[300];
+	int8_t sign[300];
 	kg_rng rng;
 
+	kg_rng_init_u64(&rng, 15);
+	for (int i = 0; i < 65536; i++)
+		x[i] = draw(&rng, RANDOM);
+	for (size_t w = 0; w < sizeof(widths) / sizeof(*widths); w++)
+		for (uint32_t n = 0; n <= 300; n += 1 + (uint32_t)kg_rng_below(&rng, 20)) {
+			int8_t got[301];
+
+			for (uint32_t i = 0; i < n; i++) {
+				index[i] = (uint16_t)kg_rng_below(&rng, widths[w]);
+				sign[i] = (kg_rng_u64(&rng) & 1) != 0 ? 1 : -1;
+			}
+			got[n] = 77;
+			table->gather(got, x, index, sign, n);
+			for (uint32_t i = 0; i < n; i++)
+				assert_int_equal(got[i], sign[i] * x[index[i]]);
+			assert_int_equal(got[n], 77);
+		}
+	free(x);
+}
+
+static void test_gather__picks_and_signs_in_every_table(void **state)
+{
 	(void)state;
-	kg_rng_init_u64(&rng, 16);
-	for (int i = 0; i < 300; i++) {
-		a[i] = draw_float(&rng, RANDOM);
-		b[i] = draw_float(&rng, RANDOM);
-		want += (double)a[i] * (double)b[i];
-	}
-	assert_true(fabs((double)kg_kernel_at(0)->dot_f32(a, b, 300) - want) < 1e-5);
+	each_table(check_gather);
 }
 
 static void test_pick__by_name_or_the_strongest(void **state)
@@ -389,8 +545,14 @@ static void test_pick__by_name_or_the_strongest(void **state)
 	const kg_kernel *kernel;
 
 	(void)state;
-	assert_int_equal(kg_kernel_pick(&kernel, "scalar"), KG_OK);
-	assert_ptr_equal(kernel, kg_kernel_at(0));
+	for (uint32_t i = 0; i < kg_kernel_count(); i++) {
+		if (kg_kernel_at(i)->usable()) {
+			assert_int_equal(kg_kernel_pick(&kernel, kg_kernel_at(i)->name), KG_OK);
+			assert_ptr_equal(kernel, kg_kernel_at(i));
+		} else {
+			assert_int_equal(kg_kernel_pick(&kernel, kg_kernel_at(i)->name), KG_EINVAL);
+		}
+	}
 	assert_int_equal(kg_kernel_pick(&kernel, NULL), KG_OK);
 	assert_true(kernel->usable());
 	for (uint32_t i = kg_kernel_count(); i-- > 0;)
@@ -409,16 +571,13 @@ static void test_pick__by_name_or_the_strongest(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tile_i8__is_the_same_in_every_table),
-		cmocka_unit_test(test_tile_i8__is_the_matrix_product),
-		cmocka_unit_test(test_plane__is_the_same_in_every_table),
-		cmocka_unit_test(test_plane__is_the_widely_linear_product),
-		cmocka_unit_test(test_mix_i8__is_the_same_in_every_table),
-		cmocka_unit_test(test_dots__are_the_same_in_every_table),
-		cmocka_unit_test(test_loops__are_the_same_in_every_table),
+		cmocka_unit_test(test_lines__are_the_matrix_product_in_every_table),
+		cmocka_unit_test(test_groups__are_scaled_in_order_in_every_table),
+		cmocka_unit_test(test_groups__of_wide_matrices),
+		cmocka_unit_test(test_plane__is_the_widely_linear_product_in_every_table),
+		cmocka_unit_test(test_phases__are_four_sums_of_codes_in_every_table),
 		cmocka_unit_test(test_plane__of_the_worked_position),
-		cmocka_unit_test(test_dot_f16__converts_all_halves_exactly),
-		cmocka_unit_test(test_dot_f32__is_close_to_double),
+		cmocka_unit_test(test_gather__picks_and_signs_in_every_table),
 		cmocka_unit_test(test_pick__by_name_or_the_strongest),
 	};
 
