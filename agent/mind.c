@@ -13,15 +13,15 @@
 #include "runtime/session.h"
 #include "runtime/weights.h"
 
+/* Tokens taken in between two looks at whether to go on. */
+enum { READ_AT_ONCE = 32 };
+
 struct kg_mind {
 	const kg_model *model;
 	kg_genome genome;
 	uint8_t digest[KG_HASH_SIZE];
 	kg_weights *weights;
 	kg_session *session;
-	float *logits;
-	uint32_t *trail; /* tokens that the session has taken in, as many as its position says */
-	bool trailed;    /* false: the session holds something else */
 	kg_mind_pause *pause;
 	void *pause_data;
 	uint64_t lessons; /* bit i: lesson i of the window was answered right */
@@ -52,7 +52,6 @@ static kg_err go_on(const kg_mind *mind)
 
 kg_err kg_mind_new(kg_mind **out, const kg_model *model, const kg_genome *genome)
 {
-	uint32_t vocabulary = kg_model_get_config(model)->vocabulary;
 	kg_mind *mind = calloc(1, sizeof(*mind));
 	if (!mind) {
 		return kg_fail(KG_ENOMEM, "no memory for a mind");
@@ -65,13 +64,6 @@ kg_err kg_mind_new(kg_mind **out, const kg_model *model, const kg_genome *genome
 	}
 	if (err == KG_OK) {
 		err = kg_session_new(&mind->session, mind->weights, NULL);
-	}
-	if (err == KG_OK) {
-		mind->logits = calloc(vocabulary, sizeof(float));
-		mind->trail = calloc(kg_session_context(mind->session), sizeof(uint32_t));
-		if (!mind->logits || !mind->trail) {
-			err = kg_fail(KG_ENOMEM, "no memory for a mind");
-		}
 	}
 	if (err != KG_OK) {
 		kg_mind_free(mind);
@@ -86,8 +78,6 @@ void kg_mind_free(kg_mind *mind)
 	if (!mind) {
 		return;
 	}
-	free(mind->trail);
-	free(mind->logits);
 	kg_session_free(mind->session);
 	kg_weights_free(mind->weights);
 	free(mind);
@@ -143,7 +133,6 @@ static kg_err generate(kg_mind *mind, kg_generation *out, const void *prompt, si
 			.step = think_step,
 			.context = mind,
 		};
-		mind->trailed = false;
 		kg_session_rewind(mind->session, 0);
 		err = kg_generate(out, mind->session, sampler, &request);
 	}
@@ -191,39 +180,58 @@ double kg_thought_confidence(const kg_thought *thought)
 	return p >= 0 && p <= 1 ? p : 0;
 }
 
+/* A text that is being judged: what comes after ids[i] judges ids[i + 1]. */
+typedef struct {
+	const kg_mind *mind;
+	const uint32_t *ids;
+	uint32_t vocabulary;
+	double sum;
+} judgement;
+
+static kg_err judge(void *context, size_t i, const float *logits)
+{
+	judgement *j = context;
+	j->sum += kg_fmath_log_softmax(logits, j->vocabulary, j->ids[i + 1]);
+	return go_on(j->mind);
+}
+
 /* Log-likelihood of ids[from..] after those before them, reading what the session does not hold
  * already. */
 static kg_err likelihood(kg_mind *mind, double *out, const tokens *read, size_t from)
 {
-	uint32_t vocabulary = kg_model_get_config(mind->model)->vocabulary;
-	uint32_t held = mind->trailed ? kg_session_position(mind->session) : 0;
+	kg_session *session = mind->session;
+	const uint32_t *held = kg_session_tokens(session);
+	/* The logits that judge ids[from] come from reading ids[from - 1] again. */
+	size_t last = from - 1;
 	uint32_t same = 0;
-	while (same < held && same < read->count && mind->trail[same] == read->ids[same]) {
+	while (same < kg_session_position(session) && same < last &&
+	       held[same] == read->ids[same]) {
 		same++;
 	}
-	/* The logits that judge ids[from] come from reading ids[from - 1] again. */
-	uint32_t start = same < from - 1 ? same : (uint32_t)(from - 1);
-	kg_session_rewind(mind->session, start);
-	mind->trailed = true;
-
-	double sum = 0;
-	for (size_t i = start; i + 1 < read->count; i++) {
-		bool judged = i + 1 >= from;
-		kg_err err =
-			kg_session_step(mind->session, read->ids[i], judged ? mind->logits : NULL);
+	kg_session_rewind(session, same);
+	for (size_t at = same; at < last;) {
+		size_t count = last - at < READ_AT_ONCE ? last - at : READ_AT_ONCE;
+		kg_err err = kg_session_feed(session, read->ids + at, count, NULL);
 		if (err == KG_OK) {
-			mind->trail[i] = read->ids[i];
 			err = go_on(mind);
 		}
 		if (err != KG_OK) {
 			return err;
 		}
-		if (judged) {
-			sum += kg_fmath_log_softmax(mind->logits, vocabulary, read->ids[i + 1]);
-		}
+		at += count;
 	}
-	*out = sum;
-	return KG_OK;
+	judgement j = {
+		.mind = mind,
+		.ids = read->ids + last,
+		.vocabulary = kg_session_vocabulary(session),
+	};
+	/* Nobody asks what comes after the last token. */
+	size_t judged = read->count > from ? read->count - from : 0;
+	kg_err err = kg_session_read(session, j.ids, judged, 0, judge, &j);
+	if (err == KG_OK) {
+		*out = j.sum;
+	}
+	return err;
 }
 
 kg_err kg_mind_score(kg_mind *mind, double *loglik, uint32_t *bytes, const void *prompt,
@@ -315,26 +323,21 @@ static kg_err sample_add(sample *s, const kg_mind *mind, const void *text, size_
 static kg_err sample_loss(double *out, const kg_mind *mind, const kg_weights *weights,
 			  const sample *s)
 {
-	uint32_t vocabulary = kg_model_get_config(mind->model)->vocabulary;
 	const kg_session_options options = {.context = (uint32_t)s->longest};
 	kg_session *session = NULL;
 	kg_err err = kg_session_new(&session, weights, &options);
-	double sum = 0;
+	judgement j = {.mind = mind, .vocabulary = kg_model_get_config(mind->model)->vocabulary};
 	for (uint32_t k = 0; err == KG_OK && k < s->count; k++) {
 		const tokens *t = &s->texts[k];
+		j.ids = t->ids;
 		kg_session_rewind(session, 0);
-		for (size_t i = 0; err == KG_OK && i + 1 < t->count; i++) {
-			err = kg_session_step(session, t->ids[i], mind->logits);
-			if (err == KG_OK) {
-				sum -= kg_fmath_log_softmax(mind->logits, vocabulary,
-							    t->ids[i + 1]);
-				err = go_on(mind);
-			}
+		if (t->count > 1) {
+			err = kg_session_read(session, t->ids, t->count - 1, 0, judge, &j);
 		}
 	}
 	kg_session_free(session);
 	if (err == KG_OK) {
-		*out = sum / (double)s->judged;
+		*out = -j.sum / (double)s->judged;
 	}
 	return err;
 }
@@ -358,7 +361,6 @@ static kg_err loss_under(double *out, const kg_mind *mind, const kg_strategy *st
 static kg_err take_lesson(kg_mind *mind, const kg_lesson *lesson)
 {
 	bool right = false;
-	mind->trailed = false;
 	kg_err err = kg_evaluate_answer(&right, mind->session, lesson->prompt, lesson->answer);
 	if (err != KG_OK) {
 		return err;

@@ -42,49 +42,64 @@ uint64_t kg_evaluate_windows(const kg_session *session, size_t count)
 	return count == 0 ? 0 : (count - 1) / window_of(session);
 }
 
-/* Two rows of logits. */
+/* A window on its way. */
 typedef struct {
-	float *mine;
-	float *theirs;
-} logits_pair;
+	kg_text_score *score;
+	const kg_tokenizer *tokenizer;
+	const uint32_t *token;
+	uint32_t vocabulary;
+	uint32_t *greedy; /* of the reference after each token, or NULL */
+} window_reading;
+
+static kg_err score_token(void *context, size_t i, const float *logits)
+{
+	window_reading *w = context;
+	uint32_t next = w->token[i + 1];
+	size_t size;
+
+	if (next >= w->vocabulary)
+		return kg_fail(KG_EINVAL, "token %u: the vocabulary has %u", next, w->vocabulary);
+	w->score->nll -= kg_fmath_log_softmax(logits, w->vocabulary, next);
+	(void)kg_tokenizer_decode_one(w->tokenizer, w->token[i], next, &size);
+	/* An unknown token stands for one byte, whatever it is spelled like. */
+	w->score->bytes += kg_tokenizer_kind(w->tokenizer, next) == KG_TOKEN_UNKNOWN ? 1 : size;
+	w->score->tokens++;
+	if (w->greedy != NULL)
+		w->score->agreed += kg_sampler_greedy(logits, w->vocabulary) == w->greedy[i];
+	return KG_OK;
+}
+
+static kg_err note_greedy(void *context, size_t i, const float *logits)
+{
+	window_reading *w = context;
+
+	w->greedy[i] = kg_sampler_greedy(logits, w->vocabulary);
+	return KG_OK;
+}
 
 static kg_err score_window(kg_text_score *score, kg_session *session, kg_session *reference,
-			   const uint32_t *token, const logits_pair *logits)
+			   const uint32_t *token)
 {
-	const kg_tokenizer *tokenizer =
-		kg_model_tokenizer(kg_weights_model(kg_session_weights(session)));
-	uint32_t n = kg_session_vocabulary(session);
-	uint32_t window = window_of(session);
+	uint32_t greedy[KG_EVALUATE_WINDOW];
+	window_reading w = {
+		.score = score,
+		.tokenizer = kg_model_tokenizer(kg_weights_model(kg_session_weights(session))),
+		.token = token,
+		.vocabulary = kg_session_vocabulary(session),
+		.greedy = reference == NULL ? NULL : greedy,
+	};
+	kg_err err = KG_OK;
 
 	kg_session_rewind(session, 0);
-	if (reference != NULL)
+	if (reference != NULL) {
 		kg_session_rewind(reference, 0);
-	for (uint32_t i = 0; i < window; i++) {
-		kg_token_kind kind;
-		size_t size;
-		kg_err err = kg_session_step(session, token[i], logits->mine);
-
-		if (err != KG_OK)
-			return err;
-		if (token[i + 1] >= n)
-			return kg_fail(KG_EINVAL, "token %u: the vocabulary has %u", token[i + 1],
-				       n);
-		kind = kg_tokenizer_kind(tokenizer, token[i + 1]);
-		score->nll -= kg_fmath_log_softmax(logits->mine, n, token[i + 1]);
-		(void)kg_tokenizer_decode_one(tokenizer, token[i], token[i + 1], &size);
-		/* An unknown token stands for one byte, whatever it is spelled like. */
-		score->bytes += kind == KG_TOKEN_UNKNOWN ? 1 : size;
-		score->tokens++;
-		if (reference == NULL)
-			continue;
-		err = kg_session_step(reference, token[i], logits->theirs);
-		if (err != KG_OK)
-			return err;
-		score->agreed +=
-			kg_sampler_greedy(logits->mine, n) == kg_sampler_greedy(logits->theirs, n);
+		err = kg_session_read(reference, token, window_of(session), 0, note_greedy, &w);
 	}
-	score->windows++;
-	return KG_OK;
+	if (err == KG_OK)
+		err = kg_session_read(session, token, window_of(session), 0, score_token, &w);
+	if (err == KG_OK)
+		score->windows++;
+	return err;
 }
 
 kg_err kg_evaluate_text(kg_text_score *out, kg_session *session, kg_session *reference,
@@ -95,7 +110,6 @@ kg_err kg_evaluate_text(kg_text_score *out, kg_session *session, kg_session *ref
 	uint64_t windows = request->windows;
 	uint32_t n = kg_session_vocabulary(session);
 	kg_text_score score = {.compared = reference != NULL};
-	logits_pair logits;
 	kg_err err = KG_OK;
 
 	if (all == 0)
@@ -106,17 +120,12 @@ kg_err kg_evaluate_text(kg_text_score *out, kg_session *session, kg_session *ref
 		return kg_fail(KG_EINVAL, "the reference is another model");
 	if (windows == 0 || windows > all)
 		windows = all;
-	logits.mine = calloc(2 * (size_t)n, sizeof(float));
-	if (logits.mine == NULL)
-		return kg_fail(KG_ENOMEM, "no memory for %u logits", n);
-	logits.theirs = logits.mine + n;
 	for (uint64_t w = 0; w < windows && err == KG_OK; w++) {
 		err = score_window(&score, session, reference,
-				   request->ids + w * window_of(session), &logits);
+				   request->ids + w * window_of(session));
 		if (err == KG_OK && progress != NULL && !progress(context, w + 1, windows))
 			err = kg_fail(KG_ETIMEOUT, "evaluation stopped");
 	}
-	free(logits.mine);
 	if (err == KG_OK && !(isfinite(score.nll) && isfinite(kg_text_score_perplexity(&score))))
 		err = kg_fail(KG_EINVAL, "the model's numbers overflow: there is no score");
 	if (err == KG_OK)
@@ -134,21 +143,18 @@ static kg_err follows(bool *right, kg_session *session, const uint32_t *ids, siz
 	uint32_t previous = ids[count - 1];
 	size_t length = strlen(wanted);
 	size_t done = 0;
+	kg_err err;
 
 	*right = false;
 	kg_session_rewind(session, 0);
-	for (size_t i = 0; i < count; i++) {
-		kg_err err = kg_session_step(session, ids[i], i + 1 == count ? logits : NULL);
-
-		if (err != KG_OK)
-			return err;
-	}
+	err = kg_session_feed(session, ids, count, logits);
+	if (err != KG_OK)
+		return err;
 	/* Every piece adds at least a byte or ends the answer, so this ends. */
 	while (true) {
 		uint32_t token = kg_sampler_greedy(logits, n);
 		size_t size;
 		const char *piece = kg_tokenizer_decode_one(tokenizer, previous, token, &size);
-		kg_err err;
 
 		if (size == 0 || size > length - done || memcmp(piece, wanted + done, size) != 0)
 			return KG_OK;

@@ -22,13 +22,7 @@ static kg_err take_prompt(kg_session *session, const uint32_t *prompt, size_t co
 	if (count > kg_session_context(session) - kg_session_position(session))
 		return kg_fail(KG_EFULL, "a prompt of %zu tokens: the context has room for %u",
 			       count, kg_session_context(session) - kg_session_position(session));
-	for (size_t i = 0; i < count; i++) {
-		kg_err err = kg_session_step(session, prompt[i], i + 1 == count ? logits : NULL);
-
-		if (err != KG_OK)
-			return err;
-	}
-	return KG_OK;
+	return kg_session_feed(session, prompt, count, logits);
 }
 
 /* Cuts the text at the stop text, of which the last `added` bytes may hold the end. */
@@ -127,29 +121,50 @@ done:
 	return KG_OK;
 }
 
+/* An answer that is being judged: logits after token i judge token i + 1. */
+typedef struct {
+	const uint32_t *token; /* prompt and answer */
+	uint32_t vocabulary;
+	double sum;
+} judgement;
+
+static kg_err judge(void *context, size_t index, const float *logits)
+{
+	judgement *j = context;
+
+	j->sum += kg_fmath_log_softmax(logits, j->vocabulary, j->token[index + 1]);
+	return KG_OK;
+}
+
 kg_err kg_score(double *logprob, kg_session *session, const uint32_t *prompt, size_t prompt_count,
 		const uint32_t *answer, size_t answer_count)
 {
-	uint32_t vocabulary = kg_session_vocabulary(session);
-	float *logits = calloc(vocabulary, sizeof(*logits));
-	double sum = 0.0;
+	size_t count = prompt_count + answer_count;
+	uint32_t *token;
+	judgement j = {.vocabulary = kg_session_vocabulary(session)};
 	kg_err err;
 
-	if (logits == NULL)
-		return kg_fail(KG_ENOMEM, "no memory for %u logits", vocabulary);
+	if (prompt_count == 0)
+		return kg_fail(KG_EINVAL, "an empty prompt");
+	if (prompt_count > kg_session_context(session) || count - 1 > kg_session_context(session) ||
+	    count > UINT32_MAX)
+		return kg_fail(KG_EFULL, "%zu tokens and an answer of %zu: the context has %u",
+			       prompt_count, answer_count, kg_session_context(session));
+	if (answer_count > 0 && answer[answer_count - 1] >= j.vocabulary)
+		return kg_fail(KG_EINVAL, "token %u: the vocabulary has %u",
+			       answer[answer_count - 1], j.vocabulary);
+	token = malloc(count * sizeof(*token));
+	if (token == NULL)
+		return kg_fail(KG_ENOMEM, "no memory for %zu tokens", count);
+	memcpy(token, prompt, prompt_count * sizeof(*token));
+	if (answer_count > 0)
+		memcpy(token + prompt_count, answer, answer_count * sizeof(*token));
+	j.token = token;
 	kg_session_rewind(session, 0);
-	err = take_prompt(session, prompt, prompt_count, logits);
-	for (size_t i = 0; i < answer_count && err == KG_OK; i++) {
-		if (answer[i] >= vocabulary)
-			err = kg_fail(KG_EINVAL, "token %u: the vocabulary has %u", answer[i],
-				      vocabulary);
-		else
-			sum += kg_fmath_log_softmax(logits, vocabulary, answer[i]);
-		if (err == KG_OK && i + 1 < answer_count)
-			err = kg_session_step(session, answer[i], logits);
-	}
-	free(logits);
+	/* Nobody asks what comes after the last token. */
+	err = kg_session_read(session, token, count - 1, prompt_count - 1, judge, &j);
+	free(token);
 	if (err == KG_OK)
-		*logprob = sum;
+		*logprob = j.sum;
 	return err;
 }
