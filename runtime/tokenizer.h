@@ -17,7 +17,7 @@
  * A byte-level vocabulary starts from bytes instead of characters.
  *
  * Any bytes can be encoded, NUL included, and any ids below the count decoded. What a vocabulary
- * with all bytes encoded decodes to the same bytes.
+ * with all bytes encoded decodes to the same bytes, or to their composed form where it wants that.
  *
  * A kg_tokenizer does not change after kg_tokenizer_finish; threads may share it.
  */
@@ -96,6 +96,7 @@ typedef struct {
 	bool ranked;           /* merges by ranks */
 	bool byte_level;       /* ranked, from bytes */
 	bool ignore_merges;    /* a word that is a piece is that token, however it would merge */
+	bool compose;          /* text between special tokens is composed first (runtime/nfc.h) */
 	kg_pretokenizer_kind words;
 } kg_tokenizer_rules;
 

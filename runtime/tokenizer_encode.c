@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/nfc.h"
+
 enum { NONE = -1, CHARACTER_MAX = 4 };
 
 static const float score_floor = -1e10f; /* llama2.c merges above it only */
@@ -164,7 +166,7 @@ static kg_err add_byte(work *w, uint8_t byte)
 
 static int32_t find(const kg_tokenizer *t, const char *text, size_t size)
 {
-	uint64_t hash = kg_tokenizer__hash_more(kg_tokenizer__hash_empty, text, size);
+	uint32_t hash = kg_tokenizer__hash_more(kg_tokenizer__hash_empty, text, size);
 
 	return kg_tokenizer__look_up(t, hash, text, size, "", 0);
 }
@@ -257,8 +259,7 @@ static kg_err encode_word(work *w, const char *word, size_t size, bool prefix)
 	return err;
 }
 
-/* A stretch of text between special tokens. */
-static kg_err encode_stretch(work *w, const char *text, size_t size, bool starts)
+static kg_err encode_words(work *w, const char *text, size_t size, bool starts)
 {
 	const kg_tokenizer_rules *rules = &w->t->rules;
 	bool prefix = rules->add_space_prefix && (starts || !rules->prefix_once);
@@ -278,6 +279,25 @@ static kg_err encode_stretch(work *w, const char *text, size_t size, bool starts
 		at = ends[i];
 	}
 	free(ends);
+	return err;
+}
+
+/* A stretch of text between special tokens. */
+static kg_err encode_stretch(work *w, const char *text, size_t size, bool starts)
+{
+	kg_buf composed;
+	kg_err err;
+
+	if (!w->t->rules.compose)
+		return encode_words(w, text, size, starts);
+	kg_buf_init(&composed, KG_TOKENIZER_TEXT_MAX);
+	err = kg_nfc_put(&composed, text, size);
+	if (err == KG_OK)
+		err = encode_words(w, kg_buf_text(&composed), composed.size, starts);
+	else if (err == KG_EFULL)
+		err = kg_fail(KG_EINVAL, "tokenizer: a text beyond the limit of %d bytes",
+			      KG_TOKENIZER_TEXT_MAX);
+	kg_buf_release(&composed);
 	return err;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/alphabet.h"
+#include "runtime/tokenizer_impl.h"
 
 /* Reads a key that may be absent: `*out` keeps its default then. */
 static kg_err optional_u32(const kg_gguf *gguf, const char *key, uint32_t *out)
@@ -30,7 +31,7 @@ static kg_err get_words(const kg_gguf *gguf, kg_tokenizer_rules *rules)
 	return err;
 }
 
-/* What SentencePiece-style vocabularies of other makers need, and llama.cpp has no key for. */
+/* What vocabularies of other makers need, and llama.cpp has no key for. */
 static kg_err get_own_rules(const kg_gguf *gguf, kg_tokenizer_rules *rules)
 {
 	bool split = false;
@@ -45,6 +46,8 @@ static kg_err get_own_rules(const kg_gguf *gguf, kg_tokenizer_rules *rules)
 	if (err == KG_OK)
 		err = optional_bool(gguf, "kindergarten.tokenizer.ignore_merges",
 				    &rules->ignore_merges);
+	if (err == KG_OK)
+		err = optional_bool(gguf, "kindergarten.tokenizer.compose", &rules->compose);
 	if (err == KG_OK)
 		err = optional_bool(gguf, "kindergarten.tokenizer.split_spaces", &split);
 	if (err == KG_OK && split && !rules->byte_level)
@@ -101,7 +104,8 @@ static kg_err get_rules(const kg_gguf *gguf, kg_tokenizer_rules *rules)
 static kg_err put_all(kg_tokenizer *t, kg_gguf_array tokens, const kg_gguf_array *scores,
 		      const kg_gguf_array *kinds)
 {
-	kg_err err = KG_OK;
+	/* Where a string has its length, a piece has two bytes behind it. */
+	kg_err err = kg_tokenizer__reserve(t, tokens.size);
 
 	for (uint32_t id = 0; tokens.count > 0 && err == KG_OK; id++) {
 		const char *piece;
@@ -311,6 +315,8 @@ static void put_own_rules(const kg_tokenizer_rules *rules, kg_gguf_writer *write
 		kg_gguf_put_bool(writer, "kindergarten.tokenizer.prefix_once", true);
 	if (rules->prefix_missing)
 		kg_gguf_put_bool(writer, "kindergarten.tokenizer.prefix_missing", true);
+	if (rules->compose)
+		kg_gguf_put_bool(writer, "kindergarten.tokenizer.compose", true);
 	if (rules->words == KG_PRETOKENIZER_SPACES)
 		kg_gguf_put_bool(writer, "kindergarten.tokenizer.split_spaces", true);
 	if (rules->ignore_merges != llama3)

@@ -110,7 +110,9 @@ static kg_err read_normalizer(reader *r)
 		else if (is(steps[i], "Replace") && strcmp(text_of(pattern, "String"), " ") == 0 &&
 			 strcmp(text_of(steps[i], "content"), mark) == 0)
 			r->marks = true;
-		else if (!is(steps[i], "NFC"))
+		else if (is(steps[i], "NFC"))
+			r->rules.compose = true;
+		else
 			return unknown("normalizer", steps[i]);
 	}
 	return count < 0 ? unknown("normalizer", normalizer) : KG_OK;

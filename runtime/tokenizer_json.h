@@ -7,10 +7,10 @@
  * the letter. SentencePiece-style: spaces become U+2581 by a Replace normalizer or a Metaspace
  * pre-tokenizer, what is not in the vocabulary becomes bytes or the unknown token.
  *
- * Special tokens become control tokens, other added tokens user tokens. A NFC normalizer is
- * accepted and not applied: texts stay as they are. What would change ids otherwise and is not
- * known here (another normalizer, pattern or post-processor; lstrip, rstrip and single_word; fused
- * unknown tokens; affixes of subwords) is refused by name.
+ * Special tokens become control tokens, other added tokens user tokens. With the normalizer NFC
+ * texts are composed. What would change ids and is not known here (another normalizer, pattern or
+ * post-processor; lstrip, rstrip and single_word; fused unknown tokens; affixes of subwords) is
+ * refused by name.
  */
 #ifndef KG_RUNTIME_TOKENIZER_JSON_H
 #define KG_RUNTIME_TOKENIZER_JSON_H

@@ -162,22 +162,33 @@ static void test_tokenizer_json__knows_metaspace(void **state)
 	kg_tokenizer_free(t);
 }
 
-/* The ranked SentencePiece kind has no GGUF of its own: the rest goes into keys of ours. */
-static void test_tokenizer_json__goes_through_a_model_file(void **state)
+/* The tokenizer after a way through a model file. */
+static kg_tokenizer *copy(const kg_tokenizer *t)
 {
-	kg_tokenizer *t = load(llama2);
 	kg_tokenizer *again = NULL;
 	kg_gguf_writer writer;
 	kg_gguf *gguf = NULL;
 	kg_buf file;
 
-	(void)state;
 	kg_gguf_writer_init(&writer, KG_GGUF_ALIGNMENT);
 	kg_buf_init(&file, 1 << 20);
 	assert_int_equal(kg_tokenizer_to_gguf(t, &writer), KG_OK);
 	assert_int_equal(kg_gguf_writer_finish(&writer, &file), KG_OK);
 	assert_int_equal(kg_gguf_open(&gguf, file.data, file.size), KG_OK);
 	assert_int_equal(kg_tokenizer_from_gguf(&again, gguf), KG_OK);
+	kg_gguf_free(gguf);
+	kg_gguf_writer_release(&writer);
+	kg_buf_release(&file);
+	return again;
+}
+
+/* The ranked SentencePiece kind has no GGUF of its own: the rest goes into keys of ours. */
+static void test_tokenizer_json__goes_through_a_model_file(void **state)
+{
+	kg_tokenizer *t = load(llama2);
+	kg_tokenizer *again = copy(t);
+
+	(void)state;
 	check_ids(again, "abc", (uint32_t[]){1, 5, 6, 10}, 4);
 	check_ids(again, "a<user>a", (uint32_t[]){1, 5, 6, 13, 5, 6}, 6);
 	assert_int_equal(kg_tokenizer_get_rules(again)->eos, KG_TOKENIZER_NONE);
@@ -185,9 +196,6 @@ static void test_tokenizer_json__goes_through_a_model_file(void **state)
 	assert_true(kg_tokenizer_score(again, 10) > kg_tokenizer_score(again, 9));
 	assert_true(kg_tokenizer_score(again, 9) > kg_tokenizer_score(again, 12));
 	assert_true(kg_tokenizer_score(again, 12) > kg_tokenizer_score(again, 6));
-	kg_gguf_free(gguf);
-	kg_gguf_writer_release(&writer);
-	kg_buf_release(&file);
 	kg_tokenizer_free(again);
 	kg_tokenizer_free(t);
 }
@@ -268,6 +276,40 @@ static void test_tokenizer_json__refuses_what_does_not_fit(void **state)
 	refuses("\"vocab\":{", "\"vocab\":[],\"v\":{", KG_ECORRUPT, "vocab");
 }
 
+/* Three letters of a byte-level vocabulary: e, e with its acute, the acute alone; and a token. */
+static const char composing[] =
+	"{\"added_tokens\":[{\"id\":6,\"content\":\"e\u0301!\",\"special\":false}],"
+	"\"normalizer\":{\"type\":\"NFC\"},"
+	"\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},"
+	"\"model\":{\"type\":\"BPE\",\"vocab\":{\"e\":0,\"\u00C3\":1,\"\u00A9\":2,"
+	"\"\u00C3\u00A9\":3,\"\u00CC\":4,\"\u0123\":5},\"merges\":[\"\u00C3 \u00A9\"]}}";
+
+static void test_tokenizer_json__a_normalizer_composes(void **state)
+{
+	static const uint32_t one[] = {3};
+	static const uint32_t apart[] = {0, 4, 5};
+	static const uint32_t with_token[] = {3, 6, 3};
+	kg_tokenizer *t = NULL;
+	kg_tokenizer *again;
+	char *plain = replaced(composing, "{\"type\":\"NFC\"}", "null");
+
+	(void)state;
+	assert_int_equal(kg_tokenizer_from_json(&t, composing, strlen(composing), &no_hints),
+			 KG_OK);
+	again = copy(t);
+	check_ids(t, "\u00e9", one, 1);
+	check_ids(t, "e\u0301", one, 1);
+	check_ids(t, "e\u0301e\u0301!e\u0301", with_token, 3);
+	check_ids(again, "e\u0301", one, 1);
+	kg_tokenizer_free(t);
+	kg_tokenizer_free(again);
+	assert_int_equal(kg_tokenizer_from_json(&t, plain, strlen(plain), &no_hints), KG_OK);
+	check_ids(t, "\u00e9", one, 1);
+	check_ids(t, "e\u0301", apart, 3);
+	kg_tokenizer_free(t);
+	free(plain);
+}
+
 static void test_tokenizer_json__a_cut_file_is_refused(void **state)
 {
 	size_t whole = strlen(llama2);
@@ -304,6 +346,7 @@ int main(void)
 		cmocka_unit_test(test_tokenizer_json__takes_hints),
 		cmocka_unit_test(test_tokenizer_json__refuses_what_it_does_not_know),
 		cmocka_unit_test(test_tokenizer_json__refuses_what_does_not_fit),
+		cmocka_unit_test(test_tokenizer_json__a_normalizer_composes),
 		cmocka_unit_test(test_tokenizer_json__a_cut_file_is_refused),
 		cmocka_unit_test(test_tokenizer_json__a_file_has_a_limit),
 	};
