@@ -52,6 +52,9 @@ static kg_err check_architecture(const kg_model_config *c)
 	if (!(c->attention_scale >= 0.0f && c->attention_scale <= attention_scale_max))
 		return kg_fail(KG_EINVAL, "model: attention_scale %g is not in 0..%g",
 			       (double)c->attention_scale, (double)attention_scale_max);
+	if (is_complex(c) && c->head_dim > KG_MODEL_DIM_MAX / 2)
+		return kg_fail(KG_EINVAL, "model: head_dim is %u; complex, at most %d is allowed",
+			       c->head_dim, KG_MODEL_DIM_MAX / 2);
 	if (is_complex(c) && (c->tied || c->qkv_bias || c->qk_norm || c->rope_factors))
 		return kg_fail(KG_EINVAL,
 			       "model: ifairy has a head of its own, no biases, no norms "

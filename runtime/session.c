@@ -44,7 +44,7 @@ static size_t lay_out(kg_session *s, uint8_t *base)
 
 	s->token = carve(base, &used, s->context, sizeof(*s->token));
 	s->frequency = carve(base, &used, s->turn_width / 2, sizeof(*s->frequency));
-	s->step = carve(base, &used, s->batch, sizeof(*s->step));
+	s->step = carve(base, &used, (size_t)s->batch * s->planes, sizeof(*s->step));
 	s->x = carve(base, &used, (size_t)s->batch * s->stream, sizeof(*s->x));
 	s->h = carve(base, &used, s->batch * s->h_stride, sizeof(*s->h));
 	s->part = carve(base, &used, s->batch * s->part_stride, sizeof(*s->part));
@@ -62,23 +62,29 @@ static void measure(kg_session *s)
 {
 	const kg_model_config *c = s->config;
 
-	s->stream = c->dim;
-	s->heads_width = c->heads * c->head_dim;
-	s->keys_width = c->kv_heads * c->head_dim;
-	s->hidden = c->hidden;
-	s->turn_width = c->head_dim;
+	uint32_t width = kg_model_config_head_width(c);
+
+	s->planes = width / c->head_dim;
+	s->stream = c->dim * s->planes;
+	s->heads_width = c->heads * width;
+	s->keys_width = c->kv_heads * width;
+	s->hidden = c->hidden * s->planes;
+	/* Of a complex model every number has an angle, of the others every pair. */
+	s->turn_width = width;
 	s->h_stride = larger(s->stream, s->heads_width);
-	s->part_stride = larger(larger(s->heads_width + 2 * (size_t)s->keys_width, s->stream),
-				2 * (size_t)s->hidden);
-	s->steps_stride = lines_up(larger(s->h_stride, s->hidden));
+	/* q, k and v of a complex model lie there twice (session_complex.c). */
+	s->part_stride = larger(s->planes * (s->heads_width + 2 * (size_t)s->keys_width),
+				larger(s->stream, 2 * (size_t)s->hidden));
+	s->steps_stride = lines_up(larger(s->h_stride, s->hidden) + KG_LINE_SIZE);
 	s->room_size = larger(larger(3 * kg_matrix_room(s->stream), kg_matrix_room(s->hidden)),
 			      kg_matrix_room(s->heads_width));
 	s->cache = (kg_cache){.layers = c->layers,
 			      .kv_heads = c->kv_heads,
-			      .head_dim = c->head_dim,
+			      .head_dim = width,
 			      .context = s->context,
 			      .quantized = kg_weights_quantized(s->weights),
-			      .scale = 1.0f / sqrtf((float)c->head_dim)};
+			      .scale = c->attention_scale != 0.0f ? c->attention_scale
+								  : 1.0f / sqrtf((float)width)};
 	kg_cache_lay_out(&s->cache);
 	s->sums_count = larger(KG_MATRIX_SUMS, kg_cache_sums(&s->cache));
 }
@@ -236,7 +242,10 @@ static void advance(kg_session *s, const uint32_t *tokens, uint32_t count)
 		kg_matrix_row(s->x + (size_t)v * s->stream, embedding, tokens[v]);
 		fill_turn(s, s->position + v);
 	}
-	kg_session__llama(s, count);
+	if (s->config->architecture == KG_ARCHITECTURE_IFAIRY)
+		kg_session__complex(s, count);
+	else
+		kg_session__llama(s, count);
 	memcpy(s->token + s->position, tokens, count * sizeof(*tokens));
 	s->position += count;
 }

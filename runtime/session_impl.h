@@ -33,10 +33,11 @@ struct kg_session {
 	kg_session_observer *observer; /* or NULL */
 	void *observer_context;
 	kg_cache cache;
-	uint32_t stream;      /* floats of the residual stream of a token: dim */
-	uint32_t heads_width; /* of all heads: heads * head_dim */
+	uint32_t planes;      /* real numbers of one of the model's: 1, or 2 where it is complex */
+	uint32_t stream;      /* floats of the residual stream of a token: dim * planes */
+	uint32_t heads_width; /* of all heads: heads * head_dim * planes */
 	uint32_t keys_width;  /* of all key heads */
-	uint32_t hidden;      /* of the feed-forward part */
+	uint32_t hidden;      /* of the feed-forward part: hidden * planes */
 	size_t turn_width;    /* of a row of `turn`: cosines, then sines */
 	size_t h_stride;      /* the widest of stream and heads */
 	size_t part_stride;   /* q, k and v, or gate and up, of a token beside each other */
@@ -47,11 +48,11 @@ struct kg_session {
 	double *frequency; /* radians per position */
 	float *turn;       /* context rows; all zeros where nobody has needed it yet */
 	/* A row for each token of a batch: */
-	float *x;      /* the residual stream */
-	float *h;      /* what a product takes in, or a block adds */
-	float *part;   /* q, k, v; gate, up; what attention's output adds */
-	int8_t *steps; /* h or part, quantized */
-	float *step;
+	float *x;        /* the residual stream */
+	float *h;        /* what a product takes in, or a block adds */
+	float *part;     /* q, k, v; gate, up; what attention's output adds */
+	int8_t *steps;   /* h or part, quantized */
+	float *step;     /* of a complex vector two, of real and imaginary parts */
 	int8_t *room;    /* what kg_matrix_prepare makes for every matrix of a stage */
 	float *logits;   /* KG_SESSION_READ rows */
 	int32_t *sums;   /* sums_count for each thread */
@@ -67,6 +68,22 @@ typedef struct {
 	uint32_t l;
 	uint32_t count;
 } kg_session_batch;
+
+/* Row v of x, h and part. */
+static inline float *x_of(const kg_session_batch *b, uint32_t v)
+{
+	return b->session->x + (size_t)v * b->session->stream;
+}
+
+static inline float *h_of(const kg_session_batch *b, uint32_t v)
+{
+	return b->session->h + v * b->session->h_stride;
+}
+
+static inline float *part_of(const kg_session_batch *b, uint32_t v)
+{
+	return b->session->part + v * b->session->part_stride;
+}
 
 /* What the rows stage does to row v before it is quantized. */
 typedef void kg_session_row(const kg_session_batch *batch, uint32_t v);
@@ -95,12 +112,16 @@ void kg_session__linear(const kg_session_batch *batch, const kg_session_linear *
 void kg_session__run(const kg_session *session, kg_team_work *stage, void *context, uint32_t chunks,
 		     double work);
 
-/* out = gain * (x * r), r = 1 / sqrt(mean of x^2 + eps). */
+/* out = gain * (x * r), r = 1 / sqrt(mean of |x|^2 + eps), the mean over the model's numbers: half
+ * of the n floats where they are complex. */
 void kg_session__norm(const kg_session *session, float *out, const float *x, const float *gain,
 		      uint32_t n);
 void kg_session__add(float *x, const float *y, uint32_t n);
 
 /* The Llama block, all layers: rows of x from embeddings to the stream after the last layer. */
 void kg_session__llama(kg_session *session, uint32_t count);
+
+/* The same of a complex model: the block of iFairy. */
+void kg_session__complex(kg_session *session, uint32_t count);
 
 #endif

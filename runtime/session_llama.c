@@ -3,21 +3,6 @@
 
 #include "runtime/session_impl.h"
 
-static float *x_of(const kg_session_batch *b, uint32_t v)
-{
-	return b->session->x + (size_t)v * b->session->stream;
-}
-
-static float *h_of(const kg_session_batch *b, uint32_t v)
-{
-	return b->session->h + v * b->session->h_stride;
-}
-
-static float *part_of(const kg_session_batch *b, uint32_t v)
-{
-	return b->session->part + v * b->session->part_stride;
-}
-
 /* The input of attention; what the feed-forward part of the layer before gave is added first. */
 static void attention_row(const kg_session_batch *b, uint32_t v)
 {

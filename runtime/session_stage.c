@@ -22,7 +22,8 @@ typedef struct {
 void kg_session__norm(const kg_session *s, float *restrict out, const float *restrict x,
 		      const float *restrict gain, uint32_t n)
 {
-	float r = 1.0f / sqrtf(s->kernel->dot_f32(x, x, n) / (float)n + s->config->norm_eps);
+	float mean = s->kernel->dot_f32(x, x, n) / (float)(n / s->planes);
+	float r = 1.0f / sqrtf(mean + s->config->norm_eps);
 
 	for (uint32_t i = 0; i < n; i++)
 		out[i] = gain[i] * (x[i] * r);
@@ -50,6 +51,28 @@ void kg_session__run(const kg_session *s, kg_team_work *work_on, void *context, 
 		work_on(context, i, 0);
 }
 
+/* Whether the products take a complex vector: its halves lie apart and have steps of their own. */
+static bool is_complex(const kg_session_linear *linear)
+{
+	return linear->product[0].matrix->format == KG_FORMAT_PHASE;
+}
+
+static size_t half_of(uint32_t n)
+{
+	return (size_t)kg_phase_lines(n / 2) * KG_PHASE_COLS;
+}
+
+static void quantize_halves(const kg_session *s, int8_t *q, size_t q_stride, float step[2],
+			    const float *x, uint32_t n)
+{
+	size_t half = half_of(n);
+
+	step[0] = s->kernel->quantize(q, x, n / 2);
+	memset(q + n / 2, 0, half - n / 2);
+	step[1] = s->kernel->quantize(q + half, x + n / 2, n / 2);
+	memset(q + half + n / 2, 0, q_stride - half - n / 2);
+}
+
 /* Row v: made, quantized, gathered for every product. */
 static void make_row(void *context, uint32_t v, uint32_t worker)
 {
@@ -64,8 +87,12 @@ static void make_row(void *context, uint32_t v, uint32_t worker)
 		linear->row(st->batch, v);
 	if (one.q == NULL)
 		return;
-	one.count = 1;
 	one.x += v * one.x_stride;
+	if (is_complex(linear)) {
+		quantize_halves(s, q, one.q_stride, s->step + (size_t)2 * v, one.x, linear->n);
+		return;
+	}
+	one.count = 1;
 	one.q = q;
 	one.step = s->step + v;
 	s->step[v] = s->kernel->quantize(q, one.x, linear->n);
@@ -125,7 +152,8 @@ void kg_session__linear(const kg_session_batch *batch, const kg_session_linear *
 
 	if (kg_weights_quantized(s->weights)) {
 		st.in.q = s->steps;
-		st.in.q_stride = (linear->n + KG_LINE_SIZE - 1) / KG_LINE_SIZE * KG_LINE_SIZE;
+		st.in.q_stride = is_complex(linear) ? 2 * half_of(linear->n) : linear->n;
+		st.in.q_stride = (st.in.q_stride + KG_LINE_SIZE - 1) / KG_LINE_SIZE * KG_LINE_SIZE;
 		st.in.step = s->step;
 	}
 	for (uint32_t p = 0; p < linear->products; p++) {
