@@ -251,36 +251,109 @@ float kg_kernel__avx512_dot_f16(const uint16_t *a, const float *b, size_t n)
 	return dot_one(true, a, b, n);
 }
 
+/* The greatest of `least` and all x; NaN is passed over. */
+static float greatest(const float *x, size_t n, float least)
+{
+	__m512 most[PARTS];
+	size_t i = 0;
+
+	/* The second operand is taken where one is NaN. */
+	for (int k = 0; k < PARTS; k++)
+		most[k] = _mm512_set1_ps(least);
+	for (; i + PARTS * LANES <= n; i += PARTS * LANES)
+		for (size_t k = 0; k < PARTS; k++)
+			most[k] = _mm512_max_ps(_mm512_loadu_ps(x + i + k * LANES), most[k]);
+	for (; i < n; i += LANES) {
+		__mmask16 some = n - i < LANES ? rest_of(n) : (__mmask16)-1;
+
+		most[0] = _mm512_mask_max_ps(most[0], some, _mm512_maskz_loadu_ps(some, x + i),
+					     most[0]);
+	}
+	return _mm512_reduce_max_ps(
+		_mm512_max_ps(_mm512_max_ps(most[0], most[1]), _mm512_max_ps(most[2], most[3])));
+}
+
 uint32_t kg_kernel__avx512_argmax(const float *x, size_t n)
 {
-	const __m512i step = _mm512_set1_epi32(LANES);
-	__m512i index = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-	__m512i at = _mm512_setzero_si512();
-	__m512 best = _mm512_set1_ps(-INFINITY);
-	__m512 greatest;
-	__mmask16 is;
+	float best = greatest(x, n, -INFINITY);
+	const __m512 bests = _mm512_set1_ps(best);
 
-	for (size_t i = 0; i < n; i += LANES, index = _mm512_add_epi32(index, step)) {
+	for (size_t i = 0; i < n && best > -INFINITY; i += LANES) {
 		__mmask16 some = n - i < LANES ? rest_of(n) : (__mmask16)-1;
-		__m512 v = _mm512_maskz_loadu_ps(some, x + i);
-		__mmask16 more = _mm512_mask_cmp_ps_mask(some, v, best, _CMP_GT_OQ);
+		unsigned is = _mm512_mask_cmp_ps_mask(some, _mm512_maskz_loadu_ps(some, x + i),
+						      bests, _CMP_EQ_OQ);
 
-		best = _mm512_mask_mov_ps(best, more, v);
-		at = _mm512_mask_mov_epi32(at, more, index);
+		if (is != 0)
+			return (uint32_t)i + (uint32_t)__builtin_ctz(is);
 	}
-	greatest = _mm512_set1_ps(_mm512_reduce_max_ps(best));
-	is = _mm512_cmp_ps_mask(best, greatest, _CMP_EQ_OQ);
-	return _mm512_mask_reduce_min_epu32(is, at);
+	return 0;
+}
+
+/* loops_exp, operation by operation. The first operand of a maximum or minimum loses when the
+ * second is NaN, as in the definition. */
+static inline __m512 exps(__m512 x)
+{
+	static const float factor[] = {1.3888889e-3f, 8.3333333e-3f, 4.1666667e-2f, 1.6666667e-1f,
+				       0.5f};
+	const __m512 round = _mm512_set1_ps(LOOPS_ROUND);
+	const __m512 one = _mm512_set1_ps(1.0f);
+	__m512 p = _mm512_set1_ps(1.9841270e-4f);
+	__m512 t;
+	__m512 k;
+	__m512 r;
+
+	x = _mm512_max_ps(_mm512_set1_ps(-87.0f), x);
+	x = _mm512_min_ps(_mm512_set1_ps(88.0f), x);
+	t = _mm512_add_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), round);
+	k = _mm512_sub_ps(t, round);
+	r = _mm512_sub_ps(_mm512_sub_ps(x, _mm512_mul_ps(k, _mm512_set1_ps(0.693359375f))),
+			  _mm512_mul_ps(k, _mm512_set1_ps(-2.12194440e-4f)));
+	for (size_t i = 0; i < sizeof(factor) / sizeof(*factor); i++)
+		p = _mm512_add_ps(_mm512_mul_ps(p, r), _mm512_set1_ps(factor[i]));
+	p = _mm512_add_ps(_mm512_add_ps(_mm512_mul_ps(_mm512_mul_ps(p, r), r), r), one);
+	return _mm512_mul_ps(p, _mm512_castsi512_ps(_mm512_add_epi32(
+					_mm512_slli_epi32(_mm512_castps_si512(t), 23),
+					_mm512_castps_si512(one))));
 }
 
 void kg_kernel__avx512_softmax(float *x, size_t n)
 {
-	loops_softmax(x, n);
+	const __m512 most = _mm512_set1_ps(greatest(x, n, x[0]));
+	__m512 sum[4] = {_mm512_setzero_ps()};
+	__m512 scale;
+
+	for (size_t i = 0; i < n; i += LANES) {
+		__mmask16 some = n - i < LANES ? rest_of(n) : (__mmask16)-1;
+		__m512 v = exps(_mm512_sub_ps(_mm512_maskz_loadu_ps(some, x + i), most));
+
+		_mm512_mask_storeu_ps(x + i, some, v);
+		sum[0] = _mm512_mask_add_ps(sum[0], some, sum[0], v);
+	}
+	sum[1] = sum[2] = sum[3] = sum[0];
+	scale = _mm512_set1_ps(1.0f / _mm_cvtss_f32(trees(sum)));
+	for (size_t i = 0; i < n; i += LANES) {
+		__mmask16 some = n - i < LANES ? rest_of(n) : (__mmask16)-1;
+
+		_mm512_mask_storeu_ps(x + i, some,
+				      _mm512_mul_ps(_mm512_maskz_loadu_ps(some, x + i), scale));
+	}
 }
 
 void kg_kernel__avx512_swiglu(float *gate, const float *up, size_t n)
 {
-	loops_swiglu(gate, up, n);
+	const __m512 one = _mm512_set1_ps(1.0f);
+	const __m512i sign = _mm512_set1_epi32(INT32_MIN);
+
+	for (size_t i = 0; i < n; i += LANES) {
+		__mmask16 some = n - i < LANES ? rest_of(n) : (__mmask16)-1;
+		__m512 v = _mm512_maskz_loadu_ps(some, gate + i);
+		__m512 e =
+			exps(_mm512_castsi512_ps(_mm512_xor_si512(_mm512_castps_si512(v), sign)));
+
+		v = _mm512_mul_ps(_mm512_div_ps(v, _mm512_add_ps(one, e)),
+				  _mm512_maskz_loadu_ps(some, up + i));
+		_mm512_mask_storeu_ps(gate + i, some, v);
+	}
 }
 
 float kg_kernel__avx512_quantize(int8_t *q, const float *x, size_t n)
@@ -292,7 +365,6 @@ float kg_kernel__avx512_quantize(int8_t *q, const float *x, size_t n)
 
 	for (int k = 0; k < PARTS; k++)
 		most[k] = _mm512_set1_ps(1e-5f);
-	/* The first operand of a maximum loses when it is NaN, as in the definition. */
 	for (; i + PARTS * LANES <= n; i += PARTS * LANES)
 		for (size_t k = 0; k < PARTS; k++)
 			most[k] =
