@@ -30,7 +30,13 @@ float kg_fmath_expf(float x)
 	return loops_exp(x);
 }
 
-double kg_fmath_exp(double x)
+void kg_fmath_exps(float *x, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		x[i] = loops_exp(x[i]);
+}
+
+static inline double exp_of(double x)
 {
 	static const double inverse_factorial[] = {
 		1.0 / 6227020800.0, 1.0 / 479001600.0, 1.0 / 39916800.0, 1.0 / 3628800.0,
@@ -51,6 +57,11 @@ double kg_fmath_exp(double x)
 		p = p * r + inverse_factorial[i];
 	p = (p * r) * r + r + 1.0;
 	return p * double_of((bits_of_double(t) << 52) + 0x3ff0000000000000ULL);
+}
+
+double kg_fmath_exp(double x)
+{
+	return exp_of(x);
 }
 
 /* x = 2^k m, m in [1/sqrt 2, sqrt 2); log m = 2 artanh(s), s = (m-1)/(m+1), |s| < 0.1716: eleven
@@ -121,12 +132,20 @@ void kg_fmath_softmax(float *x, size_t n)
 
 double kg_fmath_log_softmax(const float *logits, size_t n, size_t at)
 {
+	enum { BLOCK = 64 }; /* powers side by side, then one sum in order */
+	double power[BLOCK];
 	double max = (double)loops_max(logits, n, logits[0]);
 	double sum = 0.0;
 
 	KG_ASSERT(at < n);
-	for (size_t i = 0; i < n; i++)
-		sum += kg_fmath_exp((double)logits[i] - max);
+	for (size_t from = 0; from < n; from += BLOCK) {
+		size_t count = n - from < BLOCK ? n - from : BLOCK;
+
+		for (size_t i = 0; i < count; i++)
+			power[i] = exp_of((double)logits[from + i] - max);
+		for (size_t i = 0; i < count; i++)
+			sum += power[i];
+	}
 	return ((double)logits[at] - max) - kg_fmath_log(sum);
 }
 

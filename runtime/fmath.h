@@ -17,6 +17,9 @@
  * infinite. NaN gives NaN. */
 float kg_fmath_expf(float x);
 
+/* x[i] = e^x[i], as kg_fmath_expf. */
+void kg_fmath_exps(float *x, size_t n);
+
 /* e^x in double for |x| <= 700 (clamped beyond); relative error < 4e-16. */
 double kg_fmath_exp(double x);
 

@@ -1,26 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/sampler.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
 #include "base/rng.h"
 #include "runtime/fmath.h"
+#include "runtime/kernel.h"
 
 #define TEMPERATURE_MAX 100.0f
 #define TEMPERATURE_MIN 1e-38f
 
-typedef struct {
-	float logit;
-	float weight;
-	uint32_t id;
-} candidate;
+/* How far below the greatest, in temperatures, candidates of one stage of the ranking reach; the
+ * last stage takes what is left. Most draws need the first. */
+static const float reach[] = {4.0f, 8.0f, 16.0f};
+
+enum { STAGES = sizeof(reach) / sizeof(*reach) };
 
 struct kg_sampler {
 	kg_sampler_settings settings;
 	uint32_t vocabulary;
 	kg_rng rng;
-	candidate *heap; /* vocabulary entries: a heap in front, what was taken at the back */
+	/* The ranking of one draw, made as far as it is asked for. */
+	const float *logits;
+	float greatest;
+	float inverse; /* of the temperature */
+	float bound;   /* every logit above is in the ranking or in its heap */
+	uint32_t stage;
+	uint32_t base;  /* ids of earlier stages, in order */
+	uint32_t count; /* of this one: a heap in front, what was taken backwards behind it */
+	uint32_t left;  /* in the heap */
+	uint32_t *id;   /* vocabulary entries */
 };
 
 kg_err kg_sampler_check(const kg_sampler_settings *settings)
@@ -44,8 +55,8 @@ kg_err kg_sampler_new(kg_sampler **out, const kg_sampler_settings *settings, uin
 		return err;
 	sampler = calloc(1, sizeof(*sampler));
 	if (sampler != NULL)
-		sampler->heap = calloc(vocabulary, sizeof(*sampler->heap));
-	if (sampler == NULL || sampler->heap == NULL) {
+		sampler->id = calloc(vocabulary, sizeof(*sampler->id));
+	if (sampler == NULL || sampler->id == NULL) {
 		free(sampler);
 		return kg_fail(KG_ENOMEM, "no memory for a sampler of %u tokens", vocabulary);
 	}
@@ -60,109 +71,152 @@ void kg_sampler_free(kg_sampler *sampler)
 {
 	if (sampler == NULL)
 		return;
-	free(sampler->heap);
+	free(sampler->id);
 	free(sampler);
 }
 
 uint32_t kg_sampler_greedy(const float *logits, uint32_t n)
 {
-	uint32_t best = 0;
-
-	for (uint32_t i = 1; i < n; i++)
-		if (logits[i] > logits[best])
-			best = i;
-	return best;
+	return kg_kernel_current()->argmax(logits, n);
 }
 
-static bool comes_before(const candidate *a, const candidate *b)
+static bool comes_before(const float *logits, uint32_t a, uint32_t b)
 {
-	return a->logit > b->logit || (a->logit == b->logit && a->id < b->id);
+	return logits[a] > logits[b] || (logits[a] == logits[b] && a < b);
 }
 
-static void sink(candidate *heap, uint32_t at, uint32_t count)
+static void sink(uint32_t *heap, const float *logits, uint32_t at, uint32_t count)
 {
-	candidate moving = heap[at];
+	uint32_t moving = heap[at];
 
 	for (uint32_t child; (child = 2 * at + 1) < count; at = child) {
-		if (child + 1 < count && comes_before(&heap[child + 1], &heap[child]))
+		if (child + 1 < count && comes_before(logits, heap[child + 1], heap[child]))
 			child++;
-		if (!comes_before(&heap[child], &moving))
+		if (!comes_before(logits, heap[child], moving))
 			break;
 		heap[at] = heap[child];
 	}
 	heap[at] = moving;
 }
 
-/* Moves the first candidate of the heap behind it; the run taken so far reads backwards. */
-static const candidate *take(candidate *heap, uint32_t *count)
+static void begin_ranking(kg_sampler *s, const float *logits)
 {
-	candidate first = heap[0];
-
-	(*count)--;
-	heap[0] = heap[*count];
-	heap[*count] = first;
-	sink(heap, 0, *count);
-	return &heap[*count];
+	s->logits = logits;
+	s->greatest = logits[kg_sampler_greedy(logits, s->vocabulary)];
+	s->inverse = 1.0f / s->settings.temperature;
+	s->bound = INFINITY;
+	s->stage = s->base = s->count = s->left = 0;
 }
 
-/* Fills the heap; returns the sum of all weights in order of id. */
-static double fill(kg_sampler *sampler, const float *logits)
+/* The next candidates below those that are ranked, as a heap. */
+static void begin_stage(kg_sampler *s)
 {
-	uint32_t n = sampler->vocabulary;
-	float greatest = logits[kg_sampler_greedy(logits, n)];
-	float inverse = 1.0f / sampler->settings.temperature;
+	bool all = s->stage >= STAGES;
+	float above = s->bound;
+	float bound = all ? 0.0f : s->greatest - reach[s->stage] * s->settings.temperature;
+	uint32_t *id = s->id + s->base;
+
+	for (uint32_t i = 0; i < s->count / 2; i++) {
+		uint32_t other = id[s->count - 1 - i];
+
+		id[s->count - 1 - i] = id[i];
+		id[i] = other;
+	}
+	s->base += s->count;
+	s->count = 0;
+	id = s->id + s->base;
+	/* Written before it is known to belong, so that nothing depends on a guess. There is room:
+	 * what is ranked is not among those still to come. */
+	for (uint32_t i = 0; i < s->vocabulary && s->base + s->count < s->vocabulary; i++) {
+		bool more = !(s->logits[i] > above) && (all || s->logits[i] > bound);
+
+		id[s->count] = i;
+		s->count += more;
+	}
+	for (uint32_t i = s->count / 2; i-- > 0;)
+		sink(id, s->logits, i, s->count);
+	s->left = s->count;
+	s->bound = bound;
+	s->stage++;
+}
+
+/* The candidate of rank `rank` < vocabulary. */
+static uint32_t at_rank(kg_sampler *s, uint32_t rank)
+{
+	while (s->base + s->count - s->left <= rank) {
+		uint32_t *heap = s->id + s->base;
+		uint32_t first;
+
+		if (s->left == 0) {
+			begin_stage(s);
+			continue;
+		}
+		first = heap[0];
+		heap[0] = heap[--s->left];
+		heap[s->left] = first;
+		sink(heap, s->logits, 0, s->left);
+	}
+	return rank < s->base ? s->id[rank] : s->id[s->base + s->count - 1 - (rank - s->base)];
+}
+
+static double weight(const kg_sampler *s, uint32_t id)
+{
+	return (double)kg_fmath_expf((s->logits[id] - s->greatest) * s->inverse);
+}
+
+/* Of all the vocabulary, in order of id. */
+static double whole_weight(const kg_sampler *s)
+{
+	enum { BLOCK = 64 };
+	float block[BLOCK];
 	double total = 0.0;
 
-	for (uint32_t i = 0; i < n; i++) {
-		float weight = kg_fmath_expf((logits[i] - greatest) * inverse);
+	for (uint32_t at = 0; at < s->vocabulary; at += BLOCK) {
+		uint32_t n = s->vocabulary - at < BLOCK ? s->vocabulary - at : BLOCK;
 
-		sampler->heap[i] = (candidate){.logit = logits[i], .weight = weight, .id = i};
-		total += (double)weight;
+		for (uint32_t i = 0; i < n; i++)
+			block[i] = (s->logits[at + i] - s->greatest) * s->inverse;
+		kg_fmath_exps(block, n);
+		for (uint32_t i = 0; i < n; i++)
+			total += (double)block[i];
 	}
-	for (uint32_t i = n / 2; i-- > 0;)
-		sink(sampler->heap, i, n);
 	return total;
 }
 
 uint32_t kg_sampler_next(kg_sampler *sampler, const float *logits)
 {
 	const kg_sampler_settings *settings = &sampler->settings;
-	uint32_t n = sampler->vocabulary;
-	uint32_t left = n;
-	uint32_t kept = n;
-	double total;
-	double point;
+	uint32_t kept = sampler->vocabulary;
+	double total = 0.0;
 	double sum = 0.0;
+	double point;
 
 	/* Below 1 / FLT_MAX the inverse is infinite; the limit is the greatest alone anyway. */
 	if (settings->temperature < TEMPERATURE_MIN)
-		return kg_sampler_greedy(logits, n);
-	total = fill(sampler, logits);
-	if (settings->top_k != 0 && settings->top_k < n) {
-		total = 0.0;
-		for (kept = 0; kept < settings->top_k; kept++)
-			total += (double)take(sampler->heap, &left)->weight;
+		return kg_sampler_greedy(logits, kept);
+	begin_ranking(sampler, logits);
+	if (settings->top_k != 0 && settings->top_k < kept) {
+		kept = settings->top_k;
+		for (uint32_t r = 0; r < kept; r++)
+			total += weight(sampler, at_rank(sampler, r));
+	} else {
+		total = whole_weight(sampler);
 	}
 	if (settings->top_p < 1.0f) {
 		double enough = (double)settings->top_p * total;
 		uint32_t run = 0;
 
 		/* At least one is kept, whatever the logits are. */
-		for (total = 0.0; run < kept && (run == 0 || total < enough); run++) {
-			if (run == n - left)
-				(void)take(sampler->heap, &left);
-			total += (double)sampler->heap[n - 1 - run].weight;
-		}
+		for (total = 0.0; run < kept && (run == 0 || total < enough); run++)
+			total += weight(sampler, at_rank(sampler, run));
 		kept = run;
 	}
 	point = kg_rng_double(&sampler->rng) * total;
-	for (uint32_t run = 0; run < kept; run++) {
-		if (run == n - left)
-			(void)take(sampler->heap, &left);
-		sum += (double)sampler->heap[n - 1 - run].weight;
+	for (uint32_t r = 0; r < kept; r++) {
+		sum += weight(sampler, at_rank(sampler, r));
 		if (point < sum)
-			return sampler->heap[n - 1 - run].id;
+			return at_rank(sampler, r);
 	}
 	/* The order of additions may leave the point a rounding above the sum: the last kept. */
-	return sampler->heap[n - kept].id;
+	return at_rank(sampler, kept - 1);
 }

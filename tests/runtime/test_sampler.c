@@ -5,11 +5,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "base/rng.h"
+#include "runtime/fmath.h"
 #include "runtime/sampler.h"
 
 enum { N = 50, DRAWS = 20000 };
@@ -253,6 +255,124 @@ static void test_check__limits(void **state)
 	assert_int_equal(kg_sampler_check(&settings), KG_EINVAL);
 }
 
+/* The rules of the header, word by word: everything sorted, everything summed. */
+typedef struct {
+	float logit;
+	uint32_t id;
+} ranked_logit;
+
+static int by_rank(const void *a, const void *b)
+{
+	const ranked_logit *x = a;
+	const ranked_logit *y = b;
+
+	if (x->logit != y->logit)
+		return x->logit > y->logit ? -1 : 1;
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static uint32_t plain_next(const float *logits, uint32_t n, const kg_sampler_settings *settings,
+			   kg_rng *rng)
+{
+	ranked_logit *rank = calloc(n, sizeof(*rank));
+	float *weight = calloc(n, sizeof(*weight));
+	float inverse = 1.0f / settings->temperature;
+	uint32_t kept = n;
+	uint32_t chosen;
+	double total = 0.0;
+	double sum = 0.0;
+	double point;
+
+	for (uint32_t i = 0; i < n; i++)
+		rank[i] = (ranked_logit){logits[i], i};
+	qsort(rank, n, sizeof(*rank), by_rank);
+	for (uint32_t i = 0; i < n; i++)
+		weight[i] = kg_fmath_expf((logits[i] - rank[0].logit) * inverse);
+	for (uint32_t i = 0; i < n; i++)
+		total += (double)weight[i];
+	if (settings->top_k > 0 && settings->top_k < n) {
+		kept = settings->top_k;
+		total = 0.0;
+		for (uint32_t r = 0; r < kept; r++)
+			total += (double)weight[rank[r].id];
+	}
+	if (settings->top_p < 1.0f) {
+		double enough = (double)settings->top_p * total;
+		uint32_t r = 0;
+
+		for (total = 0.0; r < kept && (r == 0 || total < enough); r++)
+			total += (double)weight[rank[r].id];
+		kept = r;
+	}
+	point = kg_rng_double(rng) * total;
+	chosen = rank[kept - 1].id;
+	for (uint32_t r = 0; r < kept; r++) {
+		sum += (double)weight[rank[r].id];
+		if (point < sum) {
+			chosen = rank[r].id;
+			break;
+		}
+	}
+	free(weight);
+	free(rank);
+	return chosen;
+}
+
+static void test_next__ranks_only_what_it_needs_and_draws_the_same(void **state)
+{
+	static const uint32_t sizes[] = {1, 2, 7, 300, 5000};
+	static const float temperatures[] = {0.05f, 0.7f, 1.0f, 5.0f, 100.0f};
+	static const uint32_t top_k[] = {0, 1, 40, 2000};
+	static const float top_p[] = {1.0f, 0.95f, 0.3f};
+
+	(void)state;
+	for (uint32_t c = 0; c < 5 * 5 * 4 * 3; c++) {
+		uint32_t n = sizes[c % 5];
+		kg_sampler_settings settings = {temperatures[c / 5 % 5], top_k[c / 25 % 4],
+						top_p[c / 100], c};
+		float *logits = calloc(n, sizeof(*logits));
+		kg_sampler *sampler;
+		kg_rng noise;
+		kg_rng rng;
+
+		assert_int_equal(kg_sampler_new(&sampler, &settings, n), KG_OK);
+		kg_rng_init_u64(&noise, c + 1000);
+		kg_rng_init_u64(&rng, c);
+		for (int draw = 0; draw < 6; draw++) {
+			/* Wide, narrow, many equals, and some that are impossible. */
+			for (uint32_t i = 0; i < n; i++) {
+				float x = kg_rng_float(&noise) * (draw % 2 == 0 ? 40.0f : 3.0f);
+
+				logits[i] = draw == 4                 ? floorf(x)
+					    : draw == 5 && i % 3 != 0 ? -INFINITY
+								      : x;
+			}
+			assert_int_equal(kg_sampler_next(sampler, logits),
+					 plain_next(logits, n, &settings, &rng));
+		}
+		kg_sampler_free(sampler);
+		free(logits);
+	}
+}
+
+/* What no model should give still draws a token. */
+static void test_next__stands_logits_that_are_no_numbers(void **state)
+{
+	(void)state;
+	for (uint32_t c = 0; c < 64; c++) {
+		kg_sampler *sampler = sampler_of(1.0f, c % 4 * 20, c % 3 == 0 ? 1.0f : 0.5f, c);
+		float logits[N];
+
+		some_logits(logits, c);
+		for (uint32_t i = 0; i < N; i++)
+			if ((i * 7 + c) % 8 < c / 8)
+				logits[i] = c % 2 == 0 ? NAN : INFINITY;
+		for (int draw = 0; draw < 20; draw++)
+			assert_true(kg_sampler_next(sampler, logits) < N);
+		kg_sampler_free(sampler);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -265,6 +385,8 @@ int main(void)
 		cmocka_unit_test(test_next__same_seed_same_tokens),
 		cmocka_unit_test(test_next__extreme_logits_stay_inside),
 		cmocka_unit_test(test_check__limits),
+		cmocka_unit_test(test_next__ranks_only_what_it_needs_and_draws_the_same),
+		cmocka_unit_test(test_next__stands_logits_that_are_no_numbers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
