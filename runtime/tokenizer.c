@@ -12,8 +12,6 @@ enum {
 	PROBES_MAX = 4096, /* more only when pieces were made to collide */
 };
 
-const uint64_t kg_tokenizer__hash_empty = 0xcbf29ce484222325ULL;
-
 kg_err kg_tokenizer_new(kg_tokenizer **out, uint32_t count)
 {
 	kg_tokenizer *t = NULL;
@@ -24,8 +22,8 @@ kg_err kg_tokenizer_new(kg_tokenizer **out, uint32_t count)
 	t = calloc(1, sizeof(*t));
 	if (t == NULL)
 		return kg_fail(KG_ENOMEM, "tokenizer: no memory");
-	kg_buf_init(&t->pieces, (size_t)count * (KG_TOKENIZER_PIECE_MAX + 2));
 	t->count = count;
+	memset(t->byte_ids, 0xff, sizeof(t->byte_ids));
 	t->tokens = calloc(count, sizeof(*t->tokens));
 	if (t->tokens == NULL) {
 		kg_tokenizer_free(t);
@@ -39,7 +37,7 @@ void kg_tokenizer_free(kg_tokenizer *tokenizer)
 {
 	if (tokenizer == NULL)
 		return;
-	kg_buf_release(&tokenizer->pieces);
+	free(tokenizer->pieces);
 	free(tokenizer->tokens);
 	free(tokenizer->slots);
 	free(tokenizer->specials);
@@ -74,30 +72,26 @@ int kg_tokenizer_byte_of(const char *piece, size_t size)
 /* Copies `from` with SentencePiece's mark as a space; returns the new size. */
 static size_t unmark(char *to, const char *from, size_t size)
 {
-	static const char mark[] = "\xe2\x96\x81"; /* U+2581 */
 	size_t used = 0;
 
 	for (size_t i = 0; i < size; i++) {
-		if (size - i >= 3 && memcmp(from + i, mark, 3) == 0) {
-			to[used++] = ' ';
+		char c = from[i];
+
+		/* U+2581 */
+		if (c == '\xe2' && size - i >= 3 && from[i + 1] == '\x96' &&
+		    from[i + 2] == '\x81') {
+			c = ' ';
 			i += 2;
-		} else {
-			to[used++] = from[i];
 		}
+		to[used++] = c;
 	}
 	return used;
 }
 
-uint64_t kg_tokenizer__hash_more(uint64_t hash, const char *text, size_t size)
+static uint32_t slot_of(const kg_tokenizer *t, uint32_t hash)
 {
-	for (size_t i = 0; i < size; i++)
-		hash = (hash ^ (uint8_t)text[i]) * 0x100000001b3ULL;
-	return hash;
-}
-
-static uint32_t slot_of(const kg_tokenizer *t, uint64_t hash)
-{
-	return (uint32_t)(hash ^ hash >> 32) & t->slots_mask;
+	/* The upper bits know every byte, the lower ones are left of few. */
+	return (hash ^ hash >> 15) & t->slots_mask;
 }
 
 /* Whether `id` can be put now. */
@@ -115,26 +109,59 @@ static kg_err check_put(const kg_tokenizer *t, uint32_t id, size_t size, kg_toke
 	return KG_OK;
 }
 
-static kg_err store(kg_tokenizer *tokenizer, uint32_t id, const char *text, size_t size,
-		    kg_token_kind kind)
+kg_err kg_tokenizer__reserve(kg_tokenizer *t, size_t bytes)
 {
-	kg_token *t = &tokenizer->tokens[id];
+	char *pieces = realloc(t->pieces, t->pieces_size + bytes);
 
-	t->at = tokenizer->pieces.size;
-	t->size = (uint16_t)size;
-	t->hash = kg_tokenizer__hash_more(kg_tokenizer__hash_empty, text, size);
-	kg_buf_put(&tokenizer->pieces, text, size);
-	kg_buf_put_u8(&tokenizer->pieces, 0);
-	t->kind = (uint8_t)kind;
-	return kg_buf_ok(&tokenizer->pieces);
+	if (pieces == NULL)
+		return kg_fail(KG_ENOMEM, "tokenizer: no memory for %zu bytes of pieces", bytes);
+	t->pieces = pieces;
+	t->pieces_room = t->pieces_size + bytes;
+	return KG_OK;
+}
+
+/* Where the next piece goes: room for `size` bytes, the terminator and a byte token's byte. */
+static char *next_piece(kg_tokenizer *t, size_t size)
+{
+	size_t more = t->pieces_room < 256 ? 512 : t->pieces_room;
+
+	if (t->pieces_room - t->pieces_size < size + 2 &&
+	    kg_tokenizer__reserve(t, more + size) != KG_OK)
+		return NULL;
+	return t->pieces + t->pieces_size;
+}
+
+static bool is_special(kg_token_kind kind, size_t size)
+{
+	return size > 0 &&
+	       (kind == KG_TOKEN_USER || kind == KG_TOKEN_CONTROL || kind == KG_TOKEN_UNKNOWN);
+}
+
+/* The token whose piece was written at next_piece. */
+static void store(kg_tokenizer *t, uint32_t id, size_t size, float score, kg_token_kind kind)
+{
+	char *piece = t->pieces + t->pieces_size;
+
+	t->tokens[id] = (kg_token){
+		.at = (uint32_t)t->pieces_size,
+		.hash = kg_tokenizer__hash_more(kg_tokenizer__hash_empty, piece, size),
+		.score = score,
+		.size = (uint16_t)size,
+		.kind = (uint8_t)kind,
+	};
+	piece[size] = '\0';
+	t->pieces_size += size + 1;
+	t->put++;
+	t->special += is_special(kind, size);
 }
 
 kg_err kg_tokenizer_put(kg_tokenizer *tokenizer, uint32_t id, const void *piece, size_t size,
 			float score, kg_token_kind kind)
 {
-	char text[KG_TOKENIZER_PIECE_MAX];
+	kg_tokenizer *t = tokenizer;
 	int byte = NONE;
-	kg_err err = check_put(tokenizer, id, size, kind);
+	char *to;
+	kg_err err = check_put(t, id, size, kind);
 
 	if (err != KG_OK)
 		return err;
@@ -146,21 +173,27 @@ kg_err kg_tokenizer_put(kg_tokenizer *tokenizer, uint32_t id, const void *piece,
 			return kg_fail(KG_EINVAL, "tokenizer: byte token %u is not spelled <0xNN>",
 				       id);
 	}
+	to = next_piece(t, size);
+	if (to == NULL)
+		return KG_ENOMEM;
 	if (kind == KG_TOKEN_NORMAL || kind == KG_TOKEN_USER)
-		size = unmark(text, piece, size);
+		size = unmark(to, piece, size);
 	else
-		memcpy(text, piece, size);
-	tokenizer->tokens[id].score = score;
-	err = store(tokenizer, id, text, size, kind);
-	if (byte != NONE)
-		kg_buf_put_u8(&tokenizer->pieces, (uint8_t)byte);
-	return err == KG_OK ? kg_buf_ok(&tokenizer->pieces) : err;
+		memcpy(to, piece, size);
+	store(t, id, size, score, kind);
+	if (byte != NONE) {
+		t->pieces[t->pieces_size++] = (char)byte;
+		if (id < t->byte_ids[byte])
+			t->byte_ids[byte] = id;
+	}
+	return KG_OK;
 }
 
 kg_err kg_tokenizer_put_letters(kg_tokenizer *tokenizer, uint32_t id, const char *piece,
 				size_t size, kg_token_kind kind)
 {
 	char bytes[KG_ALPHABET_LETTER_MAX * KG_TOKENIZER_PIECE_MAX];
+	char *to;
 	kg_err err;
 
 	if (kind == KG_TOKEN_NORMAL && size <= sizeof(bytes)) {
@@ -172,10 +205,15 @@ kg_err kg_tokenizer_put_letters(kg_tokenizer *tokenizer, uint32_t id, const char
 		return err;
 	if (kind == KG_TOKEN_BYTE)
 		return kg_fail(KG_EINVAL, "tokenizer: token %u is of kind %d", id, (int)kind);
-	return store(tokenizer, id, piece, size, kind);
+	to = next_piece(tokenizer, size);
+	if (to == NULL)
+		return KG_ENOMEM;
+	memcpy(to, piece, size);
+	store(tokenizer, id, size, 0, kind);
+	return KG_OK;
 }
 
-int32_t kg_tokenizer__look_up(const kg_tokenizer *t, uint64_t hash, const char *a, size_t a_size,
+int32_t kg_tokenizer__look_up(const kg_tokenizer *t, uint32_t hash, const char *a, size_t a_size,
 			      const char *b, size_t b_size)
 {
 	for (uint32_t i = slot_of(t, hash); t->slots[i] != NONE; i = (i + 1) & t->slots_mask) {
@@ -221,7 +259,7 @@ static kg_err fill_slots(kg_tokenizer *t)
 /* The pieces are all there: from now on they can be looked up. */
 static kg_err complete(kg_tokenizer *t)
 {
-	for (uint32_t id = 0; id < t->count; id++)
+	for (uint32_t id = 0; t->put < t->count; id++)
 		if (t->tokens[id].kind == 0)
 			return kg_fail(KG_EINVAL, "tokenizer: token %u is missing", id);
 	return fill_slots(t);
@@ -230,7 +268,7 @@ static kg_err complete(kg_tokenizer *t)
 static int32_t find(const kg_tokenizer *t, const char *a, size_t a_size, const char *b,
 		    size_t b_size)
 {
-	uint64_t hash = kg_tokenizer__hash_more(kg_tokenizer__hash_empty, a, a_size);
+	uint32_t hash = kg_tokenizer__hash_more(kg_tokenizer__hash_empty, a, a_size);
 
 	KG_ASSERT(t->slots != NULL);
 	return kg_tokenizer__look_up(t, kg_tokenizer__hash_more(hash, b, b_size), a, a_size, b,
@@ -281,12 +319,6 @@ kg_err kg_tokenizer_put_merge_line(kg_tokenizer *tokenizer, bool letters, const 
 	return kg_tokenizer_put_merge(tokenizer, letters, line, left, space + 1, size - left - 1);
 }
 
-static bool is_special(const kg_token *k)
-{
-	return k->size > 0 && (k->kind == KG_TOKEN_USER || k->kind == KG_TOKEN_CONTROL ||
-			       k->kind == KG_TOKEN_UNKNOWN);
-}
-
 /* User tokens, which every text may hold, before the others of the same piece; then by id. */
 static int by_piece(const void *a, const void *b, void *context)
 {
@@ -313,14 +345,11 @@ static kg_err fill_specials(kg_tokenizer *t)
 	uint32_t count = 0;
 	uint32_t kept = 0;
 
-	for (uint32_t id = 0; id < t->count; id++)
-		count += is_special(&t->tokens[id]);
-	t->specials = malloc((count + 1) * sizeof(*t->specials));
+	t->specials = malloc((t->special + 1) * sizeof(*t->specials));
 	if (t->specials == NULL)
-		return kg_fail(KG_ENOMEM, "tokenizer: no memory for %u tokens", count);
-	count = 0;
-	for (uint32_t id = 0; id < t->count; id++)
-		if (is_special(&t->tokens[id]))
+		return kg_fail(KG_ENOMEM, "tokenizer: no memory for %u tokens", t->special);
+	for (uint32_t id = 0; count < t->special; id++)
+		if (is_special((kg_token_kind)t->tokens[id].kind, t->tokens[id].size))
 			t->specials[count++] = id;
 	qsort_r(t->specials, count, sizeof(*t->specials), by_piece, t);
 	for (uint32_t i = 0; i < count; i++) {
@@ -349,15 +378,12 @@ static void fill_byte_ids(kg_tokenizer *t)
 {
 	for (int byte = 0; byte < 256; byte++) {
 		char letter = (char)byte;
-		int32_t id = t->rules.byte_level ? find(t, &letter, 1, "", 0) : NONE;
+		int32_t id;
 
+		if (t->byte_ids[byte] != KG_TOKENIZER_NONE)
+			continue;
+		id = t->rules.byte_level ? find(t, &letter, 1, "", 0) : NONE;
 		t->byte_ids[byte] = id == NONE ? t->rules.unknown : (uint32_t)id;
-	}
-	for (uint32_t id = t->count; id-- > 0;) {
-		const kg_token *k = &t->tokens[id];
-
-		if (k->kind == KG_TOKEN_BYTE)
-			t->byte_ids[(uint8_t)kg_tokenizer__text(t, k)[k->size + 1]] = id;
 	}
 }
 
