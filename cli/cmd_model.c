@@ -140,9 +140,9 @@ static json_t *describe(const kg_model *model, const uint8_t digest[KG_HASH_SIZE
 	(void)kg_model_bytes(model, &size);
 	return json_pack("{s:s, s:s, s:I, s:s, s:f, s:I, s:o, s:I, s:I, s:o, s:I, s:I, s:I, s:I, "
 			 "s:I}",
-			 "architecture", "llama", "name", kg_model_name(model), "parameters",
-			 (json_int_t)parameters, "format", kg_strategy_name(&strategy),
-			 "bits_per_weight",
+			 "architecture", kg_architecture_name(c->architecture), "name",
+			 kg_model_name(model), "parameters", (json_int_t)parameters, "format",
+			 kg_strategy_name(&strategy), "bits_per_weight",
 			 8.0 * (double)kg_model_tensor_bytes(model) / (double)parameters,
 			 "file_bytes", (json_int_t)size, "digest", hex_text(digest), "vocabulary",
 			 (json_int_t)c->vocabulary, "context", (json_int_t)c->context, "genome",

@@ -106,6 +106,10 @@ static int import_folder(const options *o, const char *source, kg_strategy strat
 		err = kg_fail(KG_EINVAL, "%s is a folder, which has its own tokenizer", source);
 	else
 		err = kg_import_hf(&model, source, o->name == NULL ? name : o->name);
+	/* The matrices of a complex model are what they are; a format asked for is its tables'. */
+	if (err == KG_OK && kg_model_get_config(model)->architecture == KG_ARCHITECTURE_IFAIRY)
+		form.strategy =
+			kg_strategy_of_phase(o->format == NULL ? KG_FORMAT_INT8 : strategy.table);
 	if (err == KG_OK)
 		err = kg_model_save(model, o->output, &form);
 	kg_model_free(model);
