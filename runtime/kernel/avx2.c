@@ -1,23 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* AVX2 and F16C; this file alone is compiled for them. A line is two halves of eight rows. */
-#include <cpuid.h>
 #include <immintrin.h>
 #include <string.h>
+#include <sys/platform/x86.h>
 
 #include "runtime/fmath_loops.h"
 #include "runtime/kernel/tables.h"
 
 enum { LANES = 16, PARTS = 4 };
 
+/* As the C library found out at the start of the process: cpuid is dear in virtual machines. */
 static bool usable(void)
 {
-	unsigned a;
-	unsigned b;
-	unsigned c;
-	unsigned d;
-
-	return __builtin_cpu_supports("avx2") && __get_cpuid(1, &a, &b, &c, &d) != 0 &&
-	       (c & bit_F16C) != 0;
+	return CPU_FEATURE_ACTIVE(AVX2) && CPU_FEATURE_ACTIVE(F16C);
 }
 
 static inline __m256i load(const void *at)
