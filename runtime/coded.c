@@ -8,51 +8,78 @@
 #include "runtime/coded_fit.h"
 #include "runtime/half.h"
 
-enum { TRITS = 5, TRIT_BYTES = 243 /* 3^5 */ };
+enum { STORAGE_ALIGNMENT = 64 };
 
-/* Bits of a code; 0 for ternary, which packs in another way. */
-static unsigned bits_of(kg_format format)
+kg_lines_kind kg_coded_kind(kg_format format)
 {
 	switch (format) {
 	case KG_FORMAT_INT4:
-	case KG_FORMAT_PALETTE16:
-		return 4;
+		return KG_LINES_INT4;
 	case KG_FORMAT_INT2:
+		return KG_LINES_INT2;
+	case KG_FORMAT_TERNARY:
+		return KG_LINES_TERNARY;
 	case KG_FORMAT_PALETTE4:
-		return 2;
-	case KG_FORMAT_PALETTE256:
-		return 8;
+		return KG_LINES_PALETTE4;
+	case KG_FORMAT_PALETTE16:
+		return KG_LINES_PALETTE16;
 	default:
-		return 0;
+		KG_ASSERT(format == KG_FORMAT_PALETTE256);
+		return KG_LINES_PALETTE256;
 	}
 }
 
-size_t kg_coded_row_bytes(kg_format format, uint32_t cols)
+kg_lines kg_coded_lines(kg_format format, uint32_t rows, uint32_t cols)
 {
-	if (format == KG_FORMAT_TERNARY)
-		return ((size_t)cols + TRITS - 1) / TRITS;
-	return ((size_t)cols * bits_of(format) + 7) / 8;
+	return kg_lines_of(kg_coded_kind(format), rows, cols);
 }
 
-uint32_t kg_coded_row_scales(kg_format format, uint32_t cols)
+static kg_lines lines_of(const kg_coded *coded)
 {
-	if (format == KG_FORMAT_PALETTE16 || format == KG_FORMAT_PALETTE256)
-		return 0;
-	return format == KG_FORMAT_INT4 ? (cols + KG_CODED_GROUP - 1) / KG_CODED_GROUP : 1;
+	return kg_coded_lines(coded->format, coded->rows, coded->cols);
+}
+
+static uint32_t padded(uint32_t rows)
+{
+	return (rows + KG_TILE_ROWS - 1) / KG_TILE_ROWS * KG_TILE_ROWS;
+}
+
+static uint32_t groups_of(uint32_t cols)
+{
+	return (cols + KG_CODED_GROUP - 1) / KG_CODED_GROUP;
+}
+
+/* One scale for the whole matrix. */
+static bool has_one_scale(kg_format format)
+{
+	return format == KG_FORMAT_PALETTE16 || format == KG_FORMAT_PALETTE256;
 }
 
 size_t kg_coded_scales(kg_format format, uint32_t rows, uint32_t cols)
 {
-	uint32_t per_row = kg_coded_row_scales(format, cols);
+	if (has_one_scale(format))
+		return 1;
+	return format == KG_FORMAT_INT4 ? (size_t)padded(rows) * groups_of(cols) : rows;
+}
 
-	return per_row == 0 ? 1 : (size_t)rows * per_row;
+uint16_t *kg_coded_scale(const kg_coded *coded, uint32_t row, uint32_t col)
+{
+	size_t tile = row / KG_TILE_ROWS;
+
+	if (has_one_scale(coded->format))
+		return coded->scale;
+	if (coded->format != KG_FORMAT_INT4)
+		return coded->scale + row;
+	return coded->scale +
+	       (tile * groups_of(coded->cols) + col / KG_CODED_GROUP) * KG_TILE_ROWS +
+	       row % KG_TILE_ROWS;
 }
 
 size_t kg_coded_palette(kg_format format, uint32_t rows)
 {
 	switch (format) {
 	case KG_FORMAT_PALETTE4:
-		return 4 * (size_t)rows;
+		return 4 * (size_t)padded(rows);
 	case KG_FORMAT_PALETTE16:
 		return 16;
 	case KG_FORMAT_PALETTE256:
@@ -64,40 +91,40 @@ size_t kg_coded_palette(kg_format format, uint32_t rows)
 
 size_t kg_coded_size(kg_format format, uint32_t rows, uint32_t cols)
 {
-	return kg_coded_scales(format, rows, cols) * sizeof(uint16_t) +
-	       kg_coded_palette(format, rows) + kg_coded_row_bytes(format, cols) * rows;
+	kg_lines lines = kg_coded_lines(format, rows, cols);
+	size_t size = kg_lines_size(&lines) + kg_coded_palette(format, rows) +
+		      kg_coded_scales(format, rows, cols) * sizeof(uint16_t);
+
+	return (size + STORAGE_ALIGNMENT - 1) / STORAGE_ALIGNMENT * STORAGE_ALIGNMENT;
 }
 
 void kg_coded_init(kg_coded *coded, void *storage, kg_format format, uint32_t rows, uint32_t cols)
 {
-	uint16_t *scale = storage;
-	int8_t *palette = (int8_t *)(scale + kg_coded_scales(format, rows, cols));
-	size_t palette_size = kg_coded_palette(format, rows);
+	kg_lines lines = kg_coded_lines(format, rows, cols);
+	int8_t *palette = (int8_t *)storage + kg_lines_size(&lines);
+	size_t palette_size = kg_coded_palette(format, rows); /* even */
 
+	memset(storage, 0, kg_coded_size(format, rows, cols));
 	*coded = (kg_coded){.format = format,
 			    .rows = rows,
 			    .cols = cols,
-			    .code = (uint8_t *)palette + palette_size,
-			    .scale = scale,
+			    .line = storage,
+			    .scale = (uint16_t *)(void *)(palette + palette_size),
 			    .palette = palette_size == 0 ? NULL : palette};
 }
 
 float kg_coded_unit(const kg_coded *coded, uint32_t row, uint32_t col)
 {
-	switch (coded->format) {
-	case KG_FORMAT_INT4: {
-		uint32_t groups = kg_coded_row_scales(KG_FORMAT_INT4, coded->cols);
+	float scale = kg_half_to_float(*kg_coded_scale(coded, row, col));
 
-		return kg_half_to_float(coded->scale[(size_t)row * groups + col / KG_CODED_GROUP]);
-	}
+	switch (coded->format) {
 	case KG_FORMAT_PALETTE4:
-		return kg_half_to_float(coded->scale[row]) / 127.0f;
 	case KG_FORMAT_PALETTE16:
-		return kg_half_to_float(coded->scale[0]) / 127.0f;
+		return scale / 127.0f;
 	case KG_FORMAT_PALETTE256:
-		return kg_half_to_float(coded->scale[0]) / (float)KG_CODED_WIDE_MAX;
+		return scale / (float)KG_CODED_WIDE_MAX;
 	default:
-		return kg_half_to_float(coded->scale[row]);
+		return scale;
 	}
 }
 
@@ -125,10 +152,18 @@ float kg_coded_value(const kg_coded *coded, uint32_t row, uint32_t col, uint8_t 
 	return (float)integer(coded, row, code) * kg_coded_unit(coded, row, col);
 }
 
+/* Of a palette. */
+static int entries_of(kg_format format)
+{
+	if (format == KG_FORMAT_PALETTE4)
+		return 4;
+	return format == KG_FORMAT_PALETTE16 ? 16 : 256;
+}
+
 /* The entry nearest to x, the lower of two; entries ascend. */
 static uint8_t nearest_entry(const kg_coded *coded, uint32_t row, float x)
 {
-	int count = 1 << bits_of(coded->format);
+	int count = entries_of(coded->format);
 	int low = 0;
 	int high = count - 1;
 
@@ -168,49 +203,16 @@ uint8_t kg_coded_nearest(const kg_coded *coded, uint32_t row, uint32_t col, floa
 
 void kg_coded_pack(kg_coded *coded, uint32_t row, const uint8_t *codes)
 {
-	size_t bytes = kg_coded_row_bytes(coded->format, coded->cols);
-	unsigned bits = bits_of(coded->format);
-	uint8_t *to = coded->code + row * bytes;
+	kg_lines lines = lines_of(coded);
 
-	memset(to, 0, bytes);
-	if (bits != 0) {
-		for (size_t j = 0; j < coded->cols; j++)
-			to[j * bits / 8] |= (uint8_t)(codes[j] << j * bits % 8);
-		return;
-	}
-	for (size_t b = 0; b < bytes; b++) {
-		unsigned digits = 0;
-
-		for (size_t k = TRITS; k-- > 0;) {
-			size_t j = b * TRITS + k;
-
-			digits = 3 * digits + (j < coded->cols ? codes[j] : 0);
-		}
-		to[b] = (uint8_t)digits;
-	}
+	kg_lines_pack(&lines, coded->line, row, codes);
 }
 
 void kg_coded_unpack(const kg_coded *coded, uint32_t row, uint8_t *codes)
 {
-	size_t bytes = kg_coded_row_bytes(coded->format, coded->cols);
-	unsigned bits = bits_of(coded->format);
-	const uint8_t *from = coded->code + row * bytes;
+	kg_lines lines = lines_of(coded);
 
-	if (bits != 0) {
-		unsigned mask = (1U << bits) - 1;
-
-		for (size_t j = 0; j < coded->cols; j++)
-			codes[j] = (uint8_t)((unsigned)from[j * bits / 8] >> j * bits % 8 & mask);
-		return;
-	}
-	for (size_t b = 0; b < bytes; b++) {
-		unsigned digits = from[b];
-
-		for (size_t j = b * TRITS; j < coded->cols && j < (b + 1) * TRITS; j++) {
-			codes[j] = (uint8_t)(digits % 3);
-			digits /= 3;
-		}
-	}
+	kg_lines_unpack(&lines, coded->line, row, codes);
 }
 
 kg_err kg_coded_fit(kg_coded *coded, const float *r)
@@ -240,36 +242,42 @@ kg_err kg_coded_quantize(kg_coded *coded, const float *r)
 	return KG_OK;
 }
 
-/* Bytes of ternary digits, and nothing behind the last code of a row. */
+/* Codes that are some, and nothing in the padding. */
 static bool codes_good(const kg_coded *coded)
 {
-	size_t bytes = kg_coded_row_bytes(coded->format, coded->cols);
-	unsigned bits = bits_of(coded->format);
-	unsigned used = bits == 0 ? coded->cols % TRITS : coded->cols * bits % 8;
-	unsigned limit = bits == 0 ? TRIT_BYTES : 256;
-	unsigned last = limit;
+	kg_lines lines = lines_of(coded);
+	size_t size = kg_lines_size(&lines);
+	uint8_t threes = 0;
 
-	if (used != 0) {
-		last = 1;
-		for (unsigned k = 0; k < used; k++)
-			last *= bits == 0 ? 3 : 2;
-	}
-	for (size_t i = 0; i < coded->rows; i++) {
-		const uint8_t *row = coded->code + i * bytes;
+	if (coded->format == KG_FORMAT_TERNARY)
+		for (size_t i = 0; i < size; i++)
+			threes |= (uint8_t)(coded->line[i] & coded->line[i] >> 1);
+	return (threes & 0x55) == 0 && kg_lines_padded(&lines, coded->line);
+}
 
-		for (size_t b = 0; b + 1 < bytes; b++)
-			if (row[b] >= limit)
-				return false;
-		if (row[bytes - 1] >= last)
-			return false;
+/* Finite, not negative but for int4, and 0 for rows that only fill a tile. */
+static bool scales_good(const kg_coded *coded)
+{
+	size_t scales = kg_coded_scales(coded->format, coded->rows, coded->cols);
+	unsigned bad = 0;
+
+	if (coded->format != KG_FORMAT_INT4) {
+		for (size_t k = 0; k < scales; k++)
+			bad |= coded->scale[k] > 0x8000;
+	} else {
+		for (uint32_t i = coded->rows; i < padded(coded->rows); i++)
+			for (uint32_t j = 0; j < coded->cols; j += KG_CODED_GROUP)
+				bad |= *kg_coded_scale(coded, i, j) != 0;
 	}
-	return true;
+	for (size_t k = 0; k < scales; k++)
+		bad |= (coded->scale[k] & 0x7c00) == 0x7c00;
+	return bad == 0;
 }
 
 static bool palette_good(const kg_coded *coded)
 {
 	size_t size = kg_coded_palette(coded->format, coded->rows);
-	int count = 1 << bits_of(coded->format);
+	int count = entries_of(coded->format);
 	uint32_t palettes = coded->format == KG_FORMAT_PALETTE4 ? coded->rows : 1;
 
 	for (size_t k = 0; k < size; k++)
@@ -277,6 +285,10 @@ static bool palette_good(const kg_coded *coded)
 			return false;
 	for (size_t k = 256; k < size && coded->format == KG_FORMAT_PALETTE256; k++)
 		if (coded->palette[k] < -64 || coded->palette[k] > 63)
+			return false;
+	for (size_t k = 4 * (size_t)coded->rows; k < size && coded->format == KG_FORMAT_PALETTE4;
+	     k++)
+		if (coded->palette[k] != 0)
 			return false;
 	for (uint32_t i = 0; i < palettes; i++)
 		for (int c = 1; c < count; c++)
@@ -287,16 +299,10 @@ static bool palette_good(const kg_coded *coded)
 
 kg_err kg_coded_check(const kg_coded *coded)
 {
-	size_t scales = kg_coded_scales(coded->format, coded->rows, coded->cols);
-
-	for (size_t k = 0; k < scales; k++) {
-		unsigned s = coded->scale[k];
-
-		if ((s & 0x7c00) == 0x7c00 || (s > 0x8000 && coded->format != KG_FORMAT_INT4))
-			return kg_fail(KG_ECORRUPT, "scale %zu is negative or not finite", k);
-	}
+	if (!scales_good(coded))
+		return kg_fail(KG_ECORRUPT, "a scale is negative, not finite or of no row");
 	if (!codes_good(coded))
-		return kg_fail(KG_ECORRUPT, "a code is none, or bits lie behind the last");
+		return kg_fail(KG_ECORRUPT, "a code is none, or the padding is not zero");
 	if (coded->palette != NULL && !palette_good(coded))
 		return kg_fail(KG_ECORRUPT, "a palette is out of its range or order");
 	return KG_OK;

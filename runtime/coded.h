@@ -16,8 +16,11 @@
  * Palette entries are -127..127, ascending; those of palette256 are 128 h + l, stored as 256 h
  * (-127..127) and then 256 l (-64..63).
  *
- * A row of codes begins at a byte, lowest bits first; five ternary codes are the digits of a byte
- * in base 3, the first the lowest. Bits and digits behind the last code of a row are zero.
+ * Codes lie in lines (runtime/lines.h) of the kind that belongs to the format, 2 bits each for
+ * ternary too, so that kernels multiply from them where they are. Scales of int4 are in the order
+ * kernels want: 16 (one a row) for each group of 32 columns, group after group, tile after tile.
+ * Palettes of palette4 follow each other, four entries a row. Codes, scales and palettes of rows
+ * and columns that only fill a tile or a line are 0.
  */
 #ifndef KG_RUNTIME_CODED_H
 #define KG_RUNTIME_CODED_H
@@ -27,6 +30,7 @@
 
 #include "base/err.h"
 #include "runtime/format.h"
+#include "runtime/lines.h"
 
 enum {
 	KG_CODED_GROUP = 32,       /* columns that share a scale of int4 */
@@ -38,20 +42,26 @@ typedef struct {
 	kg_format format;
 	uint32_t rows;
 	uint32_t cols;
-	uint8_t *code;   /* rows * kg_coded_row_bytes */
+	uint8_t *line;   /* kg_coded_lines; 64-byte aligned where a kernel reads it */
 	uint16_t *scale; /* halves: kg_coded_scales of them */
 	int8_t *palette; /* kg_coded_palette bytes; NULL where that is 0 */
 } kg_coded;
 
-/* Bytes of a packed row; scales of a row, or 0 where the matrix has one; bytes of all palettes. */
-size_t kg_coded_row_bytes(kg_format format, uint32_t cols);
-uint32_t kg_coded_row_scales(kg_format format, uint32_t cols);
+/* The kind of lines of a coded format, and the lines of a matrix. */
+kg_lines_kind kg_coded_kind(kg_format format);
+kg_lines kg_coded_lines(kg_format format, uint32_t rows, uint32_t cols);
+
+/* Scales of a matrix; bytes of its palettes. */
 size_t kg_coded_scales(kg_format format, uint32_t rows, uint32_t cols);
 size_t kg_coded_palette(kg_format format, uint32_t rows);
 
-/* Bytes of storage for a matrix, 2-byte aligned, and the matrix laid out in it. */
+/* Bytes of storage for a matrix, a multiple of 64, and the matrix laid out in it: all zero. Storage
+ * is 2-byte aligned; 64-byte for a kernel to read. */
 size_t kg_coded_size(kg_format format, uint32_t rows, uint32_t cols);
 void kg_coded_init(kg_coded *coded, void *storage, kg_format format, uint32_t rows, uint32_t cols);
+
+/* The scale of element (row, col). */
+uint16_t *kg_coded_scale(const kg_coded *coded, uint32_t row, uint32_t col);
 
 /*
  * Scales and palettes from the floats of the matrix, codes untouched. int4: the value of greatest
@@ -66,7 +76,7 @@ KG_NODISCARD kg_err kg_coded_fit(kg_coded *coded, const float *r);
 uint8_t kg_coded_nearest(const kg_coded *coded, uint32_t row, uint32_t col, float value);
 float kg_coded_value(const kg_coded *coded, uint32_t row, uint32_t col, uint8_t code);
 
-/* One row of `cols` codes to and from its packed bytes. */
+/* One row of `cols` codes to and from the lines. */
 void kg_coded_pack(kg_coded *coded, uint32_t row, const uint8_t *codes);
 void kg_coded_unpack(const kg_coded *coded, uint32_t row, uint8_t *codes);
 

@@ -37,10 +37,9 @@ static kg_err to_half_up(uint16_t *out, float value)
 
 static kg_err fit_int4(kg_coded *coded, const float *r)
 {
-	uint16_t *scale = coded->scale;
-
 	for (uint32_t i = 0; i < coded->rows; i++)
 		for (uint32_t j = 0; j < coded->cols;) {
+			uint16_t *scale = kg_coded_scale(coded, i, j);
 			float extreme = 0.0f;
 			kg_err err;
 
@@ -50,7 +49,7 @@ static kg_err fit_int4(kg_coded *coded, const float *r)
 				if (fabsf(w) > fabsf(extreme))
 					extreme = w;
 			} while (++j < coded->cols && j % KG_CODED_GROUP != 0);
-			err = to_half(scale++, (double)extreme / -8.0);
+			err = to_half(scale, (double)extreme / -8.0);
 			if (err != KG_OK)
 				return err;
 		}

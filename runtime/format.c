@@ -104,7 +104,8 @@ static bool fits(int place, kg_format format)
 {
 	bool wide = format == KG_FORMAT_F32 || format == KG_FORMAT_F16;
 
-	return place == TABLE ? wide || format == KG_FORMAT_INT8 : !wide;
+	return place == TABLE ? wide || format == KG_FORMAT_INT8 || format == KG_FORMAT_INT4
+			      : !wide;
 }
 
 /* One CLASS=FORMAT, terminated. */

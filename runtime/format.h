@@ -10,8 +10,9 @@
  *     mix:CLASS=FORMAT,...,*=FORMAT
  *
  * CLASS is attn_q, attn_k, attn_v, attn_output, ffn_gate, ffn_up, ffn_down (each in all layers) or
- * table (embedding and head; f32, f16 or int8, which is what it is when not named); * is the rest
- * and comes last. The matrices of a layer are int8 or narrower. At most KG_STRATEGY_NAME_MAX bytes.
+ * table (embedding and head; f32, f16, int4 or int8, which is what it is when not named); * is the
+ * rest and comes last. The matrices of a layer are int8 or narrower. At most KG_STRATEGY_NAME_MAX
+ * bytes.
  *
  * phase is for the matrices of complex models (KG_ARCHITECTURE_IFAIRY), all of them, and for no
  * others: phase, or a mix with a table and *=phase.

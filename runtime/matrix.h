@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * matrix – one weight matrix in the layout the kernels multiply from.
+ * matrix – one weight matrix as the kernels multiply from it.
  *
- * A kg_matrix holds one matrix in one format: floats or halves row by row (borrowed where the model
- * already has them so), integers in tiles with their scales, or one or two planes of two-bit
- * complex codes in tiles with the pairing around them. The layout carries no information:
- * kg_matrix_visit gives back the canonical bytes, whatever it is.
+ * A kg_matrix holds one matrix in one format: floats or halves row by row, integers or codes in
+ * lines with their scales, or planes of complex codes in lines, those of fairy with the pairing
+ * around them. Whatever a model file holds in that format is used where it is mapped; the indices
+ * of a pairing, and what is quantized from floats, are memory of the matrix. The layout carries no
+ * information: kg_matrix_visit gives back the canonical bytes, whatever it is.
  */
 #ifndef KG_RUNTIME_MATRIX_H
 #define KG_RUNTIME_MATRIX_H
@@ -22,24 +23,27 @@ typedef struct {
 	kg_format format;
 	uint32_t rows;
 	uint32_t cols;
-	const float *f32;    /* rows * cols, borrowed or in `owned` */
-	const uint16_t *f16; /* the same in halves */
-	int8_t *line; /* int8 and coded formats: tiles of the integers, or of their low parts */
-	int8_t *high; /* palette256: tiles of the high parts */
-	float *scale; /* one per row; int4: rows padded to whole tiles, group after group */
-	uint32_t plane_count;
+	const float *f32;      /* rows * cols */
+	const uint16_t *f16;   /* the same in halves */
+	kg_kernel_lines lines; /* int8 and coded formats; of palette256 with the high parts */
+	const float *scale;    /* int8: one per row */
+	kg_coded coded;        /* coded formats: what lines are made of, with the scales */
+	uint32_t plane_count;  /* fairy formats */
 	kg_kernel_plane plane[KG_FAIRY_PLANES_MAX];
 	kg_fairy_plane weight[KG_FAIRY_PLANES_MAX]; /* integer weights and units; code is NULL */
-	kg_pairing pairing;
+	uint16_t *row; /* the pairing (kg_pairing), for the gather of kernels */
+	uint16_t *col;
+	int8_t *row_sign;
+	int8_t *col_sign;
 	kg_kernel_phases phases; /* phase: borrowed lines; rows and cols are complex */
 	float axis[2];           /* phase: s_re, s_im */
-	void *owned[4];          /* what release frees */
+	void *owned[2];          /* what release frees */
 	size_t owned_bytes;
 } kg_matrix;
 
 enum {
-	KG_MATRIX_BATCH = 64,   /* vectors of one product at most */
-	KG_MATRIX_SUMS = 16384, /* entries of the room for exact sums */
+	KG_MATRIX_BATCH = KG_KERNEL_BATCH, /* vectors of one product at most */
+	KG_MATRIX_SUMS = 16384,            /* entries of the room for exact sums */
 };
 
 /* Vectors to multiply, for every format. A complex vector (phase) is its real half, then, in q
@@ -95,7 +99,7 @@ void kg_matrix_multiply(float *y, size_t y_stride, const kg_matrix *matrix, cons
 			const kg_activation *activation, const int8_t *room, int32_t *sums,
 			uint32_t first, uint32_t last);
 
-/* Row `row` as floats (look-up in a table); floats and int8 only. */
+/* Row `row` as floats (look-up in a table): floats, int8 and coded formats. */
 void kg_matrix_row(float *out, const kg_matrix *matrix, uint32_t row);
 
 /* Bytes to a visitor, in order. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/fairy_lines.h"
 #include "runtime/half.h"
 #include "runtime/model_impl.h"
 
@@ -483,7 +484,6 @@ void kg_model_free(kg_model *model)
 	free(model->tensors);
 	free(model->floats);
 	free(model->lines);
-	free(model->expanded);
 	if (model->map.data != NULL)
 		kg_map_close(&model->map);
 	free(model);
@@ -612,28 +612,45 @@ const uint8_t *kg_model_bytes(const kg_model *model, size_t *size)
 
 static void int8_floats(const kg_tensor *t, float *out)
 {
-	const int8_t *data = t->data;
+	kg_lines lines = kg_lines_of(KG_LINES_INT8, t->rows, t->cols);
 
-	for (size_t i = 0; i < t->rows; i++)
-		for (size_t j = 0; j < t->cols; j++)
-			out[i * t->cols + j] = t->scales[i] * (float)data[i * t->cols + j];
+	for (uint32_t i = 0; i < t->rows; i++, out += t->cols) {
+		/* A row of floats has room for its codes; they are read from the end. */
+		uint8_t *codes = (uint8_t *)out;
+
+		kg_lines_unpack(&lines, t->line[0], i, codes);
+		for (uint32_t j = t->cols; j-- > 0;)
+			out[j] = t->scales[i] * (float)(int8_t)codes[j];
+	}
 }
 
 static kg_err fairy_floats(const kg_model *model, const kg_tensor *t, float *out)
 {
+	uint32_t planes = kg_fairy_plane_count(t->fairy.stages);
+	size_t size = kg_fairy_plane_size(t->rows, t->cols);
 	float *paired = malloc((size_t)t->rows * t->cols * sizeof(*paired));
+	uint8_t *codes = malloc(planes * size);
 	void *storage = malloc(kg_pairing_size(t->rows, t->cols));
+	kg_fairy fairy = t->fairy;
 	kg_pairing pairing;
 
-	if (paired == NULL || storage == NULL) {
+	if (paired == NULL || codes == NULL || storage == NULL) {
 		free(paired);
+		free(codes);
 		free(storage);
 		return kg_fail(KG_ENOMEM, "model: no memory for tensor %s", t->name);
 	}
-	kg_fairy_dequantize(paired, &t->fairy);
+	for (uint32_t p = 0; p < planes; p++) {
+		kg_lines lines = kg_fairy_lines(fairy.stages, p, t->rows, t->cols);
+
+		fairy.plane[p].code = codes + p * size;
+		kg_fairy_lines_unpack(&lines, t->line[p], fairy.plane[p].code);
+	}
+	kg_fairy_dequantize(paired, &fairy);
 	kg_pairing_init(&pairing, storage, t->rows, t->cols, kg_model_seed(model), t->name);
 	kg_pairing_undo(&pairing, out, paired);
 	free(paired);
+	free(codes);
 	free(storage);
 	return KG_OK;
 }

@@ -125,9 +125,11 @@ typedef struct {
 	kg_format format;
 	uint32_t rows;
 	uint32_t cols;
-	const void *data;    /* f32: float, f16: uint16_t, int8: int8_t; NULL for the others */
+	const void *data; /* f32: float, f16: uint16_t; NULL for the others */
+	/* Codes in lines (runtime/lines.h): int8 in the first; fairy: of each plane. */
+	const uint8_t *line[KG_FAIRY_PLANES_MAX];
 	const float *scales; /* int8: one per row, finite, >= 0 */
-	kg_fairy fairy;      /* fairy formats: the matrix as paired; codes are read-only */
+	kg_fairy fairy;      /* fairy formats: the matrix as paired; no codes, they are in lines */
 	kg_coded coded;      /* coded formats; what it points to is read-only */
 	kg_phase phase;      /* phase: the lines are read-only but in a model from kg_model_new */
 } kg_tensor;

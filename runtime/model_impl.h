@@ -27,10 +27,9 @@ struct kg_model {
 	uint64_t tensor_bytes;
 	const uint8_t *bytes; /* the file, when there is one */
 	size_t bytes_size;
-	kg_map map;        /* of the file that this model opened itself */
-	float *floats;     /* of a model from kg_model_new */
-	uint8_t *lines;    /* the same: of its phase matrices */
-	uint8_t *expanded; /* codes of one-stage planes, which files pack tighter */
+	kg_map map;     /* of the file that this model opened itself */
+	float *floats;  /* of a model from kg_model_new */
+	uint8_t *lines; /* the same: of its phase matrices */
 };
 
 /* A model with its tensors named, shaped and given the strategy's formats; no data yet. */

@@ -6,16 +6,16 @@
 #include <string.h>
 
 #include "base/hex.h"
+#include "runtime/fairy_lines.h"
 #include "runtime/gguf.h"
 #include "runtime/model_impl.h"
 #include "runtime/tokenizer_gguf.h"
 
-enum { FORMAT_VERSION = 1, DATA_ALIGNMENT = 64 };
+enum { FORMAT_VERSION = 2, DATA_ALIGNMENT = KG_LINE_SIZE };
 
 typedef struct {
 	kg_model *m;
 	const kg_gguf *g;
-	uint8_t *room; /* what is left of m->expanded */
 } loader;
 
 static kg_err corrupt(const kg_tensor *t, const char *what)
@@ -69,9 +69,25 @@ static kg_err get_version(const kg_gguf *g)
 		return kg_fail(KG_ECORRUPT, "model file: a GGUF file, but not a .fairy file: "
 					    "kindergarten.format_version is missing");
 	err = kg_gguf_get_u32(g, "kindergarten.format_version", &version);
-	if (err == KG_OK && version != FORMAT_VERSION)
-		return kg_fail(KG_ECORRUPT, "model file: format version %u; %d is known here",
-			       version, FORMAT_VERSION);
+	if (err == KG_OK && (version < 1 || version > FORMAT_VERSION))
+		return kg_fail(KG_ECORRUPT,
+			       "model file: format version %u; 1 and %d are known here", version,
+			       FORMAT_VERSION);
+	return err;
+}
+
+/* Floats have always been stored alike. */
+static kg_err check_version(const kg_gguf *g, const kg_strategy *strategy)
+{
+	uint32_t version;
+	kg_err err = kg_gguf_get_u32(g, "kindergarten.format_version", &version);
+
+	if (err == KG_OK && version == 1 && strategy->linear != KG_FORMAT_F32 &&
+	    strategy->linear != KG_FORMAT_F16)
+		return kg_fail(KG_ECORRUPT,
+			       "model file: %s weights of format version 1, which are no longer "
+			       "read: quantize the base again",
+			       kg_strategy_name(strategy));
 	return err;
 }
 
@@ -265,23 +281,34 @@ static kg_err load_wide(loader *l, kg_tensor *t)
 	return t->role == KG_TENSOR_ROPE_FACTORS ? kg_tensor_check_factors(t) : KG_OK;
 }
 
+/* The lines of a tensor, with nothing in their padding. */
+static kg_err load_lines(loader *l, const kg_tensor *t, const char *suffix, const kg_lines *lines,
+			 const uint8_t **data)
+{
+	kg_err err =
+		stored(l, t, suffix, KG_GGML_I8, kg_lines_tile_size(lines), lines->tiles, data);
+
+	if (err == KG_OK && !kg_lines_padded(lines, *data))
+		return corrupt(t, "has codes where it has no weights");
+	return err;
+}
+
 static kg_err load_int8(loader *l, kg_tensor *t)
 {
-	size_t n = (size_t)t->rows * t->cols;
+	kg_lines lines = kg_lines_of(KG_LINES_INT8, t->rows, t->cols);
+	size_t n = kg_lines_size(&lines);
 	const uint8_t *scales = NULL;
-	const uint8_t *data = NULL;
-	unsigned bad = 0;
-	kg_err err = stored(l, t, "", KG_GGML_I8, t->cols, t->rows, &data);
+	uint8_t bad = 0;
+	kg_err err = load_lines(l, t, "", &lines, &t->line[0]);
 
 	if (err == KG_OK)
 		err = stored(l, t, ".scales", KG_GGML_F32, t->rows, 1, &scales);
 	if (err != KG_OK)
 		return err;
 	for (size_t i = 0; i < n; i++)
-		bad |= data[i] == 0x80;
+		bad |= t->line[0][i] == 0x80;
 	if (bad != 0)
 		return corrupt(t, "holds -128, outside the grid -127..127");
-	t->data = data;
 	t->scales = (const float *)(const void *)scales;
 	for (uint32_t i = 0; i < t->rows; i++)
 		if (!isfinite(t->scales[i]) || t->scales[i] < 0.0f)
@@ -313,25 +340,11 @@ static kg_err load_scales(const kg_tensor *t, const float s[KG_FAIRY_SCALES], bo
 	return KG_OK;
 }
 
-/* Two positions per byte, low nibble first, become one per byte in the places of two stages. */
-static kg_err expand(const kg_tensor *t, uint8_t *code, const uint8_t *packed, size_t n)
-{
-	for (size_t k = 0; k < n; k++) {
-		uint8_t nibble = packed[k / 2] >> 4 * (k & 1) & 15;
-
-		code[k] = (uint8_t)((nibble & 3) | (nibble & 12) << 2);
-	}
-	if (n % 2 != 0 && packed[n / 2] >> 4 != 0)
-		return corrupt(t, "has bits behind its last weight");
-	return KG_OK;
-}
-
 static kg_err load_fairy(loader *l, kg_tensor *t)
 {
 	static const char *const suffixes[KG_FAIRY_PLANES_MAX] = {"", ".plane1"};
 	uint32_t stages = kg_format_stages(t->format);
 	uint32_t planes = kg_fairy_plane_count(stages);
-	size_t n = kg_fairy_plane_size(t->rows, t->cols);
 	const uint8_t *scales = NULL;
 	kg_err err;
 
@@ -342,55 +355,36 @@ static kg_err load_fairy(loader *l, kg_tensor *t)
 	t->fairy.cols = t->cols;
 	t->fairy.stages = (uint8_t)stages;
 	for (uint32_t p = 0; p < planes && err == KG_OK; p++) {
-		bool one_stage = 2 * p + 1 == stages;
-		kg_fairy_plane *plane = &t->fairy.plane[p];
-		const uint8_t *codes = NULL;
+		kg_lines lines = kg_fairy_lines(stages, p, t->rows, t->cols);
 		float s[KG_FAIRY_SCALES];
 
 		memcpy(s, scales + (size_t)p * sizeof(s), sizeof(s));
-		err = load_scales(t, s, one_stage, plane);
-		if (err == KG_OK && one_stage)
-			err = stored(l, t, suffixes[p], KG_GGML_I8, (n + 1) / 2, 1, &codes);
-		else if (err == KG_OK)
-			err = stored(l, t, suffixes[p], KG_GGML_I8, t->cols / 2, t->rows / 2,
-				     &codes);
-		if (err != KG_OK)
-			return err;
-		/* Codes of an opened model are only read: the mapping is read-only. */
-		memcpy(&plane->code, &codes, sizeof(codes));
-		if (one_stage) {
-			plane->code = l->room;
-			l->room += n;
-			err = expand(t, plane->code, codes, n);
-		}
+		err = load_scales(t, s, 2 * p + 1 == stages, &t->fairy.plane[p]);
+		if (err == KG_OK)
+			err = load_lines(l, t, suffixes[p], &lines, &t->line[p]);
 	}
 	return err;
 }
 
 static kg_err load_coded(loader *l, kg_tensor *t)
 {
-	uint32_t per_row = kg_coded_row_scales(t->format, t->cols);
+	kg_lines lines = kg_coded_lines(t->format, t->rows, t->cols);
 	size_t palette_size = kg_coded_palette(t->format, t->rows);
-	uint64_t palettes = t->format == KG_FORMAT_PALETTE4     ? t->rows
-			    : t->format == KG_FORMAT_PALETTE256 ? 2
-								: 1;
 	const uint8_t *codes = NULL;
 	const uint8_t *scales = NULL;
 	const uint8_t *palette = NULL;
-	kg_err err = stored(l, t, "", KG_GGML_I8, kg_coded_row_bytes(t->format, t->cols), t->rows,
-			    &codes);
+	kg_err err = stored(l, t, "", KG_GGML_I8, kg_lines_tile_size(&lines), lines.tiles, &codes);
 
 	if (err == KG_OK)
-		err = stored(l, t, ".scales", KG_GGML_F16, per_row == 0 ? 1 : per_row,
-			     per_row == 0 ? 1 : t->rows, &scales);
+		err = stored(l, t, ".scales", KG_GGML_F16,
+			     kg_coded_scales(t->format, t->rows, t->cols), 1, &scales);
 	if (err == KG_OK && palette_size != 0)
-		err = stored(l, t, ".palette", KG_GGML_I8, palette_size / palettes, palettes,
-			     &palette);
+		err = stored(l, t, ".palette", KG_GGML_I8, palette_size, 1, &palette);
 	if (err != KG_OK)
 		return err;
 	t->coded = (kg_coded){.format = t->format, .rows = t->rows, .cols = t->cols};
-	/* Read-only, as the codes of a fairy. */
-	memcpy(&t->coded.code, &codes, sizeof(codes));
+	/* An opened model is only read: the mapping is read-only. */
+	memcpy(&t->coded.line, &codes, sizeof(codes));
 	memcpy(&t->coded.scale, &scales, sizeof(scales));
 	memcpy(&t->coded.palette, &palette, sizeof(palette));
 	err = kg_coded_check(&t->coded);
@@ -412,29 +406,10 @@ static kg_err load_phase(loader *l, kg_tensor *t)
 	t->phase = (kg_phase){.rows = t->rows, .cols = t->cols};
 	memcpy(&t->phase.re, scales, sizeof(float));
 	memcpy(&t->phase.im, scales + sizeof(float), sizeof(float));
-	/* Read-only, as the codes of a fairy. */
+	/* Read-only, as the lines of a coded matrix. */
 	memcpy(&t->phase.line, &lines, sizeof(lines));
 	err = kg_phase_check(&t->phase);
 	return err == KG_OK ? KG_OK : kg_fail_context(err, "model file: tensor %s", t->name);
-}
-
-/* Memory for the codes of one-stage planes. */
-static kg_err make_room(kg_model *m)
-{
-	size_t size = 0;
-
-	for (uint32_t i = 0; i < m->tensors_count; i++)
-		if (kg_format_stages(m->tensors[i].format) % 2 != 0)
-			size += kg_fairy_plane_size(m->tensors[i].rows, m->tensors[i].cols);
-	if (size == 0)
-		return KG_OK;
-	/* Each byte of it is half a byte of the file: a small file cannot ask for much. */
-	if (size / 2 > m->bytes_size)
-		return kg_fail(KG_ECORRUPT, "model file: smaller than its config says");
-	m->expanded = malloc(size + 1);
-	if (m->expanded == NULL)
-		return kg_fail(KG_ENOMEM, "model: no memory for %zu bytes of codes", size);
-	return KG_OK;
 }
 
 /* Tensors that a .fairy file of this strategy stores for one tensor. */
@@ -452,8 +427,8 @@ static uint32_t stored_count(kg_format format)
 static kg_err load_tensors(kg_model *m, const kg_gguf *g)
 {
 	uint32_t expected = 0;
-	kg_err err = make_room(m);
-	loader l = {m, g, m->expanded};
+	kg_err err = KG_OK;
+	loader l = {m, g};
 
 	for (uint32_t i = 0; i < m->tensors_count && err == KG_OK; i++) {
 		kg_tensor *t = &m->tensors[i];
@@ -485,6 +460,8 @@ static kg_err load(kg_model **out, const kg_gguf *g, const uint8_t *data, size_t
 
 	if (err == KG_OK)
 		err = get_strategy(g, &config, &strategy);
+	if (err == KG_OK)
+		err = check_version(g, &strategy);
 	if (err == KG_OK)
 		err = kg_model__shell(&m, &config, strategy);
 	if (err != KG_OK)

@@ -6,12 +6,13 @@
 #include <string.h>
 
 #include "base/hex.h"
+#include "runtime/fairy_lines.h"
 #include "runtime/gguf.h"
 #include "runtime/half.h"
 #include "runtime/model_impl.h"
 #include "runtime/tokenizer_gguf.h"
 
-enum { FORMAT_VERSION = 1, BLOCKS_PER_TENSOR = 3 };
+enum { FORMAT_VERSION = 2, BLOCKS_PER_TENSOR = 3 };
 
 /* A file under construction. Blocks are what tensors were turned into; the writer borrows them. */
 typedef struct {
@@ -24,6 +25,7 @@ typedef struct {
 	float *room;
 	float *paired;   /* the same, paired */
 	float *residual; /* scratch of the quantizer */
+	uint8_t *codes;  /* a byte per weight, before they are lines */
 	void *pairing;
 } work;
 
@@ -95,50 +97,55 @@ static kg_err write_f16(work *w, const kg_tensor *t)
 	return KG_OK;
 }
 
+static void put_lines(work *w, const kg_tensor *t, const char *suffix, const kg_lines *lines,
+		      const uint8_t *data)
+{
+	put_suffixed(w, t, suffix, KG_GGML_I8, kg_lines_tile_size(lines), lines->tiles, data);
+}
+
+/* Zeroed room for lines. */
+static uint8_t *lines_block(work *w, const kg_lines *lines)
+{
+	uint8_t *data = block(w, kg_lines_size(lines));
+
+	if (data != NULL)
+		memset(data, 0, kg_lines_size(lines));
+	return data;
+}
+
 static kg_err write_int8(work *w, const kg_tensor *t)
 {
-	int8_t *data = block(w, (size_t)t->rows * t->cols);
+	kg_lines lines = kg_lines_of(KG_LINES_INT8, t->rows, t->cols);
+	uint8_t *data = lines_block(w, &lines);
 	float *scales = block(w, t->rows * sizeof(*scales));
+	int8_t *row = (int8_t *)w->codes;
 
 	if (data == NULL || scales == NULL)
 		return no_memory(t);
-	for (size_t i = 0; i < t->rows; i++) {
-		kg_err err = kg_grid_quantize(data + i * t->cols, &scales[i],
-					      w->floats + i * t->cols, t->cols, KG_INT8_MAX);
+	for (uint32_t i = 0; i < t->rows; i++) {
+		kg_err err = kg_grid_quantize(row, &scales[i], w->floats + (size_t)i * t->cols,
+					      t->cols, KG_INT8_MAX);
 
 		if (err != KG_OK)
 			return kg_fail_context(err, "%s", t->name);
+		kg_lines_pack(&lines, data, i, w->codes);
 	}
-	put_matrix(w, t->name, KG_GGML_I8, t->cols, t->rows, data);
+	put_lines(w, t, "", &lines, data);
 	put_suffixed(w, t, ".scales", KG_GGML_F32, t->rows, 1, scales);
 	return KG_OK;
 }
 
-/* One position per byte to two per byte, low nibble first: U in bits 0..1, W in bits 2..3. */
-static void pack(uint8_t *code, size_t n)
-{
-	for (size_t k = 0; k < n; k += 2) {
-		uint8_t low = (uint8_t)((code[k] & 3) | (code[k] >> 2 & 12));
-		uint8_t high = 0;
-
-		if (k + 1 < n)
-			high = (uint8_t)((code[k + 1] & 3) | (code[k + 1] >> 2 & 12));
-		code[k / 2] = (uint8_t)(low | high << 4);
-	}
-}
-
-static void put_plane(work *w, const kg_tensor *t, const kg_fairy *q, uint32_t p)
+static kg_err put_plane(work *w, const kg_tensor *t, const kg_fairy *q, uint32_t p)
 {
 	static const char *const suffixes[KG_FAIRY_PLANES_MAX] = {"", ".plane1"};
-	size_t n = kg_fairy_plane_size(t->rows, t->cols);
+	kg_lines lines = kg_fairy_lines(q->stages, p, t->rows, t->cols);
+	uint8_t *data = lines_block(w, &lines);
 
-	if (2 * p + 1 == q->stages) {
-		pack(q->plane[p].code, n);
-		put_suffixed(w, t, suffixes[p], KG_GGML_I8, (n + 1) / 2, 1, q->plane[p].code);
-	} else {
-		put_suffixed(w, t, suffixes[p], KG_GGML_I8, t->cols / 2, t->rows / 2,
-			     q->plane[p].code);
-	}
+	if (data == NULL)
+		return no_memory(t);
+	kg_fairy_lines_pack(&lines, data, q->plane[p].code);
+	put_lines(w, t, suffixes[p], &lines, data);
+	return KG_OK;
 }
 
 static kg_err write_fairy(work *w, const kg_tensor *t, uint32_t stages)
@@ -149,19 +156,16 @@ static kg_err write_fairy(work *w, const kg_tensor *t, uint32_t stages)
 	kg_fairy q;
 	kg_err err;
 
-	for (uint32_t p = 0; p < planes; p++) {
-		q.plane[p].code = block(w, kg_fairy_plane_size(t->rows, t->cols));
-		if (q.plane[p].code == NULL)
-			return no_memory(t);
-	}
 	if (scales == NULL)
 		return no_memory(t);
+	for (uint32_t p = 0; p < planes; p++)
+		q.plane[p].code = w->codes + p * kg_fairy_plane_size(t->rows, t->cols);
 	kg_pairing_init(&pairing, w->pairing, t->rows, t->cols, w->form->seed, t->name);
 	kg_pairing_apply(&pairing, w->paired, w->floats);
 	err = kg_fairy_quantize(&q, w->paired, t->rows, t->cols, stages, w->residual);
 	if (err != KG_OK)
 		return kg_fail_context(err, "%s", t->name);
-	for (uint32_t p = 0; p < planes; p++) {
+	for (uint32_t p = 0; p < planes && err == KG_OK; p++) {
 		float *s = scales + (size_t)p * KG_FAIRY_SCALES;
 
 		s[0] = q.plane[p].u0;
@@ -169,19 +173,15 @@ static kg_err write_fairy(work *w, const kg_tensor *t, uint32_t stages)
 		s[2] = q.plane[p].w0;
 		s[3] = q.plane[p].w1;
 		s[4] = q.plane[p].unit;
-		put_plane(w, t, &q, p);
+		err = put_plane(w, t, &q, p);
 	}
 	put_suffixed(w, t, ".scales", KG_GGML_F32, KG_FAIRY_SCALES, planes, scales);
-	return KG_OK;
+	return err;
 }
 
 static kg_err write_coded(work *w, const kg_tensor *t, kg_format format)
 {
-	uint32_t per_row = kg_coded_row_scales(format, t->cols);
-	size_t palette_size = kg_coded_palette(format, t->rows);
-	uint64_t palettes = format == KG_FORMAT_PALETTE4     ? t->rows
-			    : format == KG_FORMAT_PALETTE256 ? 2
-							     : 1;
+	kg_lines lines = kg_coded_lines(format, t->rows, t->cols);
 	void *storage = block(w, kg_coded_size(format, t->rows, t->cols));
 	kg_coded coded;
 	kg_err err;
@@ -192,12 +192,11 @@ static kg_err write_coded(work *w, const kg_tensor *t, kg_format format)
 	err = kg_coded_quantize(&coded, w->floats);
 	if (err != KG_OK)
 		return kg_fail_context(err, "%s", t->name);
-	put_matrix(w, t->name, KG_GGML_I8, kg_coded_row_bytes(format, t->cols), t->rows,
-		   coded.code);
-	put_suffixed(w, t, ".scales", KG_GGML_F16, per_row == 0 ? 1 : per_row,
-		     per_row == 0 ? 1 : t->rows, coded.scale);
+	put_lines(w, t, "", &lines, coded.line);
+	put_suffixed(w, t, ".scales", KG_GGML_F16, kg_coded_scales(format, t->rows, t->cols), 1,
+		     coded.scale);
 	if (coded.palette != NULL)
-		put_suffixed(w, t, ".palette", KG_GGML_I8, palette_size / palettes, palettes,
+		put_suffixed(w, t, ".palette", KG_GGML_I8, kg_coded_palette(format, t->rows), 1,
 			     coded.palette);
 	return KG_OK;
 }
@@ -338,6 +337,7 @@ static void work_release(work *w)
 	free(w->room);
 	free(w->paired);
 	free(w->residual);
+	free(w->codes);
 	free(w->pairing);
 	kg_gguf_writer_release(&w->writer);
 }
@@ -362,9 +362,10 @@ static kg_err work_init(work *w, const kg_model *model, const kg_model_form *for
 	w->room = malloc(most * sizeof(*w->room));
 	w->paired = malloc(most * sizeof(*w->paired));
 	w->residual = malloc(most * sizeof(*w->residual));
+	w->codes = malloc(most);
 	w->pairing = malloc(pairing);
 	if (w->blocks == NULL || w->room == NULL || w->paired == NULL || w->residual == NULL ||
-	    w->pairing == NULL)
+	    w->codes == NULL || w->pairing == NULL)
 		return kg_fail(KG_ENOMEM, "model: no memory to write %s", model->name);
 	return KG_OK;
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 kg_test(runtime format)
+kg_test(runtime lines)
 kg_test(runtime gguf)
 kg_test(runtime tokenizer SOURCES tiny.c)
 kg_test(runtime model SOURCES tiny.c)

@@ -227,24 +227,24 @@ static void test_coded__the_worked_rows(void **state)
 	static const float r[6] = {-4.0f, 0.5f, 1.0f, -1.0f, 2.0f, 3.5f};
 	static const float three[6] = {3.0f, -1.0f, 1.0f, -3.0f, 1.0f, 3.0f};
 	static const float trits[6] = {2.0f, 0.0f, -2.0f, 0.0f, 2.0f, 2.0f};
-	static const uint8_t int4[3] = {0x90, 0x6a, 0xfc};
-	static const uint8_t int2[2] = {0x27, 0x0e};
-	static const uint8_t ternary[2] = {2 + 1 * 3 + 0 * 9 + 1 * 27 + 2 * 81, 2};
+	static const uint8_t int4[KG_LINE_SIZE] = {0xc0, 0xf9, 0x0a, 0x06};
+	static const uint8_t int2[KG_LINE_SIZE] = {0x0b, 0x0d, 0x02, 0x00};
+	static const uint8_t ternary[KG_LINE_SIZE] = {0x0a, 0x09, 0x00, 0x01};
 	kg_coded coded;
 	void *storage;
 
 	(void)state;
 	coded = coded_of(&storage, KG_FORMAT_INT4, r, 1, 6);
 	assert_int_equal(coded.scale[0], 0x3800); /* 0.5 */
-	assert_memory_equal(coded.code, int4, sizeof(int4));
+	assert_memory_equal(coded.line, int4, sizeof(int4));
 	free(storage);
 	coded = coded_of(&storage, KG_FORMAT_INT2, three, 1, 6);
 	assert_int_equal(coded.scale[0], 0x3c00); /* 1 */
-	assert_memory_equal(coded.code, int2, sizeof(int2));
+	assert_memory_equal(coded.line, int2, sizeof(int2));
 	free(storage);
 	coded = coded_of(&storage, KG_FORMAT_TERNARY, trits, 1, 6);
 	assert_int_equal(coded.scale[0], 0x4000); /* 2 */
-	assert_memory_equal(coded.code, ternary, sizeof(ternary));
+	assert_memory_equal(coded.line, ternary, sizeof(ternary));
 	free(storage);
 }
 
@@ -279,7 +279,8 @@ static void test_check__refuses_what_no_quantizer_writes(void **state)
 	(void)state;
 	draw(r, 1, COLS, 4);
 	for (int f = 0; f < FORMATS; f++) {
-		size_t last = kg_coded_row_bytes(formats[f], COLS) - 1;
+		kg_lines lines = kg_coded_lines(formats[f], 1, COLS);
+		size_t last = kg_lines_size(&lines) - KG_LINE_SIZE;
 
 		coded = coded_of(&storage, formats[f], r, 1, COLS);
 		coded.scale[0] = 0x7c00;
@@ -289,11 +290,13 @@ static void test_check__refuses_what_no_quantizer_writes(void **state)
 				 formats[f] == KG_FORMAT_INT4 ? KG_OK : KG_ECORRUPT);
 		coded.scale[0] = 0x3800;
 		assert_int_equal(kg_coded_check(&coded), KG_OK);
-		if (formats[f] != KG_FORMAT_PALETTE256) {
-			coded.code[last] = 0xf0; /* behind the last code of the row */
-			assert_int_equal(kg_coded_check(&coded), KG_ECORRUPT);
-			coded.code[last] = 0;
-		}
+		coded.line[last + 1] = 1; /* behind the last code of the row */
+		assert_int_equal(kg_coded_check(&coded), KG_ECORRUPT);
+		coded.line[last + 1] = 0;
+		coded.line[4] = 1; /* a second row */
+		assert_int_equal(kg_coded_check(&coded), KG_ECORRUPT);
+		coded.line[4] = 0;
+		assert_int_equal(kg_coded_check(&coded), KG_OK);
 		if (coded.palette != NULL) {
 			coded.palette[0] = -128;
 			assert_int_equal(kg_coded_check(&coded), KG_ECORRUPT);
@@ -304,11 +307,19 @@ static void test_check__refuses_what_no_quantizer_writes(void **state)
 		free(storage);
 	}
 	coded = coded_of(&storage, KG_FORMAT_TERNARY, r, 1, COLS);
-	coded.code[0] = 243;
+	coded.line[0] = 0x30; /* code 3 */
 	assert_int_equal(kg_coded_check(&coded), KG_ECORRUPT);
 	free(storage);
 	coded = coded_of(&storage, KG_FORMAT_PALETTE256, r, 1, COLS);
 	coded.palette[256] = 64;
+	assert_int_equal(kg_coded_check(&coded), KG_ECORRUPT);
+	free(storage);
+	coded = coded_of(&storage, KG_FORMAT_PALETTE4, r, 1, COLS);
+	coded.palette[4] = 1; /* of a second row */
+	assert_int_equal(kg_coded_check(&coded), KG_ECORRUPT);
+	free(storage);
+	coded = coded_of(&storage, KG_FORMAT_INT4, r, 1, COLS);
+	coded.scale[1] = 1;
 	assert_int_equal(kg_coded_check(&coded), KG_ECORRUPT);
 	free(storage);
 }

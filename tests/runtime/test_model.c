@@ -31,8 +31,8 @@ static const uint8_t some_seed[KG_SEED_SIZE] = {1, 2, 3, 250, 251, 252};
 static const float worked_matrix[16] = {4.75f, -5.25f, 3,     0,      0,     2,      -7.75f, 3.25f,
 					3,     0,      4.75f, -1.25f, 1.75f, -3.25f, 0,      -2};
 
-static const uint8_t worked_two_stages[4] = {0xa0, 0x11, 0xfa, 0x4b};
-static const uint8_t worked_one_stage[2] = {0x58, 0x3e};
+static const uint8_t worked_two_stages[KG_LINE_SIZE] = {0xc0, 0x05, 0, 0, 0xfc, 0x39};
+static const uint8_t worked_one_stage[KG_LINE_SIZE] = {0x08, 0x03, 0, 0, 0x0e, 0x05};
 
 static uint8_t *worked_file(kg_format linear, size_t *size)
 {
@@ -57,8 +57,8 @@ static void test_model__the_worked_block_has_its_bytes(void **state)
 	(void)state;
 	assert_int_equal(kg_model_open_memory(&m, file, size), KG_OK);
 	t = kg_model_tensor(m, KG_TENSOR_ATTN_Q, 0);
-	assert_memory_equal(t->fairy.plane[0].code, worked_two_stages, 4);
-	assert_true(t->fairy.plane[0].code > file && t->fairy.plane[0].code < file + size);
+	assert_memory_equal(t->line[0], worked_two_stages, sizeof(worked_two_stages));
+	assert_true(t->line[0] > file && t->line[0] < file + size);
 	assert_int_equal(t->fairy.plane[0].u0, 32);
 	assert_int_equal(t->fairy.plane[0].u1, 6);
 	assert_int_equal(t->fairy.plane[0].w0, 20);
@@ -74,21 +74,16 @@ static void test_model__the_worked_block_has_its_bytes(void **state)
 static void test_model__a_single_stage_is_packed_tighter(void **state)
 {
 	static const float scales[5] = {38, 0, 24, 0, (float)(6.5 / 62.0)};
-	static const uint8_t expanded[4] = {0x20, 0x11, 0x32, 0x03};
 	size_t size;
 	uint8_t *file = worked_file(KG_FORMAT_FAIRY1, &size);
-	uint8_t stored[64] = {0};
 	kg_model *m = NULL;
 	const kg_tensor *t;
 
 	(void)state;
-	memcpy(stored, worked_one_stage, sizeof(worked_one_stage));
-	/* The tensor and the padding behind it, then its scales. */
-	assert_non_null(memmem(file, size, stored, sizeof(stored)));
 	assert_non_null(memmem(file, size, scales, sizeof(scales)));
 	assert_int_equal(kg_model_open_memory(&m, file, size), KG_OK);
 	t = kg_model_tensor(m, KG_TENSOR_ATTN_Q, 0);
-	assert_memory_equal(t->fairy.plane[0].code, expanded, 4);
+	assert_memory_equal(t->line[0], worked_one_stage, sizeof(worked_one_stage));
 	assert_int_equal(t->fairy.plane[0].u0, 38);
 	assert_int_equal(t->fairy.plane[0].u1, 0);
 	kg_model_free(m);
@@ -106,12 +101,12 @@ static void test_model__the_document_shows_the_worked_block(void **state)
 	assert_int_equal(kg_path(path, "%s/docs/model-format.md", root), KG_OK);
 	kg_buf_init(&text, 1 << 20);
 	assert_int_equal(kg_fs_read(&text, path), KG_OK);
-	assert_non_null(strstr(kg_buf_text(&text), "`a0 11 fa 4b`"));
-	assert_non_null(strstr(kg_buf_text(&text), "`58 3e`"));
+	assert_non_null(strstr(kg_buf_text(&text), "`c0 05 00 00`, `fc 39 00 00`"));
+	assert_non_null(strstr(kg_buf_text(&text), "`08 03 00 00`,\n`0e 05 00 00`"));
 	/* Rows that test_coded.c checks. */
-	assert_non_null(strstr(kg_buf_text(&text), "`90 6a fc`"));
-	assert_non_null(strstr(kg_buf_text(&text), "`27 0e`"));
-	assert_non_null(strstr(kg_buf_text(&text), "`c2 02`"));
+	assert_non_null(strstr(kg_buf_text(&text), "`c0 f9 0a 06`"));
+	assert_non_null(strstr(kg_buf_text(&text), "`0b 0d 02 00`"));
+	assert_non_null(strstr(kg_buf_text(&text), "`0a 09 00 01`"));
 	assert_non_null(strstr(kg_buf_text(&text), "32, 6, 20, 4"));
 	kg_buf_release(&text);
 }
@@ -183,7 +178,7 @@ static void expected_floats(const kg_tensor *t, const float *from, kg_format for
 				out[i * t->cols + j] = scale * (float)row[j];
 		}
 	} else if (kg_format_is_coded(format)) {
-		uint16_t room[512];
+		uint64_t room[256];
 		kg_coded coded;
 
 		assert_true(kg_coded_size(format, t->rows, t->cols) <= sizeof(room));
@@ -424,7 +419,8 @@ static void test_model__hostile_configs_are_refused(void **state)
 	}
 	refused_number("llama.context_length", 0, "context");
 	refused_number("llama.context_length", KG_MODEL_CONTEXT_MAX + 1, "context");
-	refused_number("kindergarten.format_version", 2, "version 2");
+	refused_number("kindergarten.format_version", 0, "version 0");
+	refused_number("kindergarten.format_version", 3, "version 3");
 	refused_number("tokenizer.ggml.bos_token_id", TINY_VOCABULARY, "bos");
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		refused_at(KG_FORMAT_F32, "llama.rope.freq_base", 4, &bad[i], 4, "");
@@ -435,7 +431,7 @@ static void test_model__hostile_configs_are_refused(void **state)
 	refused_at(KG_FORMAT_F32, "general.architectur", 0, "f", 1, "general.architecture");
 	refused_at(KG_FORMAT_F32, "kindergarten.strateg", 0, "i", 1, "kindergarten.strategy");
 	refused_at(KG_FORMAT_F32, "kindergarten.strategy", 12, "f16", 3, "type 0, expected 1");
-	refused_at(KG_FORMAT_INT8, "kindergarten.strategy", 12, "int4", 4, "the config says");
+	refused_at(KG_FORMAT_INT8, "kindergarten.strategy", 12, "int4", 4, "expected 1");
 	refused_at(KG_FORMAT_FAIRY2, "kindergarten.strategy", 12, "fairy1", 6, "");
 	refused_at(KG_FORMAT_FAIRY2, "kindergarten.seed", 12, "G", 1, "hex");
 	refused_at(KG_FORMAT_F32, "general.name", 12, "\n", 1, "general.name");
@@ -443,6 +439,35 @@ static void test_model__hostile_configs_are_refused(void **state)
 		   "blk.0.attn_q.weight is missing");
 	refused_at(KG_FORMAT_INT8, "blk.0.attn_q.weight.scale", 0, "x", 1, "scales is missing");
 	refused_at(KG_FORMAT_F32, "output.weigh", 0, "x", 1, "");
+}
+
+static void test_model__floats_of_version_1_are_read_and_narrow_weights_are_not(void **state)
+{
+	kg_model *base = tiny_model(false);
+	uint8_t *file;
+	size_t size;
+
+	(void)state;
+	tiny_fill(base, 6);
+	for (int f = 0; f < FORMATS; f++) {
+		const char *key = "kindergarten.format_version";
+		kg_model *m = NULL;
+		uint8_t *at;
+
+		file = tiny_file(base, file_formats[f], some_seed, &size);
+		at = memmem(file, size, key, strlen(key));
+		assert_non_null(at);
+		at[strlen(key) + 4] = 1; /* behind the type */
+		if (file_formats[f] == KG_FORMAT_F32 || file_formats[f] == KG_FORMAT_F16) {
+			assert_int_equal(kg_model_open_memory(&m, file, size), KG_OK);
+			kg_model_free(m);
+		} else {
+			assert_int_equal(kg_model_open_memory(&m, file, size), KG_ECORRUPT);
+			assert_non_null(strstr(kg_err_text(), "quantize the base again"));
+		}
+		free(file);
+	}
+	kg_model_free(base);
 }
 
 /* Replaces the first occurrence of bytes by others and expects a refusal. */
@@ -499,6 +524,7 @@ static void test_model__hostile_weights_are_refused(void **state)
 	static const float nan = NAN;
 	static const uint16_t half_infinity = 0x7c00;
 	static const float minus = -1.0f;
+	static const uint8_t padded[KG_LINE_SIZE] = {0xc0, 0x05, 0, 1, 0xfc, 0x39};
 	uint16_t half = kg_half_from_float(4.75f);
 	float scale = 7.75f / 127.0f;
 	int8_t row[4];
@@ -521,39 +547,49 @@ static void test_model__hostile_weights_are_refused(void **state)
 	refused_bytes(file, size, &scale, &minus, sizeof(scale), "negative");
 	refused_bytes(file, size, &scale, &nan, sizeof(scale), "not finite");
 	free(file);
+	file = worked_file(KG_FORMAT_FAIRY2, &size);
+	refused_bytes(file, size, worked_two_stages, padded, sizeof(padded), "no weights");
+	free(file);
+}
+
+static void use_if_opened(const uint8_t *file, size_t size)
+{
+	kg_model *m = NULL;
+	float out[64];
+
+	if (kg_model_open_memory(&m, file, size) != KG_OK)
+		return;
+	for (uint32_t i = 0; i < kg_model_tensor_count(m); i++)
+		assert_int_equal(kg_model_tensor_floats(m, kg_model_tensor_at(m, i), out), KG_OK);
+	kg_model_free(m);
 }
 
 /* Whatever one byte becomes: refused, or a model that can be used. */
 static void test_model__no_byte_is_trusted(void **state)
 {
+	static const kg_format formats[] = {KG_FORMAT_FAIRY3, KG_FORMAT_INT4, KG_FORMAT_TERNARY,
+					    KG_FORMAT_PALETTE4, KG_FORMAT_PALETTE256};
 	static const uint8_t values[] = {0x00, 0x7f, 0xff};
 	kg_model *base = tiny_model(true);
-	float out[64];
-	size_t size;
-	uint8_t *file;
 
 	(void)state;
 	tiny_fill(base, 8);
-	file = tiny_file(base, KG_FORMAT_FAIRY3, some_seed, &size);
-	for (size_t at = 0; at < size; at++) {
-		uint8_t was = file[at];
+	for (size_t f = 0; f < sizeof(formats) / sizeof(*formats); f++) {
+		size_t size;
+		uint8_t *file = tiny_file(base, formats[f], some_seed, &size);
 
-		for (size_t v = 0; v < sizeof(values); v++) {
-			kg_model *m = NULL;
+		for (size_t at = 0; at < size; at++) {
+			uint8_t was = file[at];
 
-			file[at] = values[v];
-			if (kg_model_open_memory(&m, file, size) != KG_OK)
-				continue;
-			for (uint32_t i = 0; i < kg_model_tensor_count(m); i++)
-				assert_int_equal(
-					kg_model_tensor_floats(m, kg_model_tensor_at(m, i), out),
-					KG_OK);
-			kg_model_free(m);
+			for (size_t v = 0; v < sizeof(values); v++) {
+				file[at] = values[v];
+				use_if_opened(file, size);
+			}
+			file[at] = was;
 		}
-		file[at] = was;
+		free(file);
 	}
 	kg_model_free(base);
-	free(file);
 }
 
 static void test_model__configs_are_checked(void **state)
@@ -624,6 +660,8 @@ int main(void)
 		cmocka_unit_test(test_model__what_files_do_not_hold_is_refused),
 		cmocka_unit_test(test_model__no_part_of_a_file_is_a_model),
 		cmocka_unit_test(test_model__hostile_configs_are_refused),
+		cmocka_unit_test(
+			test_model__floats_of_version_1_are_read_and_narrow_weights_are_not),
 		cmocka_unit_test(test_model__hostile_scales_are_refused),
 		cmocka_unit_test(test_model__hostile_weights_are_refused),
 		cmocka_unit_test(test_model__no_byte_is_trusted),

@@ -24,6 +24,11 @@ static void collect(void *context, const void *data, size_t size)
 	kg_buf_put(context, data, size);
 }
 
+static const kg_format narrow[] = {KG_FORMAT_FAIRY1,    KG_FORMAT_FAIRY2,   KG_FORMAT_FAIRY3,
+				   KG_FORMAT_INT8,      KG_FORMAT_INT4,     KG_FORMAT_INT2,
+				   KG_FORMAT_TERNARY,   KG_FORMAT_PALETTE4, KG_FORMAT_PALETTE16,
+				   KG_FORMAT_PALETTE256};
+
 /* Canonical bytes of a model under a strategy and a seed. */
 static void canonical(kg_buf *out, const kg_model *model, kg_format format, const uint8_t *seed)
 {
@@ -164,26 +169,22 @@ static void check_product(const kg_model *model, kg_tensor_role role, kg_format 
 
 static void test_product__is_that_of_the_dequantized_matrix(void **state)
 {
-	static const kg_format formats[] = {
-		KG_FORMAT_FAIRY1,    KG_FORMAT_FAIRY2,    KG_FORMAT_FAIRY3,  KG_FORMAT_INT8,
-		KG_FORMAT_INT4,      KG_FORMAT_INT2,      KG_FORMAT_TERNARY, KG_FORMAT_PALETTE4,
-		KG_FORMAT_PALETTE16, KG_FORMAT_PALETTE256};
 	kg_model_config config = toy_config();
 	kg_model *model;
 
 	(void)state;
 	config.hidden = 38; /* 19 complex rows: no multiple of a tile, odd quads */
 	model = toy_random(&config, 5);
-	for (size_t f = 0; f < sizeof(formats) / sizeof(*formats); f++)
+	for (size_t f = 0; f < sizeof(narrow) / sizeof(*narrow); f++)
 		for (uint32_t k = 0; k < kg_kernel_count(); k++) {
 			const kg_kernel *kernel = kg_kernel_at(k);
 
 			if (!kernel->usable())
 				continue;
-			check_product(model, KG_TENSOR_FFN_GATE, formats[f], NULL, kernel);
-			check_product(model, KG_TENSOR_FFN_GATE, formats[f], seed_a, kernel);
-			check_product(model, KG_TENSOR_FFN_DOWN, formats[f], seed_a, kernel);
-			check_product(model, KG_TENSOR_ATTN_K, formats[f], seed_b, kernel);
+			check_product(model, KG_TENSOR_FFN_GATE, narrow[f], NULL, kernel);
+			check_product(model, KG_TENSOR_FFN_GATE, narrow[f], seed_a, kernel);
+			check_product(model, KG_TENSOR_FFN_DOWN, narrow[f], seed_a, kernel);
+			check_product(model, KG_TENSOR_ATTN_K, narrow[f], seed_b, kernel);
 		}
 	kg_model_free(model);
 }
@@ -215,6 +216,139 @@ static void test_visit__same_seed_same_bytes_and_two_seeds_differ(void **state)
 	}
 	kg_model_free(model);
 	kg_model_free(again);
+}
+
+/* What kg_matrix_visit promises, written down from the quantizers and nothing else. */
+static void put_integers(kg_buf *out, const kg_coded *coded, const float *r, bool high)
+{
+	for (uint32_t i = 0; i < coded->rows; i++)
+		for (uint32_t j = 0; j < coded->cols; j++) {
+			float w = r[(size_t)i * coded->cols + j];
+			uint8_t code = kg_coded_nearest(coded, i, j, w);
+			float unit = kg_coded_unit(coded, i, j);
+			int whole = unit == 0.0f
+					    ? 0
+					    : (int)lrintf(kg_coded_value(coded, i, j, code) / unit);
+			int low = coded->format == KG_FORMAT_PALETTE256 ? ((whole + 64) & 127) - 64
+									: whole;
+
+			kg_buf_put_u8(out, (uint8_t)(high ? (whole - low) / 128 : low));
+		}
+}
+
+static void put_coded(kg_buf *out, const kg_tensor *tensor, kg_format format, const float *r)
+{
+	void *storage = malloc(kg_coded_size(format, tensor->rows, tensor->cols));
+	uint32_t group = format == KG_FORMAT_INT4 ? 32 : tensor->cols;
+	kg_coded coded;
+
+	kg_coded_init(&coded, storage, format, tensor->rows, tensor->cols);
+	assert_int_equal(kg_coded_fit(&coded, r), KG_OK);
+	put_integers(out, &coded, r, false);
+	if (format == KG_FORMAT_PALETTE256)
+		put_integers(out, &coded, r, true);
+	for (uint32_t j = 0; j < tensor->cols; j += group)
+		for (uint32_t i = 0; i < tensor->rows; i++) {
+			float unit = kg_coded_unit(&coded, i, j);
+
+			kg_buf_put(out, &unit, sizeof(unit));
+		}
+	free(storage);
+}
+
+static void put_int8(kg_buf *out, const kg_tensor *tensor, const float *r)
+{
+	float *scale = calloc(tensor->rows, sizeof(*scale));
+	int8_t *row = malloc(tensor->cols);
+
+	for (uint32_t i = 0; i < tensor->rows; i++) {
+		assert_int_equal(kg_grid_quantize(row, &scale[i], r + (size_t)i * tensor->cols,
+						  tensor->cols, KG_INT8_MAX),
+				 KG_OK);
+		kg_buf_put(out, row, tensor->cols);
+	}
+	kg_buf_put(out, scale, tensor->rows * sizeof(*scale));
+	free(scale);
+	free(row);
+}
+
+static void put_fairy(kg_buf *out, const kg_tensor *tensor, uint32_t stages, const float *r)
+{
+	size_t count = (size_t)tensor->rows * tensor->cols;
+	void *storage = malloc(kg_pairing_size(tensor->rows, tensor->cols));
+	float *paired = calloc(2 * count, sizeof(*paired));
+	uint8_t *code = malloc(count);
+	kg_fairy fairy = {.plane = {{.code = code}, {.code = code + count / 4}}};
+	kg_pairing pairing;
+
+	kg_pairing_init(&pairing, storage, tensor->rows, tensor->cols, seed_a, tensor->name);
+	kg_pairing_apply(&pairing, paired, r);
+	assert_int_equal(kg_fairy_quantize(&fairy, paired, tensor->rows, tensor->cols, stages,
+					   paired + count),
+			 KG_OK);
+	for (uint32_t p = 0; p < kg_fairy_plane_count(stages); p++) {
+		const kg_fairy_plane *plane = &fairy.plane[p];
+
+		kg_buf_put_u8(out, plane->u0);
+		kg_buf_put_u8(out, plane->u1);
+		kg_buf_put_u8(out, plane->w0);
+		kg_buf_put_u8(out, plane->w1);
+		kg_buf_put(out, &plane->unit, sizeof(plane->unit));
+		kg_buf_put(out, plane->code, count / 4);
+	}
+	kg_buf_put(out, pairing.row, tensor->rows * sizeof(*pairing.row));
+	kg_buf_put(out, pairing.col, tensor->cols * sizeof(*pairing.col));
+	kg_buf_put(out, pairing.row_sign, tensor->rows);
+	kg_buf_put(out, pairing.col_sign, tensor->cols);
+	free(storage);
+	free(paired);
+	free(code);
+}
+
+static void check_canonical(const kg_model *model, kg_tensor_role role, kg_format format)
+{
+	const kg_tensor *tensor = kg_model_tensor(model, role, 0);
+	const char *format_name = kg_format_name(format);
+	const float *r = tensor->data;
+	kg_matrix matrix;
+	kg_buf want;
+	kg_buf got;
+
+	kg_buf_init(&want, CANONICAL_MAX);
+	kg_buf_init(&got, CANONICAL_MAX);
+	kg_buf_put(&want, tensor->name, strlen(tensor->name) + 1);
+	kg_buf_put(&want, format_name, strlen(format_name) + 1);
+	kg_buf_put_u32le(&want, tensor->rows);
+	kg_buf_put_u32le(&want, tensor->cols);
+	if (kg_format_stages(format) != 0)
+		put_fairy(&want, tensor, kg_format_stages(format), r);
+	else if (kg_format_is_coded(format))
+		put_coded(&want, tensor, format, r);
+	else
+		put_int8(&want, tensor, r);
+	assert_int_equal(kg_matrix_init(&matrix, model, tensor, format, seed_a), KG_OK);
+	assert_int_equal(kg_matrix_visit(&matrix, collect, &got), KG_OK);
+	assert_int_equal(kg_buf_ok(&got), KG_OK);
+	assert_true(same(&want, &got));
+	kg_matrix_release(&matrix);
+	kg_buf_release(&want);
+	kg_buf_release(&got);
+}
+
+static void test_visit__gives_what_the_quantizers_give_in_the_written_order(void **state)
+{
+	kg_model_config config = toy_config();
+	kg_model *model;
+
+	(void)state;
+	config.hidden = 38;
+	model = toy_random(&config, 11);
+	for (size_t f = 0; f < sizeof(narrow) / sizeof(*narrow); f++) {
+		check_canonical(model, KG_TENSOR_FFN_GATE, narrow[f]);
+		check_canonical(model, KG_TENSOR_FFN_DOWN, narrow[f]);
+		check_canonical(model, KG_TENSOR_ATTN_V, narrow[f]);
+	}
+	kg_model_free(model);
 }
 
 static void test_visit__a_seed_does_not_touch_other_formats(void **state)
@@ -258,22 +392,18 @@ static kg_model *through_file(const kg_model *model, kg_format format, const uin
 
 static void test_visit__a_quantized_file_gives_what_its_base_gives(void **state)
 {
-	static const kg_format formats[] = {
-		KG_FORMAT_FAIRY1,    KG_FORMAT_FAIRY2,    KG_FORMAT_FAIRY3,  KG_FORMAT_INT8,
-		KG_FORMAT_INT4,      KG_FORMAT_INT2,      KG_FORMAT_TERNARY, KG_FORMAT_PALETTE4,
-		KG_FORMAT_PALETTE16, KG_FORMAT_PALETTE256};
 	kg_model_config config = toy_config();
 	kg_model *model = toy_random(&config, 7);
 
 	(void)state;
-	for (size_t f = 0; f < sizeof(formats) / sizeof(*formats); f++) {
+	for (size_t f = 0; f < sizeof(narrow) / sizeof(*narrow); f++) {
 		void *bytes;
-		kg_model *file = through_file(model, formats[f], seed_a, &bytes);
+		kg_model *file = through_file(model, narrow[f], seed_a, &bytes);
 		kg_weights *weights;
 		kg_buf from_base;
 		kg_buf from_file;
 
-		canonical(&from_base, model, formats[f], seed_a);
+		canonical(&from_base, model, narrow[f], seed_a);
 		kg_buf_init(&from_file, CANONICAL_MAX);
 		assert_int_equal(kg_weights_new(&weights, file, NULL, NULL), KG_OK);
 		assert_int_equal(kg_weights_visit(weights, collect, &from_file), KG_OK);
@@ -348,6 +478,80 @@ static void test_new__floats_are_used_where_they_lie(void **state)
 	free(bytes);
 }
 
+/* Of a quantized file nothing is copied but the indices of pairings. */
+static void test_new__lines_are_used_where_they_lie(void **state)
+{
+	kg_model_config config = toy_config();
+	kg_model *model = toy_random(&config, 12);
+
+	(void)state;
+	for (size_t f = 0; f < sizeof(narrow) / sizeof(*narrow); f++) {
+		void *bytes;
+		kg_model *file = through_file(model, narrow[f], seed_a, &bytes);
+		kg_weights *weights;
+		const kg_matrix *gate;
+		const uint8_t *line;
+		size_t size;
+
+		assert_int_equal(kg_weights_new(&weights, file, NULL, NULL), KG_OK);
+		gate = &kg_weights_layer(weights, 0)->gate;
+		line = gate->plane_count != 0 ? gate->plane[gate->plane_count - 1].line
+					      : gate->lines.line;
+		assert_ptr_equal(kg_model_bytes(file, &size), bytes);
+		assert_true(line > (uint8_t *)bytes && line < (uint8_t *)bytes + size);
+		assert_int_equal((uintptr_t)line % KG_LINE_SIZE, 0);
+		assert_int_equal(kg_weights_embedding(weights)->owned_bytes, 0);
+		if (gate->plane_count == 0)
+			assert_int_equal(gate->owned_bytes, 0);
+		else
+			assert_true(gate->owned_bytes <= 3 * (gate->rows + gate->cols) + 64);
+		kg_weights_free(weights);
+		kg_model_free(file);
+		free(bytes);
+	}
+	kg_model_free(model);
+}
+
+static void test_row__is_that_of_the_table(void **state)
+{
+	static const kg_format tables[] = {KG_FORMAT_F32, KG_FORMAT_F16, KG_FORMAT_INT8,
+					   KG_FORMAT_INT4};
+	kg_model_config config = toy_config();
+	kg_model *model = toy_random(&config, 13);
+	const kg_tensor *tensor = kg_model_tensor(model, KG_TENSOR_EMBEDDING, 0);
+	float *want = calloc((size_t)tensor->rows * tensor->cols, sizeof(*want));
+	float *row = calloc(tensor->cols, sizeof(*row));
+
+	(void)state;
+	for (size_t t = 0; t < sizeof(tables) / sizeof(*tables); t++) {
+		void *bytes;
+		kg_model *file = through_file(model, KG_FORMAT_F16, NULL, &bytes);
+		kg_matrix matrix;
+
+		if (tables[t] == KG_FORMAT_F32)
+			memcpy(want, tensor->data, (size_t)tensor->rows * tensor->cols * 4);
+		else if (tables[t] == KG_FORMAT_F16)
+			assert_int_equal(
+				kg_model_tensor_floats(
+					file, kg_model_tensor(file, KG_TENSOR_EMBEDDING, 0), want),
+				KG_OK);
+		else
+			dequantized(want, model, tensor, tables[t], NULL);
+		assert_int_equal(kg_matrix_init(&matrix, model, tensor, tables[t], NULL), KG_OK);
+		for (uint32_t i = 0; i < tensor->rows; i++) {
+			kg_matrix_row(row, &matrix, i);
+			assert_memory_equal(row, want + (size_t)i * tensor->cols,
+					    tensor->cols * sizeof(*row));
+		}
+		kg_matrix_release(&matrix);
+		kg_model_free(file);
+		free(bytes);
+	}
+	kg_model_free(model);
+	free(want);
+	free(row);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -357,7 +561,10 @@ int main(void)
 		cmocka_unit_test(test_visit__a_quantized_file_gives_what_its_base_gives),
 		cmocka_unit_test(test_new__refuses_what_a_quantized_file_cannot_be),
 		cmocka_unit_test(test_new__odd_matrices_stay_int8),
+		cmocka_unit_test(test_visit__gives_what_the_quantizers_give_in_the_written_order),
 		cmocka_unit_test(test_new__floats_are_used_where_they_lie),
+		cmocka_unit_test(test_new__lines_are_used_where_they_lie),
+		cmocka_unit_test(test_row__is_that_of_the_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

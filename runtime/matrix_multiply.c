@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/* Products. Sums are made tile by tile for all vectors in a room that stays in the cache, and
+ * scaled from there. */
+#include <string.h>
+
+#include "runtime/half.h"
+#include "runtime/matrix_impl.h"
+
+enum { PLANE_COLS = 16 /* what columns of planes are padded to */ };
+
+/* A part of a product that the room for sums is large enough for. */
+typedef struct {
+	const kg_matrix *matrix;
+	const kg_kernel *kernel;
+	const kg_activation *activation;
+	float *y; /* the first row of the part; fairy: of all */
+	size_t y_stride;
+	int32_t *sums;
+	uint32_t first; /* tile */
+	uint32_t tiles;
+	uint32_t rows; /* of the part, without padding */
+} part;
+
+uint32_t kg_matrix_tiles(const kg_matrix *matrix)
+{
+	if (matrix->plane_count != 0)
+		return matrix->plane[0].tiles;
+	return (matrix->rows + KG_TILE_ROWS - 1) / KG_TILE_ROWS;
+}
+
+/* Gathered numbers of a half, padded. */
+static size_t half_of(uint32_t cols)
+{
+	return ((size_t)cols / 2 + PLANE_COLS - 1) / PLANE_COLS * PLANE_COLS;
+}
+
+size_t kg_matrix_room(uint32_t cols)
+{
+	return (2 * half_of(cols + 1) + KG_LINE_SIZE - 1) / KG_LINE_SIZE * KG_LINE_SIZE;
+}
+
+void kg_matrix_prepare(const kg_matrix *matrix, const kg_kernel *kernel,
+		       const kg_activation *activation, int8_t *room)
+{
+	size_t half = half_of(matrix->cols);
+	uint32_t m = matrix->cols / 2;
+
+	KG_ASSERT(activation->count >= 1 && activation->count <= KG_MATRIX_BATCH);
+	if (matrix->plane_count == 0)
+		return;
+	for (uint32_t v = 0; v < activation->count; v++) {
+		const int8_t *x = activation->q + v * activation->q_stride;
+		int8_t *out = room + v * kg_matrix_room(matrix->cols);
+
+		if (half == m) {
+			kernel->gather(out, x, matrix->col, matrix->col_sign, 2 * m);
+			continue;
+		}
+		kernel->gather(out, x, matrix->col, matrix->col_sign, m);
+		memset(out + m, 0, half - m);
+		kernel->gather(out + half, x, matrix->col + m, matrix->col_sign + m, m);
+		memset(out + half + m, 0, half - m);
+	}
+}
+
+static kg_kernel_job job_of(const part *p, uint32_t sums_of_a_row)
+{
+	return (kg_kernel_job){.x = p->activation->q,
+			       .x_stride = p->activation->q_stride,
+			       .y = p->sums,
+			       .y_stride = (size_t)sums_of_a_row * p->tiles * KG_TILE_ROWS,
+			       .count = p->activation->count,
+			       .last = p->tiles};
+}
+
+/* The lines of a part. */
+static kg_kernel_lines lines_of(const part *p)
+{
+	kg_kernel_lines lines = p->matrix->lines;
+
+	lines.line += (size_t)p->first * lines.lines * KG_LINE_SIZE;
+	lines.tiles = p->tiles;
+	if (lines.kind == KG_LINES_PALETTE4)
+		lines.palette += (size_t)p->first * 4 * KG_TILE_ROWS;
+	return lines;
+}
+
+static void scale_rows(float *y, const part *p, const int32_t *sum, float step)
+{
+	const kg_matrix *matrix = p->matrix;
+	size_t begin = (size_t)p->first * KG_TILE_ROWS;
+	float unit;
+
+	switch (matrix->format) {
+	case KG_FORMAT_INT8:
+		p->kernel->scale_f32(y, sum, matrix->scale + begin, step, p->rows);
+		break;
+	case KG_FORMAT_INT2:
+	case KG_FORMAT_TERNARY:
+		p->kernel->scale_f16(y, sum, matrix->coded.scale + begin, 1.0f, step, p->rows);
+		break;
+	case KG_FORMAT_PALETTE4:
+		p->kernel->scale_f16(y, sum, matrix->coded.scale + begin, 127.0f, step, p->rows);
+		break;
+	default:
+		unit = kg_coded_unit(&matrix->coded, 0, 0) * step;
+		for (uint32_t i = 0; i < p->rows; i++)
+			y[i] = (float)sum[i] * unit;
+	}
+}
+
+static void multiply_lines(const part *p)
+{
+	kg_kernel_lines lines = lines_of(p);
+	kg_kernel_job job = job_of(p, 1);
+
+	p->kernel->lines(&lines, &job);
+	for (uint32_t v = 0; v < job.count; v++)
+		scale_rows(p->y + v * p->y_stride, p, p->sums + v * job.y_stride,
+			   p->activation->step[v]);
+}
+
+/* Two products, with the high parts of the palette and with the low ones. */
+static void multiply_wide(const part *p)
+{
+	float unit = kg_coded_unit(&p->matrix->coded, 0, 0);
+	kg_kernel_lines lines = lines_of(p);
+	kg_kernel_job job = job_of(p, 2);
+
+	p->kernel->lines(&lines, &job);
+	lines.palette += 256;
+	job.y += (size_t)p->tiles * KG_TILE_ROWS;
+	p->kernel->lines(&lines, &job);
+	for (uint32_t v = 0; v < job.count; v++) {
+		const int32_t *high = p->sums + v * job.y_stride;
+		const int32_t *low = job.y + v * job.y_stride;
+		float step = unit * p->activation->step[v];
+
+		for (uint32_t i = 0; i < p->rows; i++)
+			p->y[v * p->y_stride + i] =
+				(float)(KG_CODED_HIGH * (int64_t)high[i] + low[i]) * step;
+	}
+}
+
+/* Products of int4 come scaled, whole tiles of them: the last one may have rows that y has not. */
+static void multiply_groups(const part *p)
+{
+	const kg_matrix *matrix = p->matrix;
+	size_t groups = (matrix->cols + KG_CODED_GROUP - 1) / KG_CODED_GROUP;
+	const uint16_t *scale = matrix->coded.scale + p->first * groups * KG_TILE_ROWS;
+	uint32_t whole = p->rows / KG_TILE_ROWS;
+	uint32_t rest = p->rows % KG_TILE_ROWS;
+	kg_kernel_lines lines = lines_of(p);
+	kg_kernel_job job = job_of(p, 1);
+	float last[KG_MATRIX_BATCH][KG_TILE_ROWS];
+
+	job.last = whole;
+	if (whole != 0)
+		p->kernel->groups(p->y, p->y_stride, &lines, scale, p->activation->step, &job);
+	if (rest == 0)
+		return;
+	lines.line += (size_t)whole * lines.lines * KG_LINE_SIZE;
+	lines.tiles = job.last = 1;
+	p->kernel->groups(last[0], KG_TILE_ROWS, &lines, scale + whole * groups * KG_TILE_ROWS,
+			  p->activation->step, &job);
+	for (uint32_t v = 0; v < job.count; v++)
+		memcpy(p->y + v * p->y_stride + (size_t)whole * KG_TILE_ROWS, last[v],
+		       rest * sizeof(float));
+}
+
+/* Sums of a plane for `n` rows, real or imaginary, that go to y[to[i]]. */
+typedef struct {
+	const int32_t *sum;
+	float step;
+	const int32_t *second; /* of the second plane, or NULL */
+	float second_step;
+	const uint16_t *to;
+	const int8_t *sign;
+	uint32_t n;
+} scatter_job;
+
+/* Numbers are made in vectors, 16 at a time, and stored one by one. */
+static void scatter(float *restrict y, const scatter_job *job)
+{
+	for (uint32_t at = 0; at < job->n; at += KG_TILE_ROWS) {
+		uint32_t n = job->n - at < KG_TILE_ROWS ? job->n - at : KG_TILE_ROWS;
+		const uint16_t *to = job->to + at;
+		float out[KG_TILE_ROWS];
+
+		for (int i = 0; i < KG_TILE_ROWS; i++)
+			out[i] = (float)job->sum[at + (uint32_t)i] * job->step;
+		for (int i = 0; i < KG_TILE_ROWS && job->second != NULL; i++)
+			out[i] += (float)job->second[at + (uint32_t)i] * job->second_step;
+		for (uint32_t i = 0; i < n; i++)
+			y[to[i]] = (float)job->sign[at + i] * out[i];
+	}
+}
+
+static void multiply_planes(const part *p, const int8_t *room)
+{
+	const kg_matrix *matrix = p->matrix;
+	uint32_t half = matrix->rows / 2;
+	uint32_t begin = p->first * KG_TILE_ROWS;
+	size_t padded = (size_t)p->tiles * KG_TILE_ROWS;
+	kg_kernel_job job = job_of(p, 2 * matrix->plane_count);
+
+	job.x = room;
+	job.x_stride = kg_matrix_room(matrix->cols);
+	for (uint32_t k = 0; k < matrix->plane_count; k++) {
+		kg_kernel_plane plane = matrix->plane[k];
+
+		plane.line += (size_t)p->first * plane.lines * KG_LINE_SIZE;
+		plane.tiles = p->tiles;
+		p->kernel->plane(&plane, &job);
+		job.y += 2 * padded;
+	}
+	for (uint32_t v = 0; v < job.count; v++)
+		for (uint32_t part_of = 0; part_of < 2; part_of++) {
+			const int32_t *sum = p->sums + v * job.y_stride + part_of * padded;
+			float step = p->activation->step[v];
+			size_t row = (size_t)part_of * half + begin;
+			scatter_job to = {.sum = sum,
+					  .step = matrix->weight[0].unit * step,
+					  .second =
+						  matrix->plane_count > 1 ? sum + 2 * padded : NULL,
+					  .second_step = matrix->weight[1].unit * step,
+					  .to = matrix->row + row,
+					  .sign = matrix->row_sign + row,
+					  .n = p->rows};
+
+			scatter(p->y + v * p->y_stride, &to);
+		}
+}
+
+static void multiply_floats(const part *p)
+{
+	const kg_matrix *matrix = p->matrix;
+	const kg_activation *in = p->activation;
+	size_t at = (size_t)p->first * KG_TILE_ROWS * matrix->cols;
+
+	if (matrix->format == KG_FORMAT_F32)
+		p->kernel->rows_f32(p->y, p->y_stride, matrix->f32 + at, in->x, in->x_stride,
+				    p->rows, matrix->cols, in->count);
+	else
+		p->kernel->rows_f16(p->y, p->y_stride, matrix->f16 + at, in->x, in->x_stride,
+				    p->rows, matrix->cols, in->count);
+}
+
+/* Sums of a row that a product keeps at a time. */
+static uint32_t sums_of(const kg_matrix *matrix)
+{
+	if (matrix->plane_count != 0)
+		return 2 * matrix->plane_count;
+	return matrix->format == KG_FORMAT_PALETTE256 ? 2 : 1;
+}
+
+static void multiply_part(const part *p, const int8_t *room)
+{
+	switch (p->matrix->format) {
+	case KG_FORMAT_F32:
+	case KG_FORMAT_F16:
+		multiply_floats(p);
+		break;
+	case KG_FORMAT_FAIRY1:
+	case KG_FORMAT_FAIRY2:
+	case KG_FORMAT_FAIRY3:
+		multiply_planes(p, room);
+		break;
+	case KG_FORMAT_INT4:
+		multiply_groups(p);
+		break;
+	case KG_FORMAT_PALETTE256:
+		multiply_wide(p);
+		break;
+	default:
+		multiply_lines(p);
+	}
+}
+
+void kg_matrix_multiply(float *y, size_t y_stride, const kg_matrix *matrix, const kg_kernel *kernel,
+			const kg_activation *activation, const int8_t *room, int32_t *sums,
+			uint32_t first, uint32_t last)
+{
+	bool fairy = matrix->plane_count != 0;
+	uint32_t rows = fairy ? matrix->rows / 2 : matrix->rows;
+	uint32_t most = KG_MATRIX_SUMS / (activation->count * sums_of(matrix) * KG_TILE_ROWS);
+
+	KG_ASSERT(activation->count >= 1 && activation->count <= KG_MATRIX_BATCH);
+	KG_ASSERT(first <= last && last <= kg_matrix_tiles(matrix));
+	if (matrix->format == KG_FORMAT_PHASE) {
+		kg_matrix__multiply_phase(y, y_stride, matrix, kernel, activation, sums, first,
+					  last);
+		return;
+	}
+	while (first < last) {
+		uint32_t tiles = last - first < most ? last - first : most;
+		uint32_t begin = first * KG_TILE_ROWS;
+		uint32_t left = rows - begin;
+		part p = {.matrix = matrix,
+			  .kernel = kernel,
+			  .activation = activation,
+			  .y = fairy ? y : y + begin,
+			  .y_stride = y_stride,
+			  .sums = sums,
+			  .first = first,
+			  .tiles = tiles,
+			  .rows = left < tiles * KG_TILE_ROWS ? left : tiles * KG_TILE_ROWS};
+
+		multiply_part(&p, room);
+		first += tiles;
+	}
+}
+
+void kg_matrix_row(float *out, const kg_matrix *matrix, uint32_t row)
+{
+	size_t at = (size_t)row * matrix->cols;
+	/* A row of floats has room for its codes; they are read from the end. */
+	uint8_t *codes = (uint8_t *)out;
+	kg_lines lines;
+
+	KG_ASSERT(row < matrix->rows);
+	if (matrix->format == KG_FORMAT_F32) {
+		memcpy(out, matrix->f32 + at, matrix->cols * sizeof(*out));
+		return;
+	}
+	if (matrix->format == KG_FORMAT_F16) {
+		kg_half_to_floats(out, matrix->f16 + at, matrix->cols);
+		return;
+	}
+	KG_ASSERT(matrix->format == KG_FORMAT_INT8 || kg_format_is_coded(matrix->format));
+	lines = kg_matrix__lines(matrix);
+	kg_lines_unpack(&lines, matrix->lines.line, row, codes);
+	for (uint32_t j = matrix->cols; j-- > 0;)
+		out[j] = matrix->format == KG_FORMAT_INT8
+				 ? (float)(int8_t)codes[j] * matrix->scale[row]
+				 : kg_coded_value(&matrix->coded, row, j, codes[j]);
+}
