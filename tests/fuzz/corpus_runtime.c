@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * corpus_runtime – writes the seeds of fuzz_model, fuzz_llama2c, fuzz_import_gguf,
+ * corpus_runtime – writes the seeds of fuzz_model, fuzz_llama2c, fuzz_import_gguf, fuzz_import_hf,
  * fuzz_safetensors and fuzz_tokenizer: small valid inputs of every form. Run it in
  * tests/fuzz/corpus when a format changes.
  */
@@ -98,6 +98,149 @@ static void put_safetensors(void)
 	kg_buf_release(&out);
 }
 
+/* A tensor of a Hugging Face folder; rows 0 is a vector. */
+typedef struct {
+	const char *name;
+	uint32_t rows;
+	uint32_t cols;
+} hf_tensor;
+
+static const hf_tensor hf_real[] = {
+	{"model.embed_tokens.weight", 4, 4},
+	{"model.norm.weight", 0, 4},
+	{"model.layers.0.input_layernorm.weight", 0, 4},
+	{"model.layers.0.post_attention_layernorm.weight", 0, 4},
+	{"model.layers.0.self_attn.q_proj.weight", 4, 4},
+	{"model.layers.0.self_attn.k_proj.weight", 2, 4},
+	{"model.layers.0.self_attn.v_proj.weight", 2, 4},
+	{"model.layers.0.self_attn.o_proj.weight", 4, 4},
+	{"model.layers.0.mlp.gate_proj.weight", 4, 4},
+	{"model.layers.0.mlp.up_proj.weight", 4, 4},
+	{"model.layers.0.mlp.down_proj.weight", 4, 4},
+};
+
+/* Each but the head once with _real and once with _imag. */
+static const hf_tensor hf_complex[] = {
+	{"token_embeddings_%s.weight", 4, 2},
+	{"final_norm.weight_%s", 0, 2},
+	{"layer.0.pre_layernorm.weight_%s", 0, 2},
+	{"layer.0.post_layernorm.weight_%s", 0, 2},
+	{"layer.0.self_attn.attn_layernorm.weight_%s", 0, 2},
+	{"layer.0.mlp.ffn_layernorm.weight_%s", 0, 2},
+	{"layer.0.self_attn.q_proj.weight_%s", 2, 2},
+	{"layer.0.self_attn.k_proj.weight_%s", 2, 2},
+	{"layer.0.self_attn.v_proj.weight_%s", 2, 2},
+	{"layer.0.self_attn.o_proj.weight_%s", 2, 2},
+	{"layer.0.mlp.gate_proj.weight_%s", 2, 2},
+	{"layer.0.mlp.up_proj.weight_%s", 2, 2},
+	{"layer.0.mlp.down_proj.weight_%s", 2, 2},
+};
+
+/* A file as fuzz_import_hf reads it. */
+static void put_part(kg_buf *out, uint8_t which, const void *data, size_t size)
+{
+	kg_buf_put_u8(out, which);
+	kg_buf_put_u8(out, (uint8_t)size);
+	kg_buf_put_u8(out, (uint8_t)(size >> 8));
+	kg_buf_put(out, data, size);
+}
+
+/* Half precision, every number another. */
+static void add_tensor(kg_buf *header, kg_buf *data, const char *name, const hf_tensor *t)
+{
+	size_t from = data->size;
+
+	for (uint32_t i = 0; i < (t->rows == 0 ? 1 : t->rows) * t->cols; i++) {
+		kg_buf_put_u8(data, (uint8_t)(17 * i));
+		kg_buf_put_u8(data, (uint8_t)(0x30 + i % 12));
+	}
+	kg_buf_printf(header, "%s\"%s\":{\"dtype\":\"F16\",\"shape\":[",
+		      header->size == 1 ? "" : ",", name);
+	if (t->rows != 0)
+		kg_buf_printf(header, "%u,", t->rows);
+	kg_buf_printf(header, "%u],\"data_offsets\":[%zu,%zu]}", t->cols, from, data->size);
+}
+
+static void put_weights(kg_buf *out, uint8_t which, const hf_tensor *tensors, size_t count,
+			bool complex)
+{
+	kg_buf header;
+	kg_buf data;
+	kg_buf file;
+	char name[80];
+
+	kg_buf_init(&header, 1 << 16);
+	kg_buf_init(&data, 1 << 16);
+	kg_buf_init(&file, 1 << 16);
+	kg_buf_puts(&header, "{");
+	for (size_t i = 0; i < (complex ? 2 : 1) * count; i++) {
+		const char *half = i < count ? "real" : "imag";
+		const char *at = strchr(tensors[i % count].name, '%');
+
+		if (at == NULL)
+			(void)snprintf(name, sizeof(name), "%s", tensors[i].name);
+		else
+			(void)snprintf(name, sizeof(name), "%.*s%s%s",
+				       (int)(at - tensors[i % count].name), tensors[i % count].name,
+				       half, at + 2);
+		add_tensor(&header, &data, name, &tensors[i % count]);
+	}
+	if (complex)
+		add_tensor(&header, &data, "lm_head.weight", &(hf_tensor){"", 4, 4});
+	kg_buf_puts(&header, "}");
+	kg_buf_put_u64le(&file, header.size);
+	kg_buf_put(&file, header.data, header.size);
+	kg_buf_put(&file, data.data, data.size);
+	put_part(out, which, file.data, file.size);
+	kg_buf_release(&header);
+	kg_buf_release(&data);
+	kg_buf_release(&file);
+}
+
+static void put_text_part(kg_buf *out, uint8_t which, const char *text)
+{
+	put_part(out, which, text, strlen(text));
+}
+
+static void put_import_hf(void)
+{
+	static const char tokenizer[] =
+		"{\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},"
+		"\"model\":{\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"]}}";
+	static const char real[] =
+		"{\"model_type\":\"llama\",\"hidden_size\":4,\"intermediate_size\":4,"
+		"\"num_hidden_layers\":1,\"num_attention_heads\":2,\"num_key_value_heads\":1,"
+		"\"vocab_size\":4,\"max_position_embeddings\":8,\"tie_word_embeddings\":true,"
+		"\"rope_scaling\":{\"type\":\"linear\",\"factor\":2.0},\"bos_token_id\":3}";
+	static const char complex[] =
+		"{\"model_type\":\"complexnet\",\"hidden_size\":2,\"intermediate_size\":2,"
+		"\"num_hidden_layers\":1,\"num_attention_heads\":1,\"vocab_size\":4,"
+		"\"max_position_embeddings\":8}";
+	kg_buf out;
+
+	kg_buf_init(&out, 1 << 16);
+	put_text_part(&out, 0, real);
+	put_text_part(&out, 1, tokenizer);
+	put_weights(&out, 2, hf_real, sizeof(hf_real) / sizeof(*hf_real), false);
+	put_text_part(&out, 5, "{\"chat_template\":\"{{ messages }}\"}");
+	put("import_hf/real", out.data, out.size);
+	kg_buf_clear(&out);
+	put_text_part(&out, 0, real);
+	put_text_part(&out, 1, tokenizer);
+	put_text_part(&out, 3,
+		      "{\"weight_map\":{\"model.embed_tokens.weight\":\"model.safetensors\","
+		      "\"model.norm.weight\":\"second.safetensors\"}}");
+	put_weights(&out, 2, hf_real, 1, false);
+	put_weights(&out, 4, hf_real + 1, sizeof(hf_real) / sizeof(*hf_real) - 1, false);
+	put("import_hf/shards", out.data, out.size);
+	kg_buf_clear(&out);
+	put_text_part(&out, 0, complex);
+	put_text_part(&out, 1, tokenizer);
+	put_weights(&out, 2, hf_complex, sizeof(hf_complex) / sizeof(*hf_complex), true);
+	put("import_hf/complex", out.data, out.size);
+	kg_buf_release(&out);
+}
+
 int main(void)
 {
 	static const char merges[] = "\x05\x01"
@@ -113,6 +256,7 @@ int main(void)
 	put_llama2c(false);
 	put_gguf(true, KG_GGML_F16);
 	put_gguf(false, KG_GGML_F32);
+	put_import_hf();
 	put_safetensors();
 	put("tokenizer/merges", merges, sizeof(merges) - 1);
 	put("tokenizer/bytes", "\0abc\xff\0z", 7);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 kg_fuzz(hf_config LIBS kg_runtime)
 kg_fuzz(import_gguf LIBS kg_runtime)
+kg_fuzz(import_hf LIBS kg_runtime)
 kg_fuzz(llama2c LIBS kg_runtime)
 kg_fuzz(model LIBS kg_runtime)
 kg_fuzz(safetensors LIBS kg_runtime)
