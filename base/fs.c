@@ -150,6 +150,15 @@ static kg_err sync_directory_of(const char *path)
 	return err;
 }
 
+static kg_err leave_hole(int fd, size_t size)
+{
+	off_t end = lseek(fd, (off_t)size, SEEK_CUR);
+
+	if (end < 0 || ftruncate(fd, end) != 0)
+		return kg_fail_errno(errno, "write");
+	return KG_OK;
+}
+
 /* Writes a synced temporary file beside `path`; its name goes to `temp`. */
 static kg_err write_temp(char temp[KG_PATH_SIZE], const char *path, const kg_fs_part *parts,
 			 size_t count, mode_t mode)
@@ -163,7 +172,8 @@ static kg_err write_temp(char temp[KG_PATH_SIZE], const char *path, const kg_fs_
 	if (fd < 0)
 		return kg_fail_errno(errno, "%s", path);
 	for (size_t i = 0; i < count && err == KG_OK; i++)
-		err = kg_fs_write_all(fd, parts[i].data, parts[i].size);
+		err = parts[i].data == NULL ? leave_hole(fd, parts[i].size)
+					    : kg_fs_write_all(fd, parts[i].data, parts[i].size);
 	if (err == KG_OK && (fchmod(fd, mode) != 0 || fsync(fd) != 0))
 		err = kg_fail_errno(errno, "write");
 	if (close(fd) != 0 && err == KG_OK)

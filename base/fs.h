@@ -32,7 +32,7 @@ KG_NODISCARD kg_err kg_fs_write(const char *path, const void *data, size_t size,
 
 /* The same from several runs of bytes, one behind the other. */
 typedef struct {
-	const void *data;
+	const void *data; /* NULL: zeros, which take no room on the disk */
 	size_t size;
 } kg_fs_part;
 

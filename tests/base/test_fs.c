@@ -130,6 +130,26 @@ static void test_fs__write_replaces_and_leaves_nothing_else(void **state)
 	assert_int_equal(files_in("."), 1);
 }
 
+static void test_fs__zeros_are_written_as_holes(void **state)
+{
+	enum { HOLE = 3 << 20 };
+	static const kg_fs_part parts[4] = {{"a", 1}, {NULL, HOLE}, {"b", 1}, {NULL, HOLE}};
+	struct stat status;
+	kg_buf file;
+
+	(void)state;
+	assert_int_equal(kg_fs_write_parts("f", parts, 4, 0600), KG_OK);
+	assert_int_equal(stat("f", &status), 0);
+	assert_int_equal(status.st_size, 2 * HOLE + 2);
+	assert_true(status.st_blocks * 512 < HOLE);
+	kg_buf_init(&file, 8 << 20);
+	assert_int_equal(kg_fs_read(&file, "f"), KG_OK);
+	for (size_t i = 0; i < file.size; i++)
+		if (file.data[i] != (i == 0 ? 'a' : i == HOLE + 1 ? 'b' : 0))
+			fail_msg("byte %zu", i);
+	kg_buf_release(&file);
+}
+
 static void test_fs__create_never_overwrites(void **state)
 {
 	(void)state;
@@ -377,6 +397,7 @@ int main(void)
 		IN_DIR(test_fs__mkdirs_makes_all_of_them),
 		IN_DIR(test_fs__mkdirs_does_not_pass_through_a_file),
 		IN_DIR(test_fs__write_replaces_and_leaves_nothing_else),
+		IN_DIR(test_fs__zeros_are_written_as_holes),
 		IN_DIR(test_fs__create_never_overwrites),
 		IN_DIR(test_fs__one_of_many_creators_wins),
 		IN_DIR(test_fs__a_full_disk_leaves_the_old_file),
