@@ -112,7 +112,19 @@ static kg_err take_memory(kg_session *s)
 		return kg_fail(KG_ENOMEM, "no memory for a session of %zu bytes", s->buffers_bytes);
 	}
 	(void)lay_out(s, s->buffers);
-	return kg_cache_map(&s->cache);
+	return KG_OK;
+}
+
+/* Begins behind the tokens of a file. */
+static kg_err take_prefix(kg_session *s, kg_prefix *prefix, const uint8_t *digest)
+{
+	kg_err err = kg_prefix_take(prefix, &s->cache, digest, s->config->vocabulary);
+
+	if (err != KG_OK)
+		return err;
+	memcpy(s->token, prefix->token, prefix->count * sizeof(*s->token));
+	s->position = prefix->count;
+	return KG_OK;
 }
 
 static kg_err check_options(const kg_session_options *o, const kg_model_config *c)
@@ -125,22 +137,43 @@ static kg_err check_options(const kg_session_options *o, const kg_model_config *
 	if (o->threads > KG_TEAM_THREADS_MAX)
 		return kg_fail(KG_EINVAL, "%u threads: at most %d", o->threads,
 			       KG_TEAM_THREADS_MAX);
+	KG_ASSERT(o->prefix == NULL || o->digest != NULL);
 	return KG_OK;
+}
+
+static kg_err open_prefix(kg_prefix *prefix, const kg_session_options *o, const kg_model_config *c)
+{
+	kg_err err = kg_prefix_open(prefix, o->prefix);
+
+	if (err != KG_OK || prefix->context == o->context ||
+	    (o->context == 0 && prefix->context <= c->context))
+		return err;
+	err = kg_fail(KG_ECONFLICT, "%s is for a context of %u, not of %u", o->prefix,
+		      prefix->context, o->context == 0 ? c->context : o->context);
+	kg_prefix_close(prefix);
+	return err;
 }
 
 kg_err kg_session_new(kg_session **out, const kg_weights *weights,
 		      const kg_session_options *options)
 {
 	const kg_model_config *c = kg_model_get_config(kg_weights_model(weights));
-	const kg_session_options o = options == NULL ? (kg_session_options){0} : *options;
+	kg_session_options o = options == NULL ? (kg_session_options){0} : *options;
 	kg_err err = check_options(&o, c);
+	kg_prefix prefix = {0};
 	kg_session *s;
 
+	if (err == KG_OK && o.prefix != NULL) {
+		err = open_prefix(&prefix, &o, c);
+		o.context = prefix.context;
+	}
 	if (err != KG_OK)
 		return err;
 	s = calloc(1, sizeof(*s));
-	if (s == NULL)
+	if (s == NULL) {
+		kg_prefix_close(&prefix);
 		return kg_fail(KG_ENOMEM, "no memory for a session");
+	}
 	s->weights = weights;
 	s->config = c;
 	s->kernel = kg_kernel_current();
@@ -150,6 +183,11 @@ kg_err kg_session_new(kg_session **out, const kg_weights *weights,
 	s->work_min = WORK_MIN;
 	measure(s);
 	err = take_memory(s);
+	if (err == KG_OK && prefix.data != NULL)
+		err = take_prefix(s, &prefix, o.digest);
+	else if (err == KG_OK)
+		err = kg_cache_map(&s->cache);
+	kg_prefix_close(&prefix);
 	if (err == KG_OK && s->threads > 1)
 		err = kg_team_new(&s->team, s->threads);
 	if (err != KG_OK) {
@@ -214,6 +252,12 @@ size_t kg_session_bytes(const kg_session *session)
 	return sizeof(*session) + session->buffers_bytes + session->cache.size;
 }
 
+kg_err kg_session_save(const kg_session *session, const char *path,
+		       const uint8_t digest[KG_PREFIX_DIGEST_SIZE])
+{
+	return kg_prefix_write(path, &session->cache, session->token, session->position, digest);
+}
+
 /* Cosines and sines of position `position`: they are never both zero. */
 static void fill_turn(kg_session *s, uint32_t position)
 {
@@ -242,10 +286,8 @@ static void advance(kg_session *s, const uint32_t *tokens, uint32_t count)
 		kg_matrix_row(s->x + (size_t)v * s->stream, embedding, tokens[v]);
 		fill_turn(s, s->position + v);
 	}
-	if (s->config->architecture == KG_ARCHITECTURE_IFAIRY)
-		kg_session__complex(s, count);
-	else
-		kg_session__llama(s, count);
+	kg_session__layers(
+		s, s->planes == 2 ? &kg_session__complex : &kg_session__llama, count);
 	memcpy(s->token + s->position, tokens, count * sizeof(*tokens));
 	s->position += count;
 }

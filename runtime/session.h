@@ -18,17 +18,23 @@
 #ifndef KG_RUNTIME_SESSION_H
 #define KG_RUNTIME_SESSION_H
 
+#include "runtime/prefix.h"
 #include "runtime/weights.h"
 
 typedef struct kg_session kg_session;
 
 typedef struct {
-	uint32_t context; /* positions, at most the model's; 0 = the model's */
-	uint32_t batch;   /* tokens taken through a layer at once, at most 64; 0 = 32 */
-	uint32_t threads; /* that share the work, the caller's among them, at most 64; 0 = 1 */
+	uint32_t context;      /* positions, at most the model's; 0 = the model's */
+	uint32_t batch;        /* tokens taken through a layer at once, at most 64; 0 = 32 */
+	uint32_t threads;      /* that share the work, the caller's among them, at most 64; 0 = 1 */
+	const char *prefix;    /* a file of kg_session_save to begin from, or NULL */
+	const uint8_t *digest; /* with prefix: KG_PREFIX_DIGEST_SIZE bytes */
 } kg_session_options;
 
-/* `options` NULL: all defaults. Borrows the weights. KG_EINVAL, KG_ENOMEM. */
+/* `options` NULL: all defaults. Borrows the weights. With a prefix the session stands behind its
+ * tokens, and its context is the file's: KG_ECONFLICT for a file of other weights or another
+ * context than asked for, KG_ECORRUPT for one that is damaged, and the errors of opening it.
+ * KG_EINVAL, KG_ENOMEM. */
 KG_NODISCARD kg_err kg_session_new(kg_session **out, const kg_weights *weights,
 				   const kg_session_options *options);
 void kg_session_free(kg_session *session);
@@ -67,6 +73,12 @@ void kg_session_observe(kg_session *session, kg_session_observer *observer, void
 
 /* Back to `position` <= the current one: what came later is forgotten. */
 void kg_session_rewind(kg_session *session, uint32_t position);
+
+/* Writes what has been taken in to a file that sessions of the same weights can begin from, whole
+ * or not at all. `digest` is the caller's word on what the weights are. KG_EINVAL when nothing has
+ * been taken in, KG_ENOMEM, KG_EIO, KG_EFULL. */
+KG_NODISCARD kg_err kg_session_save(const kg_session *session, const char *path,
+				    const uint8_t digest[KG_PREFIX_DIGEST_SIZE]);
 
 /* Tokens taken in so far; which; most that fit. */
 uint32_t kg_session_position(const kg_session *session);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * corpus_runtime – writes the seeds of fuzz_model, fuzz_llama2c, fuzz_import_gguf, fuzz_import_hf,
- * fuzz_safetensors and fuzz_tokenizer: small valid inputs of every form. Run it in
+ * fuzz_prefix, fuzz_safetensors and fuzz_tokenizer: small valid inputs of every form. Run it in
  * tests/fuzz/corpus when a format changes.
  */
 #include <stdio.h>
@@ -10,6 +10,7 @@
 
 #include "base/fs.h"
 #include "runtime/export_gguf.h"
+#include "runtime/session.h"
 #include "tests/runtime/tiny.h"
 
 static void put(const char *path, const void *data, size_t size)
@@ -241,6 +242,43 @@ static void put_import_hf(void)
 	kg_buf_release(&out);
 }
 
+/* A file of four tokens without the hole between them and the cache, as fuzz_prefix puts it back.
+ */
+static void put_prefix(const char *name, kg_format format)
+{
+	static const uint8_t digest[KG_PREFIX_DIGEST_SIZE] = "tiny";
+	static const uint32_t tokens[] = {1, 4, 5, 7};
+	const size_t before = 80 + sizeof(tokens);
+	const kg_strategy strategy = kg_strategy_of(format);
+	kg_model *model = tiny_model(true);
+	kg_weights *weights;
+	kg_session *session;
+	char path[KG_PATH_SIZE];
+	kg_buf file;
+	kg_buf out;
+
+	tiny_fill(model, 1);
+	kg_buf_init(&file, 1 << 20);
+	kg_buf_init(&out, 1 << 20);
+	if (kg_path(path, "prefix/%s", name) != KG_OK ||
+	    kg_weights_new(&weights, model, &strategy, NULL) != KG_OK ||
+	    kg_session_new(&session, weights, NULL) != KG_OK ||
+	    kg_session_feed(session, tokens, 4, NULL) != KG_OK ||
+	    kg_session_save(session, path, digest) != KG_OK || kg_fs_read(&file, path) != KG_OK)
+		exit(1);
+	kg_buf_put_u8(&out, format == KG_FORMAT_F32);
+	kg_buf_put_u8(&out, (uint8_t)before);
+	kg_buf_put_u8(&out, (uint8_t)(before >> 8));
+	kg_buf_put(&out, file.data, before);
+	kg_buf_put(&out, file.data + KG_PREFIX_ALIGNMENT, file.size - KG_PREFIX_ALIGNMENT);
+	put(path, out.data, out.size);
+	kg_buf_release(&out);
+	kg_buf_release(&file);
+	kg_session_free(session);
+	kg_weights_free(weights);
+	kg_model_free(model);
+}
+
 int main(void)
 {
 	static const char merges[] = "\x05\x01"
@@ -258,6 +296,8 @@ int main(void)
 	put_gguf(false, KG_GGML_F32);
 	put_import_hf();
 	put_safetensors();
+	put_prefix("int8", KG_FORMAT_INT8);
+	put_prefix("f32", KG_FORMAT_F32);
 	put("tokenizer/merges", merges, sizeof(merges) - 1);
 	put("tokenizer/bytes", "\0abc\xff\0z", 7);
 	return 0;
