@@ -92,7 +92,7 @@ static kg_err check_variants(const json_t *object)
 	return err;
 }
 
-static kg_err get_shape(kg_model_config *c, const json_t *object, const char *type)
+kg_err kg_hf_config__shape(kg_model_config *c, const json_t *object)
 {
 	const struct {
 		const char *key;
@@ -106,15 +106,22 @@ static kg_err get_shape(kg_model_config *c, const json_t *object, const char *ty
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]) && err == KG_OK; i++)
 		err = kg_hf_config__u32(numbers[i].out, object, numbers[i].key);
+	c->kv_heads = c->heads;
+	c->head_dim = c->heads == 0 ? 0 : c->dim / c->heads;
+	return err;
+}
+
+static kg_err get_shape(kg_model_config *c, const json_t *object, const char *type)
+{
+	kg_err err = kg_hf_config__shape(c, object);
+
 	if (err != KG_OK)
 		return err;
 	/* Where a folder is silent each type has a number of its own; only llama's follows from the
 	 * others. */
-	c->kv_heads = c->heads;
 	err = strcmp(type, "llama") == 0
 		      ? kg_hf_config__u32_if(&c->kv_heads, object, "num_key_value_heads")
 		      : kg_hf_config__u32(&c->kv_heads, object, "num_key_value_heads");
-	c->head_dim = c->heads == 0 ? 0 : c->dim / c->heads;
 	if (err == KG_OK)
 		err = strcmp(type, "qwen3") == 0
 			      ? kg_hf_config__u32(&c->head_dim, object, "head_dim")

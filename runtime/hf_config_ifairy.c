@@ -100,25 +100,13 @@ static kg_err check_variants(const json_t *object)
 
 static kg_err get_shape(kg_model_config *c, const json_t *object)
 {
-	const struct {
-		const char *key;
-		uint32_t *out;
-	} numbers[] = {
-		{"hidden_size", &c->dim},          {"intermediate_size", &c->hidden},
-		{"num_hidden_layers", &c->layers}, {"num_attention_heads", &c->heads},
-		{"vocab_size", &c->vocabulary},    {"max_position_embeddings", &c->context},
-	};
-	kg_err err = KG_OK;
+	kg_err err = kg_hf_config__shape(c, object);
 
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]) && err == KG_OK; i++)
-		err = kg_hf_config__u32(numbers[i].out, object, numbers[i].key);
 	if (err != KG_OK)
 		return err;
-	c->kv_heads = c->heads;
 	if (c->heads == 0 || c->dim % c->heads != 0)
 		return kg_fail(KG_ECORRUPT, "%u numbers are not shared out to %u heads", c->dim,
 			       c->heads);
-	c->head_dim = c->dim / c->heads;
 	err = kg_hf_config__u32_if(&c->kv_heads, object, "num_key_value_heads");
 	if (err == KG_OK)
 		err = kg_hf_config__u32_if(&c->head_dim, object, "head_dim");

@@ -22,6 +22,9 @@ KG_NODISCARD kg_err kg_hf_config__bool_if(bool *out, const json_t *object, const
 /* An id, the first of several, or none. */
 KG_NODISCARD kg_err kg_hf_config__id(uint32_t *out, const json_t *object, const char *key);
 
+/* Sizes that all models have; as many key heads as heads, of dim / heads. */
+KG_NODISCARD kg_err kg_hf_config__shape(kg_model_config *c, const json_t *object);
+
 /* A config of iFairy, model_type "complexnet". */
 KG_NODISCARD kg_err kg_hf_config__ifairy(kg_hf_config *out, json_t *object);
 

@@ -118,10 +118,22 @@ void kg_session__norm(const kg_session *session, float *out, const float *x, con
 		      uint32_t n);
 void kg_session__add(float *x, const float *y, uint32_t n);
 
-/* The Llama block, all layers: rows of x from embeddings to the stream after the last layer. */
-void kg_session__llama(kg_session *session, uint32_t count);
+/* Looks up the queries of key head `head`, which lie at x as those of kg_session.part do, for all
+ * tokens; what they get goes to h. */
+void kg_session__look_up(const kg_session_batch *batch, uint32_t head, uint32_t worker,
+			 const float *x);
 
-/* The same of a complex model: the block of iFairy. */
-void kg_session__complex(kg_session *session, uint32_t count);
+/* What the architectures do differently in a layer. */
+typedef struct {
+	kg_team_work *attend;      /* of a batch and a key head: from q, k and v in part to h */
+	kg_session_row *mixed_row; /* on h before the output matrix, or NULL */
+	kg_session_row *gate_row;  /* from gate and up, both in part, to what goes down, in part */
+} kg_session_block;
+
+extern const kg_session_block kg_session__llama;
+extern const kg_session_block kg_session__complex;
+
+/* All layers: rows of x from embeddings to the stream after the last layer. */
+void kg_session__layers(kg_session *session, const kg_session_block *block, uint32_t count);
 
 #endif
