@@ -66,14 +66,13 @@ uint64_t kg_rng_u64(kg_rng *rng)
 
 uint64_t kg_rng_below(kg_rng *rng, uint64_t n)
 {
-	uint64_t reject_below;
 	uint64_t x;
 
 	KG_ASSERT(n >= 1);
-	reject_below = (0 - n) % n; /* 2^64 mod n */
 	do {
 		x = kg_rng_u64(rng);
-	} while (x < reject_below);
+		/* Rejected below 2^64 mod n, which is less than n: the division is hardly ever made. */
+	} while (x < n && x < (0 - n) % n);
 	return x % n;
 }
 
@@ -89,13 +88,25 @@ double kg_rng_double(kg_rng *rng)
 
 void kg_rng_permutation(kg_rng *rng, uint32_t *perm, uint32_t n)
 {
+	kg_rng copy = *rng;
+
 	for (uint32_t i = 0; i < n; i++)
 		perm[i] = i;
 	for (uint32_t i = n; i > 1; i--) {
-		uint32_t j = (uint32_t)kg_rng_below(rng, i);
+		uint32_t j = (uint32_t)kg_rng_below(&copy, i);
 		uint32_t swap = perm[i - 1];
 
 		perm[i - 1] = perm[j];
 		perm[j] = swap;
 	}
+	*rng = copy;
+}
+
+void kg_rng_signs(kg_rng *rng, int8_t *sign, uint32_t n)
+{
+	kg_rng copy = *rng; /* not behind a pointer that bytes may alias */
+
+	for (uint32_t i = 0; i < n; i++)
+		sign[i] = (int8_t)(1 - 2 * (int)(kg_rng_u64(&copy) & 1));
+	*rng = copy;
 }

@@ -38,4 +38,7 @@ double kg_rng_double(kg_rng *rng);
 /* Fisher–Yates from the end: perm[0..n-1] becomes a permutation of 0..n-1. */
 void kg_rng_permutation(kg_rng *rng, uint32_t *perm, uint32_t n);
 
+/* -1 or +1 each: -1 where the low bit of one 64-bit number is set. */
+void kg_rng_signs(kg_rng *rng, int8_t *sign, uint32_t n);
+
 #endif

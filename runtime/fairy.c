@@ -211,12 +211,6 @@ static uint64_t fnv1a(const char *name)
 	return h;
 }
 
-static void signs(kg_rng *rng, int8_t *sign, uint32_t n)
-{
-	for (uint32_t i = 0; i < n; i++)
-		sign[i] = (kg_rng_u64(rng) & 1) != 0 ? -1 : 1;
-}
-
 void kg_pairing_init(kg_pairing *pairing, void *storage, uint32_t rows, uint32_t cols,
 		     const uint8_t *seed, const char *name)
 {
@@ -239,8 +233,8 @@ void kg_pairing_init(kg_pairing *pairing, void *storage, uint32_t rows, uint32_t
 	kg_rng_init(&rng, seed, fnv1a(name));
 	kg_rng_permutation(&rng, pairing->row, rows);
 	kg_rng_permutation(&rng, pairing->col, cols);
-	signs(&rng, pairing->row_sign, rows);
-	signs(&rng, pairing->col_sign, cols);
+	kg_rng_signs(&rng, pairing->row_sign, rows);
+	kg_rng_signs(&rng, pairing->col_sign, cols);
 }
 
 void kg_pairing_apply(const kg_pairing *pairing, float *paired, const float *r)

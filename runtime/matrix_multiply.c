@@ -175,25 +175,44 @@ typedef struct {
 	const int32_t *second; /* of the second plane, or NULL */
 	float second_step;
 	const uint16_t *to;
-	const int8_t *sign;
+	const int8_t *sign; /* readable to a whole tile */
 	uint32_t n;
 } scatter_job;
 
-/* Numbers are made in vectors, 16 at a time, and stored one by one. */
+/* What one tile stores, made in vectors; of the padding too. */
+static void make_tile(float *restrict out, const scatter_job *job, uint32_t at)
+{
+	const int32_t *restrict sum = job->sum + at;
+	const int8_t *restrict sign = job->sign + at;
+
+	for (int i = 0; i < KG_TILE_ROWS; i++)
+		out[i] = (float)sum[i] * job->step;
+	if (job->second != NULL) {
+		sum = job->second + at;
+		for (int i = 0; i < KG_TILE_ROWS; i++)
+			out[i] += (float)sum[i] * job->second_step;
+	}
+	for (int i = 0; i < KG_TILE_ROWS; i++)
+		out[i] *= (float)sign[i];
+}
+
 static void scatter(float *restrict y, const scatter_job *job)
 {
-	for (uint32_t at = 0; at < job->n; at += KG_TILE_ROWS) {
-		uint32_t n = job->n - at < KG_TILE_ROWS ? job->n - at : KG_TILE_ROWS;
-		const uint16_t *to = job->to + at;
-		float out[KG_TILE_ROWS];
+	uint32_t at = 0;
+	float out[KG_TILE_ROWS];
 
+	for (; at + KG_TILE_ROWS <= job->n; at += KG_TILE_ROWS) {
+		const uint16_t *to = job->to + at;
+
+		make_tile(out, job, at);
 		for (int i = 0; i < KG_TILE_ROWS; i++)
-			out[i] = (float)job->sum[at + (uint32_t)i] * job->step;
-		for (int i = 0; i < KG_TILE_ROWS && job->second != NULL; i++)
-			out[i] += (float)job->second[at + (uint32_t)i] * job->second_step;
-		for (uint32_t i = 0; i < n; i++)
-			y[to[i]] = (float)job->sign[at + i] * out[i];
+			y[to[i]] = out[i];
 	}
+	if (at == job->n)
+		return;
+	make_tile(out, job, at);
+	for (uint32_t i = 0; at + i < job->n; i++)
+		y[job->to[at + i]] = out[i];
 }
 
 static void multiply_planes(const part *p, const int8_t *room)

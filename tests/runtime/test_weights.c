@@ -504,7 +504,7 @@ static void test_new__lines_are_used_where_they_lie(void **state)
 		if (gate->plane_count == 0)
 			assert_int_equal(gate->owned_bytes, 0);
 		else
-			assert_true(gate->owned_bytes <= 3 * (gate->rows + gate->cols) + 64);
+			assert_true(gate->owned_bytes <= 3 * (gate->rows + gate->cols) + 80);
 		kg_weights_free(weights);
 		kg_model_free(file);
 		free(bytes);
