@@ -286,8 +286,7 @@ static void advance(kg_session *s, const uint32_t *tokens, uint32_t count)
 		kg_matrix_row(s->x + (size_t)v * s->stream, embedding, tokens[v]);
 		fill_turn(s, s->position + v);
 	}
-	kg_session__layers(
-		s, s->planes == 2 ? &kg_session__complex : &kg_session__llama, count);
+	kg_session__layers(s, s->planes == 2 ? &kg_session__complex : &kg_session__llama, count);
 	memcpy(s->token + s->position, tokens, count * sizeof(*tokens));
 	s->position += count;
 }
