@@ -6,6 +6,11 @@
 
 #define SCALE_MIN 1e-6 /* the paper's clamp */
 
+enum {
+	ROWS = 4, /* that are added up side by side */
+	RUN = 64, /* values coded at a time */
+};
+
 /* Real and imaginary part of each code. */
 static const int8_t code_re[4] = {1, -1, 0, 0};
 static const int8_t code_im[4] = {0, 0, 1, -1};
@@ -62,6 +67,49 @@ static void split(float *out, const float *r, size_t n, size_t m)
 	}
 }
 
+/* kg_fairy_phase of `count` values into bits `shift` of code[]; magnitude[] gets the parts that the
+ * codes stand for. Without branches, which half the values would take: the sectors exclude each
+ * other. */
+static void code_run(float *magnitude, uint8_t *code, unsigned shift, const float *re,
+		     const float *im, size_t count)
+{
+	for (size_t k = 0; k < count; k++) {
+		float d = re[k] - im[k];
+		float s = re[k] + im[k];
+		int plus_1 = ((d > 0) & (s >= 0)) | ((re[k] == 0) & (im[k] == 0));
+		int plus_i = (d <= 0) & (s > 0);
+		int minus_i = (d >= 0) & (s < 0);
+		int c = 1 - plus_1 + plus_i + 2 * minus_i;
+
+		code[k] = (uint8_t)(code[k] | c << shift);
+		magnitude[k] = (plus_i | minus_i) != 0 ? fabsf(im[k]) : fabsf(re[k]);
+	}
+}
+
+/* The same for `rows` <= ROWS rows of m values; adds the sum of each row to `total`. The magnitudes
+ * of a row are added one after the other, and then the rows, which is the written order; rows
+ * beside each other hide how long an addition takes. */
+static double code_rows(double total, uint8_t *code, unsigned shift, const float *re,
+			const float *im, size_t m, size_t rows)
+{
+	float magnitude[ROWS][RUN] = {{0}};
+	double sum[ROWS] = {0};
+
+	for (size_t from = 0; from < m; from += RUN) {
+		size_t count = m - from < RUN ? m - from : RUN;
+
+		for (size_t r = 0; r < rows; r++)
+			code_run(magnitude[r], code + r * m + from, shift, re + r * m + from,
+				 im + r * m + from, count);
+		for (size_t k = 0; k < count; k++)
+			for (size_t r = 0; r < ROWS; r++)
+				sum[r] += magnitude[r][k];
+	}
+	for (size_t r = 0; r < rows; r++)
+		total += sum[r];
+	return total;
+}
+
 /* Codes one stage of one complex n x m matrix into bits `shift` of code[], subtracts what is
  * coded, returns the scale. */
 static float stage(uint8_t *code, unsigned shift, float *re, float *im, size_t n, size_t m)
@@ -69,24 +117,17 @@ static float stage(uint8_t *code, unsigned shift, float *re, float *im, size_t n
 	double total = 0.0;
 	float scale;
 
-	for (size_t i = 0; i < n; i++) {
-		double row = 0.0; /* one partial sum per row: the written order of additions */
-
-		for (size_t k = i * m; k < (i + 1) * m; k++) {
-			uint8_t c = kg_fairy_phase(re[k], im[k]);
-
-			code[k] |= (uint8_t)(c << shift);
-			row += c >= KG_CODE_PLUS_I ? fabsf(im[k]) : fabsf(re[k]);
-		}
-		total += row;
-	}
+	for (size_t i = 0; i < n; i += ROWS)
+		total = code_rows(total, code + i * m, shift, re + i * m, im + i * m, m,
+				  n - i < ROWS ? n - i : ROWS);
 	total /= (double)(n * m);
 	scale = (float)(total < SCALE_MIN ? SCALE_MIN : total);
 	for (size_t k = 0; k < n * m; k++) {
-		uint8_t c = code[k] >> shift & 3;
+		int c = code[k] >> shift & 3;
 
-		re[k] -= scale * (float)code_re[c];
-		im[k] -= scale * (float)code_im[c];
+		/* code_re and code_im of c, without looking them up. */
+		re[k] -= scale * (float)((c == KG_CODE_PLUS_1) - (c == KG_CODE_MINUS_1));
+		im[k] -= scale * (float)((c == KG_CODE_PLUS_I) - (c == KG_CODE_MINUS_I));
 	}
 	return scale;
 }
