@@ -21,7 +21,8 @@ AVX512_INLINE void decode(__m512i part[TABLES], int stages, __m512i w, int k,
 	__m512i high = _mm512_srli_epi16(w, 4);
 
 	if (stages == 2)
-		look_up(part, table, _mm512_and_si512(_mm512_xor_si512(w, high), low),
+		/* 0x28: (a ^ b) & c, in the register of a, which is not needed again */
+		look_up(part, table, _mm512_ternarylogic_epi32(high, w, low, 0x28),
 			_mm512_and_si512(w, low));
 	else if (k == 0)
 		look_up(part, table, _mm512_and_si512(w, low), _mm512_and_si512(w, low));
@@ -46,9 +47,8 @@ AVX512_INLINE void multiply(__m512i a[VECTORS], __m512i d[VECTORS], int stages, 
 			sum[v][0][c] = sum[v][1][c] = _mm512_setzero_si512();
 	for (uint32_t at = 0; at < p->lines; at += 2)
 		for (int u = 0; u < 2; u++, line += KG_LINE_SIZE) {
-			__m512i w = _mm512_load_si512(line);
+			__m512i w = load_line(line);
 
-			_mm_prefetch(line + AHEAD, _MM_HINT_T0);
 			for (int k = 0; k < quads; k++, x += KG_TILE_COLS) {
 				const int c = (u * quads + k) * 2 % chains;
 				__m512i part[TABLES];
@@ -60,8 +60,8 @@ AVX512_INLINE void multiply(__m512i a[VECTORS], __m512i d[VECTORS], int stages, 
 					__m512i im = four(from + half);
 
 					dot(&sum[v][0][c], part[0], re);
-					dot(&sum[v][1][c], part[2], re);
 					dot(&sum[v][0][c + 1], part[1], im);
+					dot(&sum[v][1][c], part[2], re);
 					dot(&sum[v][1][c + 1], part[3], im);
 				}
 			}
@@ -144,10 +144,9 @@ AVX512_INLINE void mark_one(__m512i sum[MARKS], const uint8_t *line, uint32_t li
 		for (int k = 0; k < BITS; k++)
 			chain[m][k] = _mm512_setzero_si512();
 	for (uint32_t at = 0; at < lines; at++, line += KG_LINE_SIZE) {
-		__m512i s = _mm512_load_si512(line);
+		__m512i s = load_line(line);
 		__m512i h = _mm512_xor_si512(s, _mm512_srli_epi16(s, 4));
 
-		_mm_prefetch(line + AHEAD, _MM_HINT_T0);
 		for (int k = 0; k < BITS; k++, x += KG_TILE_COLS, x_i += KG_TILE_COLS) {
 			const __m512i bit = _mm512_set1_epi8((char)(1 << k));
 			__m512i sign = _mm512_and_si512(s, bit);
@@ -180,10 +179,9 @@ AVX512_INLINE void mark_more(__m512i sum[VECTORS][MARKS], int vectors, const uin
 		for (int m = 0; m < MARKS; m++)
 			sum[v][m] = _mm512_setzero_si512();
 	for (uint32_t at = 0; at < lines; at++, line += KG_LINE_SIZE) {
-		__m512i s = _mm512_load_si512(line);
+		__m512i s = load_line(line);
 		__m512i h = _mm512_xor_si512(s, _mm512_srli_epi16(s, 4));
 
-		_mm_prefetch(line + AHEAD, _MM_HINT_T0);
 		for (int k = 0; k < BITS; k++, x += KG_TILE_COLS) {
 			const __m512i bit = _mm512_set1_epi8((char)(1 << k));
 			__m512i sign = _mm512_min_epu8(_mm512_and_si512(s, bit), one);
@@ -244,12 +242,11 @@ void kg_kernel__avx512_phases(const kg_kernel_phases *p, const kg_kernel_job *jo
 			start[v][half] = sum_i8(job->x + v * job->x_stride + (size_t)half * columns,
 						columns);
 	for (uint32_t tile = job->first; tile < job->last; tile++)
+		/* Two vectors are faster one by one than with their bits made 0 and 1. */
 		for (uint32_t v = 0, n; v < job->count; v += n) {
-			n = block_of(job->count - v);
+			n = job->count - v >= VECTORS ? VECTORS : 1;
 			if (n == VECTORS)
 				phase_block(VECTORS, p, tile, job, v, start + v);
-			else if (n == 2)
-				phase_block(2, p, tile, job, v, start + v);
 			else
 				phase_block(1, p, tile, job, v, start + v);
 		}
