@@ -2,17 +2,16 @@
 /* AVX2 and F16C; this file alone is compiled for them. A line is two halves of eight rows. */
 #include <immintrin.h>
 #include <string.h>
-#include <sys/platform/x86.h>
 
 #include "runtime/fmath_loops.h"
+#include "runtime/kernel/processor.h"
 #include "runtime/kernel/tables.h"
 
 enum { LANES = 16, PARTS = 4 };
 
-/* As the C library found out at the start of the process: cpuid is dear in virtual machines. */
 static bool usable(void)
 {
-	return CPU_FEATURE_ACTIVE(AVX2) && CPU_FEATURE_ACTIVE(F16C);
+	return kg_processor_has(x86_cpu_AVX2) && kg_processor_has(x86_cpu_F16C);
 }
 
 static inline __m256i load(const void *at)

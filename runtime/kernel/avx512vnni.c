@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* AVX-512 F, BW, VL and VNNI. */
-#include <sys/platform/x86.h>
-
 #include "runtime/kernel/avx512.h"
+#include "runtime/kernel/processor.h"
 
-/* As the C library found out at the start of the process: cpuid is dear in virtual machines. */
 static bool usable(void)
 {
-	return CPU_FEATURE_ACTIVE(AVX512F) && CPU_FEATURE_ACTIVE(AVX512BW) &&
-	       CPU_FEATURE_ACTIVE(AVX512VL) && CPU_FEATURE_ACTIVE(AVX512_VNNI);
+	return kg_processor_has(x86_cpu_AVX512F) && kg_processor_has(x86_cpu_AVX512BW) &&
+	       kg_processor_has(x86_cpu_AVX512VL) && kg_processor_has(x86_cpu_AVX512_VNNI);
 }
 
 static void tile_i8(int32_t *y, const int8_t *line, const int8_t *x, uint32_t tiles, uint32_t quads)
