@@ -129,6 +129,7 @@ static kg_err generate(kg_mind *mind, kg_generation *out, const void *prompt, si
 			.prompt = read.ids,
 			.prompt_count = read.count,
 			.tokens_max = max_tokens,
+			.judged = true,
 			.stop = stop && stop[0] ? stop : NULL,
 			.step = think_step,
 			.context = mind,

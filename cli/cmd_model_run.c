@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/genome.h"
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/progress.h"
@@ -14,12 +15,14 @@
 #include "runtime/evaluate.h"
 #include "runtime/generate.h"
 #include "runtime/nursery.h"
+#include "runtime/team.h"
 
 enum { TOKENS_MAX = 1 << 20, LESSONS_MAX = 100000, TOKENS_DEFAULT = 256, LESSONS_DEFAULT = 100 };
 
 typedef struct {
 	const char *text;
 	const char *agent_seed;
+	const char *prompt_cache;
 	kg_strategy strategy;
 	bool has_strategy;
 	kg_sampler_settings sampler;
@@ -27,6 +30,7 @@ typedef struct {
 	uint64_t windows;
 	uint64_t count; /* of lessons per task and kind of wording */
 	uint64_t seed;
+	uint64_t threads;
 	bool lessons;
 	bool trained;
 	bool unseen;
@@ -47,6 +51,8 @@ static const struct option longs[] = {{"max-tokens", required_argument, NULL, 'n
 				      {"seed", required_argument, NULL, 's'},
 				      {"strategy", required_argument, NULL, 'S'},
 				      {"agent-seed", required_argument, NULL, 'a'},
+				      {"prompt-cache", required_argument, NULL, 'P'},
+				      {"threads", required_argument, NULL, 'H'},
 				      {"text", required_argument, NULL, 'T'},
 				      {"windows", required_argument, NULL, 'w'},
 				      {"lessons", no_argument, NULL, 'l'},
@@ -106,6 +112,11 @@ static kg_err parse_one(options *o, int letter, const char *value)
 		o->has_strategy = true;
 		err = kg_strategy_parse(&o->strategy, value);
 		return err == KG_OK ? KG_OK : kg_fail_context(err, "--strategy");
+	case 'P':
+		o->prompt_cache = value;
+		return KG_OK;
+	case 'H':
+		return kg_cli_u64(&o->threads, "--threads", value, 1, KG_TEAM_THREADS_MAX);
 	case 'a':
 		o->agent_seed = value;
 		err = kg_seed_from_label(seed, value);
@@ -178,8 +189,56 @@ static kg_err open_mind(mind *m, const options *o, const char *path)
 	if (err != KG_OK)
 		return err;
 	strategy = settle_strategy(o, m->model);
-	err = kg_weights_new(&m->weights, m->model, &strategy, o->agent_seed != NULL ? seed : NULL);
-	return err == KG_OK ? kg_session_new(&m->session, m->weights, NULL) : err;
+	return kg_weights_new(&m->weights, m->model, &strategy,
+			      o->agent_seed != NULL ? seed : NULL);
+}
+
+static kg_err open_session(mind *m, const options *o)
+{
+	const kg_session_options session = {.threads = (uint32_t)o->threads};
+
+	return kg_session_new(&m->session, m->weights, &session);
+}
+
+/* What the weights are, in the words of a genome. */
+static kg_err digest_of(uint8_t digest[KG_HASH_SIZE], const mind *m, const options *o)
+{
+	kg_genome genome = {.strategy = kg_weights_strategy(m->weights)};
+	kg_err err = kg_base_digest(genome.base_digest, m->model);
+
+	if (err == KG_OK && o->agent_seed != NULL)
+		err = kg_seed_from_label(genome.seed, o->agent_seed);
+	if (err == KG_OK)
+		kg_genome_id(&genome, digest);
+	return err;
+}
+
+/* A session that has read the prompt but for its last token, whose logits are still to be made:
+ * from the file of --prompt-cache as far as that goes. The file is written unless it held all of
+ * that. */
+static kg_err open_cached_session(mind *m, const options *o, const uint32_t *ids, size_t count)
+{
+	uint8_t digest[KG_HASH_SIZE];
+	kg_session_options session = {.threads = (uint32_t)o->threads, .digest = digest};
+	kg_err err = digest_of(digest, m, o);
+	uint32_t same = 0;
+	uint32_t held;
+
+	if (kg_fs_exists(o->prompt_cache))
+		session.prefix = o->prompt_cache;
+	if (err == KG_OK)
+		err = kg_session_new(&m->session, m->weights, &session);
+	if (err != KG_OK)
+		return err;
+	held = kg_session_position(m->session);
+	while (same < held && same + 1 < count && kg_session_tokens(m->session)[same] == ids[same])
+		same++;
+	kg_session_rewind(m->session, same);
+	err = kg_session_feed(m->session, ids + same, count - 1 - same, NULL);
+	/* A file that holds the beginning of many prompts stays as it is. */
+	if (err != KG_OK || (held > 0 && same == held) || same + 1 == count)
+		return err;
+	return kg_session_save(m->session, o->prompt_cache, digest);
 }
 
 static void close_mind(mind *m)
@@ -209,7 +268,7 @@ static kg_err show_prompt(const kg_tokenizer *tokenizer, const uint32_t *ids, si
 	return err;
 }
 
-static kg_err continue_text(const mind *m, const options *o, const char *prompt)
+static kg_err continue_text(mind *m, const options *o, const char *prompt)
 {
 	const kg_tokenizer *tokenizer = kg_model_tokenizer(m->model);
 	kg_generate_request request = {.tokens_max = (uint32_t)o->tokens_max, .step = show_token};
@@ -217,20 +276,30 @@ static kg_err continue_text(const mind *m, const options *o, const char *prompt)
 	uint32_t *ids = NULL;
 	kg_generation made;
 	size_t count = 0;
-	kg_err err = kg_sampler_new(&sampler, &o->sampler, kg_session_vocabulary(m->session));
+	const kg_model_config *config = kg_model_get_config(m->model);
+	kg_err err = kg_sampler_new(&sampler, &o->sampler, config->vocabulary);
 
 	if (err == KG_OK)
 		err = kg_tokenizer_encode(tokenizer, prompt, strlen(prompt),
 					  kg_tokenizer_get_rules(tokenizer)->add_bos, &ids, &count);
-	if (err == KG_OK && count > kg_session_context(m->session))
+	if (err == KG_OK && count == 0)
+		err = kg_fail(KG_EINVAL, "an empty prompt");
+	if (err == KG_OK && count > config->context)
 		err = kg_fail(KG_EFULL, "a prompt of %zu tokens: the context has room for %u",
-			      count, kg_session_context(m->session));
+			      count, config->context);
 	if (err == KG_OK)
 		err = show_prompt(tokenizer, ids, count);
-	request.prompt = ids;
-	request.prompt_count = count;
-	if (err == KG_OK)
+	if (err == KG_OK && o->prompt_cache != NULL)
+		err = open_cached_session(m, o, ids, count);
+	else if (err == KG_OK)
+		err = open_session(m, o);
+	if (err == KG_OK) {
+		uint32_t read = kg_session_position(m->session);
+
+		request.prompt = ids + read;
+		request.prompt_count = count - read;
 		err = kg_generate(&made, m->session, sampler, &request);
+	}
 	if (err == KG_OK) {
 		bool lost = made.end == KG_END_CALLER;
 
@@ -251,7 +320,7 @@ int kg_cli_model_generate(kg_cli *cli, int argc, char **argv)
 	const char *prompt;
 	options o;
 	kg_err err = KG_OK;
-	int code = parse(&o, "ntkpsSa", argc, argv);
+	int code = parse(&o, "ntkpsSaPH", argc, argv);
 
 	(void)cli;
 	if (code != KG_EXIT_YES)
@@ -283,7 +352,7 @@ static bool show_progress(void *context, uint64_t done, uint64_t total)
 
 /* The base in f32, to compare greedy tokens with; left NULL where the file holds no base, or where
  * the weights are that base. */
-static kg_err open_reference(mind *reference, const mind *m)
+static kg_err open_reference(mind *reference, const mind *m, const options *o)
 {
 	kg_strategy f32 = kg_strategy_of(KG_FORMAT_F32);
 	kg_err err;
@@ -292,7 +361,7 @@ static kg_err open_reference(mind *reference, const mind *m)
 	    kg_weights_strategy(m->weights).linear == KG_FORMAT_F32)
 		return KG_OK;
 	err = kg_weights_new(&reference->weights, m->model, &f32, NULL);
-	return err == KG_OK ? kg_session_new(&reference->session, reference->weights, NULL) : err;
+	return err == KG_OK ? open_session(reference, o) : err;
 }
 
 static kg_err eval_text(kg_text_score *score, const mind *m, const options *o)
@@ -311,7 +380,7 @@ static kg_err eval_text(kg_text_score *score, const mind *m, const options *o)
 				 (const char *)map.data, map.size);
 	kg_map_close(&map);
 	if (err == KG_OK)
-		err = open_reference(&reference, m);
+		err = open_reference(&reference, m, o);
 	if (err == KG_OK) {
 		request.ids = stream;
 		request.count = count;
@@ -479,7 +548,7 @@ int kg_cli_model_eval(kg_cli *cli, int argc, char **argv)
 	mind m = {0};
 	options o;
 	kg_err err;
-	int code = parse(&o, "sSaTwlcWj", argc, argv);
+	int code = parse(&o, "sSaTwlcWjH", argc, argv);
 
 	(void)cli;
 	if (code != KG_EXIT_YES)
@@ -489,6 +558,8 @@ int kg_cli_model_eval(kg_cli *cli, int argc, char **argv)
 	if (o.text == NULL && !o.lessons)
 		return kg_cli_usage(&kg_cmd_model, "eval needs --text T or --lessons");
 	err = open_mind(&m, &o, argc > optind ? argv[optind] : NULL);
+	if (err == KG_OK)
+		err = open_session(&m, &o);
 	if (err == KG_OK && o.text != NULL)
 		err = eval_text(&text, &m, &o);
 	if (err == KG_OK && o.lessons)

@@ -196,14 +196,17 @@ const kg_command kg_cmd_model = {
 		"      goes on from a text by N new tokens (256) or to the end; greedy unless T > "
 		"0;\n"
 		"      without F, or with \"nursery\", the embedded model; PROMPT -: standard "
-		"input\n"
+		"input;\n"
+		"      --prompt-cache FILE: what FILE has of the prompt is not read again; a FILE "
+		"that\n"
+		"      is not there or begins otherwise is written\n"
 		"  eval [F] --text T [--windows N] | --lessons [--seed S] [--count N]\n"
 		"       [--wording trained|unseen|both] [--json]\n"
 		"      how well a model predicts a text, in at most N windows of up to 256 "
 		"tokens,\n"
 		"      or answers lessons, N (100) per task and wording\n"
-		"  generate and eval: --strategy S --agent-seed LABEL\n"
-		"      as the agent of that genome; a seed alone means fairy2",
+		"  generate and eval: --strategy S --agent-seed LABEL --threads N\n"
+		"      as the agent of that genome; a seed alone means fairy2; with N (1) threads",
 	.for_all = true,
 };
 

@@ -62,9 +62,10 @@ static kg_err run(kg_generation *out, kg_session *session, kg_sampler *sampler,
 			out->end = KG_END_TOKEN;
 			break;
 		}
-		out->tokens[out->count] = token;
-		out->logprobs[out->count++] =
-			(float)kg_fmath_log_softmax(logits, vocabulary, token);
+		if (out->logprobs != NULL)
+			out->logprobs[out->count] =
+				(float)kg_fmath_log_softmax(logits, vocabulary, token);
+		out->tokens[out->count++] = token;
 		text = kg_tokenizer_decode_one(tokenizer, previous, token, &size);
 		previous = token;
 		kg_buf_put(&out->text, text, size);
@@ -103,8 +104,9 @@ kg_err kg_generate(kg_generation *out, kg_session *session, kg_sampler *sampler,
 
 	kg_buf_init(&made.text, KG_GENERATE_TEXT_MAX);
 	made.tokens = calloc((size_t)most + 1, sizeof(*made.tokens));
-	made.logprobs = calloc((size_t)most + 1, sizeof(*made.logprobs));
-	if (logits == NULL || made.tokens == NULL || made.logprobs == NULL) {
+	if (request->judged)
+		made.logprobs = calloc((size_t)most + 1, sizeof(*made.logprobs));
+	if (logits == NULL || made.tokens == NULL || (request->judged && made.logprobs == NULL)) {
 		err = kg_fail(KG_ENOMEM, "no memory for %u tokens", most);
 		goto done;
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * generate – a prompt continued token by token, with the probability the model gave each.
+ * generate – a prompt continued token by token, with the probability the model gave each if wanted.
  *
  * Generation ends at bos or eos (not part of the result), at the stop text, at tokens_max, or when
  * the context is full.
@@ -25,6 +25,7 @@ typedef struct {
 	const uint32_t *prompt; /* taken in from the session's position on; at least one */
 	size_t prompt_count;
 	uint32_t tokens_max;    /* new tokens */
+	bool judged;            /* log probabilities are wanted */
 	const char *stop;       /* text that ends the answer and is cut off, or NULL */
 	kg_generate_step *step; /* or NULL */
 	void *context;          /* of step */
@@ -40,7 +41,8 @@ typedef enum {
 
 typedef struct {
 	uint32_t *tokens; /* without a final bos or eos; those that spell the stop text included */
-	float *logprobs;  /* log softmax of the raw logits, whatever the sampler's settings */
+	float *logprobs;  /* log softmax of the raw logits, whatever the sampler's settings; or NULL
+			   */
 	uint32_t count;
 	kg_buf text; /* of the tokens, up to the stop text */
 	kg_generate_end end;

@@ -313,7 +313,7 @@ static void test_lessons__mean_is_over_tasks_that_were_asked(void **state)
 static kg_generation generate(const mind *m, const char *prompt, uint32_t most, const char *stop)
 {
 	kg_sampler_settings settings = {.top_p = 1.0f};
-	kg_generate_request request = {.tokens_max = most, .stop = stop};
+	kg_generate_request request = {.tokens_max = most, .judged = true, .stop = stop};
 	kg_generation made;
 	kg_sampler *sampler;
 	uint32_t *ids;

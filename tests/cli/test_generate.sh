@@ -1,0 +1,76 @@
+#!/bin/sh
+# model generate and eval: threads and kept prompts change the time, never the text.
+. "$(dirname "$0")/lib.sh"
+
+start="Once upon a time there was a little"
+generate() {
+	expect 0 model generate "$@"
+}
+
+generate nursery "$start dog" -n 24
+cp "$here/out" "$here/want"
+[ "$(wc -c <"$here/want")" -gt 60 ] || complain "nothing was generated"
+for threads in 1 2 4; do
+	generate nursery "$start dog" -n 24 --threads "$threads"
+	cmp -s "$here/want" "$here/out" || complain "another text with $threads threads"
+done
+
+# Written, read, read by a longer prompt that it begins, written again for another one.
+generate nursery "$start" -n 4 --prompt-cache "$here/kept"
+cp "$here/kept" "$here/first"
+[ "$(stat -c %a "$here/kept")" = 600 ] || complain "a kept prompt is for others to read"
+generate nursery "$start dog" -n 24 --prompt-cache "$here/kept" --threads 2
+cmp -s "$here/want" "$here/out" || complain "another text after a kept prompt"
+cmp -s "$here/kept" "$here/first" || complain "a file that had the beginning was written again"
+generate nursery "$start" -n 4 --prompt-cache "$here/kept"
+cmp -s "$here/kept" "$here/first" || complain "a file that had all of it was written again"
+generate nursery "The dog" -n 4
+cp "$here/out" "$here/other"
+generate nursery "The dog" -n 4 --prompt-cache "$here/kept"
+cmp -s "$here/other" "$here/out" || complain "another text after a prompt that begins otherwise"
+! cmp -s "$here/kept" "$here/first" || complain "another prompt was not kept"
+generate nursery "$start dog" -n 24 --temperature 0.7 --seed 3
+cp "$here/out" "$here/want"
+generate nursery "$start dog" -n 24 --temperature 0.7 --seed 3 --prompt-cache "$here/first"
+cmp -s "$here/want" "$here/out" || complain "another draw after a kept prompt"
+
+# Of other weights, damaged, or no such file at all: one line, and the file stays.
+cp "$here/first" "$here/kept"
+expect 111 model generate nursery "$start" -n 4 --prompt-cache "$here/kept" --strategy int8
+err "is of another model"
+expect 111 model generate nursery "$start" -n 4 --prompt-cache "$here/kept" --agent-seed a
+err "is of another model"
+cmp -s "$here/kept" "$here/first" || complain "a refused file was written"
+head -c 90000 "$here/first" >"$here/kept"
+expect 111 model generate nursery "$start" -n 4 --prompt-cache "$here/kept"
+err "damaged or cut short"
+echo "a diary" >"$here/kept"
+expect 111 model generate nursery "$start" -n 4 --prompt-cache "$here/kept"
+err "holds no prompt"
+[ "$(cat "$here/kept")" = "a diary" ] || complain "a file of something else was written over"
+expect 111 model generate nursery "$start" -n 4 --prompt-cache "$here/none/kept"
+err "$here/none/kept"
+
+# The same score with several threads.
+printf '%s dog and a cat. They played in the park all day and were happy.\n' "$start" >"$here/text"
+i=0
+while [ $i -lt 6 ]; do
+	cat "$here/text" "$here/text" >"$here/twice"
+	mv "$here/twice" "$here/text"
+	i=$((i + 1))
+done
+expect 0 model eval --text "$here/text" --windows 2 --json
+json
+out '"windows": 2'
+cp "$here/out" "$here/want"
+expect 0 model eval --text "$here/text" --windows 2 --json --threads 3
+cmp -s "$here/want" "$here/out" || complain "another score with 3 threads"
+
+expect 100 model generate nursery hi --threads 0
+err "--threads"
+expect 100 model generate nursery hi --threads 65
+err "--threads"
+expect 100 model eval --text t --prompt-cache "$here/kept"
+err "--prompt-cache"
+
+finish
