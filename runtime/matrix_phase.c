@@ -20,23 +20,24 @@ kg_err kg_matrix__take_phase(kg_matrix *matrix, const kg_tensor *tensor)
 	return KG_OK;
 }
 
-/* Rows `first` .. of one vector from their sums, which lie `stride` apart. */
-static void put_rows(float *y, const kg_matrix *matrix, const int32_t *sum, size_t stride,
-		     const float step[2], uint32_t first, uint32_t count)
+/* Real and imaginary parts of `count` rows of one vector, from their sums, which lie `stride`
+ * apart. `restrict` lets the compiler take several rows at once. */
+static void put_rows(float *restrict re, float *restrict im, const int32_t *restrict sum,
+		     size_t stride, const float axis[2], const float step[2], size_t count)
 {
-	float re_re = matrix->axis[0] * step[0];
-	float re_im = matrix->axis[0] * step[1];
-	float im_re = matrix->axis[1] * step[0];
-	float im_im = matrix->axis[1] * step[1];
+	const float re_re = axis[0] * step[0];
+	const float re_im = axis[0] * step[1];
+	const float im_re = axis[1] * step[0];
+	const float im_im = axis[1] * step[1];
 
-	for (uint32_t r = 0; r < count; r++) {
+	for (size_t r = 0; r < count; r++) {
 		float a_r = (float)sum[r];
 		float a_i = (float)sum[stride + r];
 		float b_r = (float)sum[2 * stride + r];
 		float b_i = (float)sum[3 * stride + r];
 
-		y[first + r] = a_r * re_re + b_i * im_im;
-		y[matrix->rows + first + r] = b_r * im_re - a_i * re_im;
+		re[r] = a_r * re_re + b_i * im_im;
+		im[r] = b_r * im_re - a_i * re_im;
 	}
 }
 
@@ -65,8 +66,9 @@ void kg_matrix__multiply_phase(float *y, size_t y_stride, const kg_matrix *matri
 
 		kernel->phases(&part, &job);
 		for (uint32_t v = 0; v < activation->count; v++)
-			put_rows(y + v * y_stride, matrix, sums + v * job.y_stride, stride,
-				 activation->step + (size_t)2 * v, row, rows);
+			put_rows(y + v * y_stride + row, y + v * y_stride + matrix->rows + row,
+				 sums + v * job.y_stride, stride, matrix->axis,
+				 activation->step + (size_t)2 * v, rows);
 		first += tiles;
 	}
 }
