@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "runtime/ggml_blocks.h"
+#include "runtime/tokenizer_sentencepiece.h"
 
 enum { SHARD_NAME_MAX = 128 };
 
@@ -157,19 +158,16 @@ kg_err kg_hf_folder_visit(const kg_hf_folder *f, kg_hf_visitor *visit, void *con
 kg_err kg_hf_folder_tokenizer(kg_tokenizer **out, const kg_hf_folder *f,
 			      const kg_tokenizer_hints *hints)
 {
-	static const char file[] = "tokenizer.json";
+	static const char json[] = "tokenizer.json";
+	static const char pieces[] = "tokenizer.model";
+	bool plain = kg_hf_folder_has(f, json) || !kg_hf_folder_has(f, pieces);
 	kg_map map;
-	kg_err err;
+	kg_err err = kg_hf_folder_map(&map, f, plain ? json : pieces);
 
-	if (!kg_hf_folder_has(f, file) && kg_hf_folder_has(f, "tokenizer.model"))
-		return kg_fail(KG_ENOTFOUND,
-			       "%s has a tokenizer.model, which is not read here, and no "
-			       "tokenizer.json",
-			       f->path);
-	err = kg_hf_folder_map(&map, f, file);
 	if (err != KG_OK)
 		return err;
-	err = kg_tokenizer_from_json(out, map.data, map.size, hints);
+	err = plain ? kg_tokenizer_from_json(out, map.data, map.size, hints)
+		    : kg_tokenizer_from_sentencepiece(out, map.data, map.size, hints);
 	kg_map_close(&map);
 	return err;
 }

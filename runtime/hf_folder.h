@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * hf_folder – the files of a Hugging Face folder: weights in model.safetensors or, by the index, in
- * several; tokenizer.json; the template of conversations.
+ * several; tokenizer.json or tokenizer.model; the template of conversations.
  *
  * Everything found stays mapped until release. Nothing outside the folder is opened.
  */
@@ -53,7 +53,7 @@ typedef kg_err kg_hf_visitor(void *context, const char *name);
 KG_NODISCARD kg_err kg_hf_folder_visit(const kg_hf_folder *folder, kg_hf_visitor *visit,
 				       void *context);
 
-/* The vocabulary of tokenizer.json. */
+/* The vocabulary of tokenizer.json, or of tokenizer.model where there is none. */
 KG_NODISCARD kg_err kg_hf_folder_tokenizer(kg_tokenizer **out, const kg_hf_folder *folder,
 					   const kg_tokenizer_hints *hints);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * import_hf – models of Hugging Face folders: config.json, tokenizer.json and model.safetensors, or
- * model.safetensors.index.json with its shards; the template of conversations from
- * chat_template.jinja or tokenizer_config.json where there is one.
+ * import_hf – models of Hugging Face folders: config.json, tokenizer.json (or tokenizer.model) and
+ * model.safetensors, or model.safetensors.index.json with its shards; the template of conversations
+ * from chat_template.jinja or tokenizer_config.json where there is one.
  *
  * Weights may be F32, F16 or BF16. Rows of queries and keys are brought into the order of this
  * runtime (rotary.h). A tensor that the model has no place for is refused by name.

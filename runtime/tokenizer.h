@@ -7,8 +7,8 @@
  *
  * By scores, as SentencePiece does: a text is split into characters (a byte and the UTF-8
  * continuation bytes after it, four at most); each is looked up; one that is not in the vocabulary
- * becomes its bytes' tokens, or the unknown token where the vocabulary has no byte tokens. Then,
- * again and again, the adjacent pair whose joined piece has the highest score is merged, the
+ * becomes its bytes' tokens, or the unknown token where not all of them have one. Then, again and
+ * again, the adjacent pair whose joined piece has the highest score is merged, the
  * leftmost first among equals; a piece that is there twice means its lowest id. This is what
  * llama2.c does, with one restriction: control, unknown, unused and byte tokens never come from
  * the spelling of a text.
@@ -97,6 +97,8 @@ typedef struct {
 	bool byte_level;       /* ranked, from bytes */
 	bool ignore_merges;    /* a word that is a piece is that token, however it would merge */
 	bool compose;          /* text between special tokens is composed first (runtime/nfc.h) */
+	bool squeeze_spaces;   /* ... and keeps one space of several, and none at its ends */
+	bool fuse_unknown;     /* one unknown token for several unknown characters in a row */
 	kg_pretokenizer_kind words;
 } kg_tokenizer_rules;
 

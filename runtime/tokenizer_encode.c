@@ -154,13 +154,29 @@ static void add(work *w, uint32_t id)
 		w->symbols[at - 1].after = at;
 }
 
-static kg_err add_byte(work *w, uint8_t byte)
+/* A character that is no piece: its bytes if all have a token. */
+static kg_err add_bytes(work *w, const char *text, size_t size)
 {
-	if (w->t->byte_ids[byte] == KG_TOKENIZER_NONE)
-		return kg_fail(KG_EINVAL,
-			       "tokenizer: byte 0x%02x has no token, and there is no unknown token",
-			       byte);
-	add(w, w->t->byte_ids[byte]);
+	uint32_t unknown = w->t->rules.unknown;
+	const symbol *last = w->symbols_count == 0 ? NULL : &w->symbols[w->symbols_count - 1];
+
+	for (size_t b = 0; b < size; b++) {
+		uint8_t byte = (uint8_t)text[b];
+		uint32_t id = w->t->byte_ids[byte];
+
+		if (id == KG_TOKENIZER_NONE)
+			return kg_fail(KG_EINVAL,
+				       "tokenizer: byte 0x%02x has no token, and there is no "
+				       "unknown token",
+				       byte);
+		if (id != unknown)
+			continue;
+		if (!w->t->rules.fuse_unknown || last == NULL || last->id != unknown)
+			add(w, unknown);
+		return KG_OK;
+	}
+	for (size_t b = 0; b < size; b++)
+		add(w, w->t->byte_ids[(uint8_t)text[b]]);
 	return KG_OK;
 }
 
@@ -187,8 +203,8 @@ static kg_err split(work *w, const char *text, size_t size)
 			id = find(w->t, text + i, length);
 		if (id != NONE)
 			add(w, (uint32_t)id);
-		for (size_t b = 0; id == NONE && b < length && err == KG_OK; b++)
-			err = add_byte(w, (uint8_t)text[i + b]);
+		else
+			err = add_bytes(w, text + i, length);
 	}
 	return err;
 }
@@ -282,22 +298,41 @@ static kg_err encode_words(work *w, const char *text, size_t size, bool starts)
 	return err;
 }
 
+/* Keeps one space of several, and none at the ends. */
+static void squeeze(kg_buf *text)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < text->size; i++)
+		if (text->data[i] != ' ' || (used > 0 && text->data[used - 1] != ' '))
+			text->data[used++] = text->data[i];
+	text->size = used > 0 && text->data[used - 1] == ' ' ? used - 1 : used;
+}
+
 /* A stretch of text between special tokens. */
 static kg_err encode_stretch(work *w, const char *text, size_t size, bool starts)
 {
-	kg_buf composed;
-	kg_err err;
+	const kg_tokenizer_rules *rules = &w->t->rules;
+	kg_err err = KG_OK;
+	kg_buf normal;
 
-	if (!w->t->rules.compose)
+	if (!rules->compose && !rules->squeeze_spaces)
 		return encode_words(w, text, size, starts);
-	kg_buf_init(&composed, KG_TOKENIZER_TEXT_MAX);
-	err = kg_nfc_put(&composed, text, size);
+	kg_buf_init(&normal, KG_TOKENIZER_TEXT_MAX);
+	if (rules->compose)
+		err = kg_nfc_put(&normal, text, size);
+	else
+		kg_buf_put(&normal, text, size);
 	if (err == KG_OK)
-		err = encode_words(w, kg_buf_text(&composed), composed.size, starts);
+		err = kg_buf_ok(&normal);
+	if (err == KG_OK && rules->squeeze_spaces)
+		squeeze(&normal);
+	if (err == KG_OK)
+		err = encode_words(w, (const char *)normal.data, normal.size, starts);
 	else if (err == KG_EFULL)
 		err = kg_fail(KG_EINVAL, "tokenizer: a text beyond the limit of %d bytes",
 			      KG_TOKENIZER_TEXT_MAX);
-	kg_buf_release(&composed);
+	kg_buf_release(&normal);
 	return err;
 }
 

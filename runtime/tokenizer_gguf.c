@@ -49,6 +49,12 @@ static kg_err get_own_rules(const kg_gguf *gguf, kg_tokenizer_rules *rules)
 	if (err == KG_OK)
 		err = optional_bool(gguf, "kindergarten.tokenizer.compose", &rules->compose);
 	if (err == KG_OK)
+		err = optional_bool(gguf, "kindergarten.tokenizer.squeeze_spaces",
+				    &rules->squeeze_spaces);
+	if (err == KG_OK)
+		err = optional_bool(gguf, "kindergarten.tokenizer.fuse_unknown",
+				    &rules->fuse_unknown);
+	if (err == KG_OK)
 		err = optional_bool(gguf, "kindergarten.tokenizer.split_spaces", &split);
 	if (err == KG_OK && split && !rules->byte_level)
 		rules->words = KG_PRETOKENIZER_SPACES;
@@ -317,6 +323,10 @@ static void put_own_rules(const kg_tokenizer_rules *rules, kg_gguf_writer *write
 		kg_gguf_put_bool(writer, "kindergarten.tokenizer.prefix_missing", true);
 	if (rules->compose)
 		kg_gguf_put_bool(writer, "kindergarten.tokenizer.compose", true);
+	if (rules->squeeze_spaces)
+		kg_gguf_put_bool(writer, "kindergarten.tokenizer.squeeze_spaces", true);
+	if (rules->fuse_unknown)
+		kg_gguf_put_bool(writer, "kindergarten.tokenizer.fuse_unknown", true);
 	if (rules->words == KG_PRETOKENIZER_SPACES)
 		kg_gguf_put_bool(writer, "kindergarten.tokenizer.split_spaces", true);
 	if (rules->ignore_merges != llama3)

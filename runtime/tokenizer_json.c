@@ -345,8 +345,7 @@ static kg_err read_unknown(reader *r)
 	r->rules.unknown = content[0] == '\0' ? KG_TOKENIZER_NONE : find(r, content);
 	if (r->rules.unknown == KG_TOKENIZER_NONE)
 		return KG_OK;
-	if (flag_of(model, "fuse_unk", false) && !flag_of(model, "byte_fallback", false))
-		return kg_fail(KG_EINVAL, "tokenizer.json: fuse_unk is not known here");
+	r->rules.fuse_unknown = flag_of(model, "fuse_unk", false);
 	/* Byte-level vocabularies that have one name a control token of another use. */
 	if (!r->rules.byte_level)
 		r->entries[r->rules.unknown].kind = KG_TOKEN_UNKNOWN;

@@ -9,8 +9,7 @@
  *
  * Special tokens become control tokens, other added tokens user tokens. With the normalizer NFC
  * texts are composed. What would change ids and is not known here (another normalizer, pattern or
- * post-processor; lstrip, rstrip and single_word; fused unknown tokens; affixes of subwords) is
- * refused by name.
+ * post-processor; lstrip, rstrip and single_word; affixes of subwords) is refused by name.
  */
 #ifndef KG_RUNTIME_TOKENIZER_JSON_H
 #define KG_RUNTIME_TOKENIZER_JSON_H

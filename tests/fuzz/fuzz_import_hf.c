@@ -20,7 +20,7 @@ static const char *const names[] = {
 	"config.json",         "tokenizer.json",
 	"model.safetensors",   "model.safetensors.index.json",
 	"second.safetensors",  "tokenizer_config.json",
-	"chat_template.jinja",
+	"chat_template.jinja", "tokenizer.model",
 };
 
 enum { NAMES = sizeof(names) / sizeof(*names) };

@@ -217,7 +217,8 @@ static void folder_release(folder *f)
 	static const char *const names[] = {"config.json",           "tokenizer.json",
 					    "model.safetensors",     "model.safetensors.index.json",
 					    "one.safetensors",       "two.safetensors",
-					    "tokenizer_config.json", "chat_template.jinja"};
+					    "tokenizer_config.json", "chat_template.jinja",
+					    "tokenizer.model"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		remove_file(f, names[i]);
@@ -407,6 +408,16 @@ static void test_import__what_does_not_fit_is_named(void **state)
 	kg_model_free(m);
 	remove_file(&f, "tokenizer.json");
 	refused(&f, KG_ENOTFOUND, "tokenizer.json");
+	put_text(&f, "tokenizer.model", "\x0b");
+	refused(&f, KG_ECORRUPT, "tokenizer.model");
+	/* "<unk>" and "a", by scores. */
+	put_text(&f, "tokenizer.model",
+		 "\x0a\x09\x0a\x05<unk>\x18\x02\x0a\x03\x0a\x01"
+		 "a\x12\x02\x18\x02");
+	m = NULL;
+	assert_int_equal(kg_import_hf(&m, f.path, "name"), KG_OK);
+	assert_false(kg_tokenizer_get_rules(kg_model_tokenizer(m))->ranked);
+	kg_model_free(m);
 	put_text(&f, "tokenizer.json", tokenizer);
 	/* A head that a tied model does not need, and frequencies of old. */
 	add(&f, 0, "lm_head.weight", VOCABULARY, DIM);

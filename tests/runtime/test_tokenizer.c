@@ -49,6 +49,21 @@ static uint32_t naive_byte(const kg_tokenizer *t, uint8_t byte)
 	return kg_tokenizer_get_rules(t)->unknown;
 }
 
+/* The tokens of a character's bytes, or the unknown token. */
+static size_t naive_bytes(const kg_tokenizer *t, const uint8_t *text, size_t size, uint32_t *ids)
+{
+	uint32_t unknown = kg_tokenizer_get_rules(t)->unknown;
+
+	for (size_t b = 0; b < size; b++)
+		ids[b] = naive_byte(t, text[b]);
+	for (size_t b = 0; b < size; b++)
+		if (ids[b] == unknown) {
+			ids[0] = unknown;
+			return 1;
+		}
+	return size;
+}
+
 /* The algorithm as its header states it, in the plainest way: all pairs anew after each merge. */
 static size_t naive_encode(const kg_tokenizer *t, const uint8_t *text, size_t size, uint32_t *ids)
 {
@@ -62,10 +77,11 @@ static size_t naive_encode(const kg_tokenizer *t, const uint8_t *text, size_t si
 			if ((text[i + length] & 0xc0) != 0x80)
 				break;
 		id = naive_find(t, (const char *)text + i, length, "", 0);
-		for (size_t b = 0; id < 0 && b < length; b++)
-			ids[count++] = naive_byte(t, text[i + b]);
-		if (id >= 0)
+		if (id >= 0) {
 			ids[count++] = (uint32_t)id;
+			continue;
+		}
+		count += naive_bytes(t, text + i, length, ids + count);
 	}
 	for (;;) {
 		float best_score = -1e10f;

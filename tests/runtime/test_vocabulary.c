@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Real vocabularies against the ids their makers' tokenizers give: in the folder $KG_VOCAB_DIR,
- * files NAME.gguf or NAME.json (a tokenizer.json) with texts NAME.gguf.inp and ids NAME.gguf.out,
- * which llama.cpp keeps in its folder models.
+ * files NAME.gguf, NAME.json (a tokenizer.json) or NAME.model (of SentencePiece) with texts
+ * NAME.gguf.inp and ids NAME.gguf.out, which llama.cpp keeps in its folder models.
  */
 #include <dirent.h>
 #include <setjmp.h>
@@ -19,6 +19,7 @@
 #include "base/fs.h"
 #include "runtime/tokenizer_gguf.h"
 #include "runtime/tokenizer_json.h"
+#include "runtime/tokenizer_sentencepiece.h"
 
 enum { IDS_MAX = 4096, FILE_MAX = 64 << 20 };
 
@@ -135,6 +136,8 @@ static kg_err load(kg_tokenizer **out, const char *name, const char *file, size_
 
 	if (strcmp(strrchr(name, '.'), ".json") == 0)
 		return kg_tokenizer_from_json(out, file, size, &hints);
+	if (strcmp(strrchr(name, '.'), ".model") == 0)
+		return kg_tokenizer_from_sentencepiece(out, file, size, &hints);
 	err = kg_gguf_open(&gguf, (const uint8_t *)file, size);
 	if (err == KG_OK)
 		err = kg_tokenizer_from_gguf(out, gguf);
@@ -188,7 +191,8 @@ static void test_vocabulary__gives_the_published_ids(void **state)
 	while ((entry = readdir(entries)) != NULL) {
 		const char *dot = strrchr(entry->d_name, '.');
 
-		if (dot != NULL && (strcmp(dot, ".gguf") == 0 || strcmp(dot, ".json") == 0)) {
+		if (dot != NULL && (strcmp(dot, ".gguf") == 0 || strcmp(dot, ".json") == 0 ||
+				    strcmp(dot, ".model") == 0)) {
 			int result = judge(folder, entry->d_name);
 
 			judged += result >= 0;
