@@ -237,6 +237,38 @@ const kg_command kg_cmd_train = {
 	.own_config = true,
 };
 
+const kg_command kg_cmd_bench = {
+	.name = "bench",
+	.usage = "[--shape S,…] [--format F,…] [--model F] [--part P,…] [--threads N]\n"
+		 "       [--repeat N] [--peer-llama-bench PATH --peer-model GGUF]… [--all] "
+		 "[--json]\n"
+		 "       --write-gguf SHAPE -o F.gguf",
+	.about = "measure speed, start, memory and the rest on this machine",
+	.help = "Models of random weights are made for it and removed again, in $TMPDIR.\n"
+		"  --shape S    S256, S288, S512, M, L, iFairy-700M, SAGE-Q, SAGE-1.58\n"
+		"               (default S256,S512,M)\n"
+		"  --format F   a strategy (default what the shape is made for), or several\n"
+		"  --model F    a .fairy file instead; nursery: the embedded model\n"
+		"  --part P     speed, start, memory, swarm: of models; kernels; entries: signed "
+		"and\n"
+		"               taken in per second; ready: swarms. Default all, or those of "
+		"models\n"
+		"               where models are named\n"
+		"  --threads N  of a model and of the peer (default 1)\n"
+		"  --repeat N   rounds, of which the median is told (default 5)\n"
+		"  --peer-llama-bench PATH --peer-model GGUF\n"
+		"               the same by llama-bench in turns with ours; a --peer-model per "
+		"shape\n"
+		"  --all        every shape and part, more rounds of starting\n"
+		"  --write-gguf SHAPE -o F.gguf\n"
+		"               nothing but a model of that shape in f16, for a peer\n"
+		"A CPU-second is one of the processes' own: what an idle core does in a second. "
+		"How\n"
+		"it is measured and what came out: docs/performance.md.",
+	.program = "bench",
+	.for_all = true,
+};
+
 const kg_command kg_cmd_config = {
 	.name = "config",
 	.usage = "show [--json]",
@@ -279,8 +311,8 @@ const kg_command kg_cmd_role = {
 const kg_command *const kg_commands[] = {KG_COMMANDS(LIST)};
 const size_t kg_command_count = sizeof(kg_commands) / sizeof(kg_commands[0]);
 
-static const char *const planned[] = {"scale",   "chat",   "study",   "sync",  "export", "import",
-				      "compact", "revoke", "survive", "bench", "mcp"};
+static const char *const planned[] = {"scale",  "chat",    "study",  "sync",    "export",
+				      "import", "compact", "revoke", "survive", "mcp"};
 
 const kg_command *kg_command_find(const char *name)
 {

@@ -4,6 +4,7 @@
 #define KG_RUNTIME_MODEL_IMPL_H
 
 #include "base/fs.h"
+#include "runtime/gguf.h"
 #include "runtime/model.h"
 
 enum { KG_MODEL_PROMPT_PARTS = 3, KG_FAIRY_SCALES = 5, KG_PHASE_SCALES = 2 };
@@ -44,6 +45,12 @@ KG_NODISCARD kg_err kg_model__strategy_fits(const kg_model_config *config,
 enum { KG_MODEL_KEY_SIZE = 64 };
 const char *kg_model__key(char out[KG_MODEL_KEY_SIZE], const kg_model_config *config,
 			  const char *name);
+
+/* Every key of a file but the alignment; the writer tells at its end whether they fitted.
+ * KG_ENOMEM.
+ */
+KG_NODISCARD kg_err kg_model__put_keys(kg_gguf_writer *writer, const kg_model *model,
+				       const kg_model_form *form);
 
 /* A text fit for a name: at most `size_max` bytes, no control characters. */
 bool kg_model__name_fits(const char *text, size_t size, size_t size_max);

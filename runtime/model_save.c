@@ -313,6 +313,15 @@ static kg_err put_keys(work *w)
 	return kg_tokenizer_to_gguf(w->model->tokenizer, g);
 }
 
+kg_err kg_model__put_keys(kg_gguf_writer *writer, const kg_model *model, const kg_model_form *form)
+{
+	work w = {.model = model, .form = form, .writer = *writer};
+	kg_err err = put_keys(&w);
+
+	*writer = w.writer;
+	return err;
+}
+
 static kg_err check_form(const kg_model *model, const kg_model_form *form)
 {
 	/* Of a complex model the tables are what can still become narrower. */
