@@ -299,7 +299,7 @@ kg_err kg_model__shell(kg_model **out, const kg_model_config *config, kg_strateg
 	return KG_OK;
 }
 
-kg_err kg_model__strategy_fits(const kg_model_config *config, const kg_strategy *strategy)
+kg_err kg_model_config_check_strategy(const kg_model_config *config, const kg_strategy *strategy)
 {
 	if (is_complex(config) == kg_strategy_is_phase(strategy))
 		return KG_OK;

@@ -79,6 +79,10 @@ uint32_t kg_model_config_head_width(const kg_model_config *config);
 /* KG_EINVAL naming the field that is outside its bounds or does not fit the others. */
 KG_NODISCARD kg_err kg_model_config_check(const kg_model_config *config);
 
+/* KG_EINVAL unless the strategy is one of the config's architecture: phase for ifairy alone. */
+KG_NODISCARD kg_err kg_model_config_check_strategy(const kg_model_config *config,
+						   const kg_strategy *strategy);
+
 /* How a question is put to the model; NULL where the file has none. */
 typedef struct {
 	const char *prefix; /* before the question: "Q: " */

@@ -37,10 +37,6 @@ struct kg_model {
 KG_NODISCARD kg_err kg_model__shell(kg_model **out, const kg_model_config *config,
 				    kg_strategy strategy);
 
-/* KG_EINVAL unless the strategy is one of the config's architecture: phase for ifairy alone. */
-KG_NODISCARD kg_err kg_model__strategy_fits(const kg_model_config *config,
-					    const kg_strategy *strategy);
-
 /* The key of an architecture's number: its name, a dot, `name`. Returns out. */
 enum { KG_MODEL_KEY_SIZE = 64 };
 const char *kg_model__key(char out[KG_MODEL_KEY_SIZE], const kg_model_config *config,

@@ -155,7 +155,7 @@ static kg_err get_strategy(const kg_gguf *g, const kg_model_config *config, kg_s
 	if (strcmp(text, kg_strategy_name(strategy)) != 0)
 		return kg_fail(KG_ECORRUPT, "model file: \"%s\" is not the strategy of a file",
 			       text);
-	if (kg_model__strategy_fits(config, strategy) != KG_OK)
+	if (kg_model_config_check_strategy(config, strategy) != KG_OK)
 		return kg_fail_context(KG_ECORRUPT, "model file");
 	return KG_OK;
 }

@@ -327,7 +327,7 @@ static kg_err check_form(const kg_model *model, const kg_model_form *form)
 	/* Of a complex model the tables are what can still become narrower. */
 	bool phase = kg_strategy_is_phase(&model->strategy);
 	kg_format from = phase ? model->strategy.table : model->strategy.linear;
-	kg_err err = kg_model__strategy_fits(&model->config, &form->strategy);
+	kg_err err = kg_model_config_check_strategy(&model->config, &form->strategy);
 
 	if (err != KG_OK)
 		return kg_fail_context(err, "model %s", model->name);

@@ -356,7 +356,7 @@ static kg_err make_shell(kg_model **out, const kg_specimen_shape *shape,
 			 const kg_strategy *strategy, uint64_t seed)
 {
 	kg_model *model = NULL;
-	kg_err err = kg_model__strategy_fits(&shape->config, strategy);
+	kg_err err = kg_model_config_check_strategy(&shape->config, strategy);
 
 	if (err == KG_OK)
 		err = kg_model__shell(&model, &shape->config, *strategy);

@@ -77,7 +77,7 @@ static kg_err settle(kg_strategy *out, const uint8_t **seed, const kg_model *mod
 
 	*out = strategy != NULL ? *strategy : own;
 	if (is_float(own.linear))
-		return KG_OK;
+		return kg_model_config_check_strategy(kg_model_get_config(model), out);
 	if (!kg_strategy_same(out, &own))
 		return kg_fail(KG_EINVAL, "the file holds %s weights; they cannot become %s",
 			       kg_strategy_name(&own), kg_strategy_name(out));
