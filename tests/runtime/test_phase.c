@@ -165,6 +165,21 @@ static void test_phase__padding_that_is_not_zero_is_refused(void **state)
 	free(line);
 }
 
+/* docs/model-format.md */
+static void test_phase__the_worked_row_is_what_the_document_shows(void **state)
+{
+	const float re[9] = {2, 0, -2, 0, 2, 2, 2, 2, 0};
+	const float im[9] = {0, 3, 0, -3, 0, 0, 0, 0, -3};
+	static const uint8_t want[64] = {0x44, 0x10, 0x01, 0x11};
+	kg_phase phase = phase_new(1, 9);
+
+	(void)state;
+	assert_int_equal(kg_phase_quantize(&phase, re, im), KG_OK);
+	assert_memory_equal(phase.line, want, sizeof(want));
+	assert_true(phase.re == 2.0f && phase.im == 3.0f);
+	free(phase.line);
+}
+
 enum { BATCH = 5 };
 
 /* y = W conj(x) of one vector, straight from the definition. */
@@ -322,6 +337,7 @@ int main(void)
 		cmocka_unit_test(test_phase__numbers_that_are_not_finite_are_refused),
 		cmocka_unit_test(test_phase__a_code_lies_where_the_format_says),
 		cmocka_unit_test(test_phase__padding_that_is_not_zero_is_refused),
+		cmocka_unit_test(test_phase__the_worked_row_is_what_the_document_shows),
 		cmocka_unit_test(test_phase__products_are_what_they_mean),
 		cmocka_unit_test(test_phase__no_other_format_becomes_phase),
 	};
