@@ -23,8 +23,10 @@ static void put(const char *path, const void *data, size_t size)
 
 static void put_models(void)
 {
-	static const kg_format formats[] = {KG_FORMAT_F32, KG_FORMAT_INT8, KG_FORMAT_FAIRY1,
-					    KG_FORMAT_FAIRY3};
+	static const kg_format formats[] = {
+		KG_FORMAT_INT8,    KG_FORMAT_FAIRY1,   KG_FORMAT_FAIRY3,     KG_FORMAT_INT4,
+		KG_FORMAT_TERNARY, KG_FORMAT_PALETTE4, KG_FORMAT_PALETTE256, KG_FORMAT_F32};
+	static const char version[] = "kindergarten.format_version";
 	static const uint8_t seed[KG_SEED_SIZE] = {1};
 	kg_model *model = tiny_model(true);
 
@@ -37,6 +39,12 @@ static void put_models(void)
 		if (kg_path(path, "model/%s.fairy", kg_format_name(formats[i])) != KG_OK)
 			exit(1);
 		put(path, file, size);
+		if (formats[i] == KG_FORMAT_F32) {
+			uint8_t *at = memmem(file, size, version, strlen(version));
+
+			at[strlen(version) + sizeof(uint32_t)] = 1; /* behind the type */
+			put("model/version-1.fairy", file, size);
+		}
 		free(file);
 	}
 	kg_model_free(model);

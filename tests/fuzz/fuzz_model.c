@@ -5,9 +5,38 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/model.h"
+#include "runtime/session.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void ignore(void *context, const void *data, size_t size)
+{
+	(void)context;
+	(void)data;
+	(void)size;
+}
+
+/* One token through the weights as they lie in the file. */
+static void think(const kg_model *m)
+{
+	const kg_session_options one = {.context = 1};
+	kg_weights *weights = NULL;
+	kg_session *session = NULL;
+	float *logits = malloc(kg_model_get_config(m)->vocabulary * sizeof(*logits));
+
+	if (logits == NULL)
+		return;
+	if (kg_weights_new(&weights, m, NULL, NULL) != KG_OK ||
+	    kg_weights_visit(weights, ignore, NULL) != KG_OK ||
+	    kg_session_new(&session, weights, &one) != KG_OK ||
+	    kg_session_step(session, 0, logits) != KG_OK) {
+		if (kg_err_text()[0] == '\0')
+			abort();
+	}
+	kg_session_free(session);
+	kg_weights_free(weights);
+	free(logits);
+}
 
 static void use(const kg_model *m)
 {
@@ -37,6 +66,7 @@ static void use(const kg_model *m)
 	    kg_err_text()[0] == '\0')
 		abort();
 	free(ids);
+	think(m);
 	kg_buf_init(&out, 1 << 24);
 	if (kg_model_encode(m, &out, &form) != KG_OK && kg_err_text()[0] == '\0')
 		abort();
