@@ -4,19 +4,16 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
-#include "base/buf.h"
 #include "base/fs.h"
-#include "base/rng.h"
 #include "runtime/export_gguf.h"
 #include "runtime/import_hf.h"
 #include "runtime/session.h"
+#include "tests/runtime/hf_files.h"
 
 /* A folder as iFairy is published, of a small model, written here: latent weights in pairs of
  * tensors. */
@@ -28,41 +25,9 @@ enum {
 	KV_HEADS = 1,
 	HEAD_DIM = 3,
 	VOCABULARY = 5,
-	TENSORS_MAX = 64,
-	FILE_MAX = 1 << 20,
 };
 
-typedef struct {
-	char name[80];
-	uint32_t rows; /* 0: a vector */
-	uint32_t cols;
-	float *data;
-} part;
-
-typedef struct {
-	char path[64];
-	part parts[TENSORS_MAX];
-	uint32_t count;
-	kg_rng rng;
-} folder;
-
-static void add(folder *f, const char *name, uint32_t rows, uint32_t cols)
-{
-	part *p = &f->parts[f->count++];
-	size_t n = (size_t)(rows == 0 ? 1 : rows) * cols;
-
-	assert_true(f->count <= TENSORS_MAX);
-	assert_true(snprintf(p->name, sizeof(p->name), "%s", name) < (int)sizeof(p->name));
-	p->rows = rows;
-	p->cols = cols;
-	p->data = malloc(n * sizeof(*p->data));
-	assert_non_null(p->data);
-	/* Halves and brain floats hold these exactly. */
-	for (size_t i = 0; i < n; i++)
-		p->data[i] = (float)(int)(kg_rng_u64(&f->rng) % 255) / 64.0f - 2.0f;
-}
-
-static void add_pair(folder *f, uint32_t layer, const char *name, uint32_t rows, uint32_t cols)
+static void add_pair(hf_folder *f, uint32_t layer, const char *name, uint32_t rows, uint32_t cols)
 {
 	static const char *const halves[] = {"real", "imag"};
 	char text[80];
@@ -73,14 +38,14 @@ static void add_pair(folder *f, uint32_t layer, const char *name, uint32_t rows,
 		else
 			(void)snprintf(text, sizeof(text), "layer.%u.%s.weight_%s", layer, name,
 				       halves[i]);
-		add(f, text, rows, cols);
+		hf_add(f, text, rows, cols);
 	}
 }
 
-static void add_all(folder *f)
+static void add_all(hf_folder *f)
 {
-	add(f, "token_embeddings_real.weight", VOCABULARY, DIM);
-	add(f, "token_embeddings_imag.weight", VOCABULARY, DIM);
+	hf_add(f, "token_embeddings_real.weight", VOCABULARY, DIM);
+	hf_add(f, "token_embeddings_imag.weight", VOCABULARY, DIM);
 	for (uint32_t l = 0; l < LAYERS; l++) {
 		add_pair(f, l, "pre_layernorm", 0, DIM);
 		add_pair(f, l, "self_attn.q_proj", HEADS * HEAD_DIM, DIM);
@@ -95,105 +60,11 @@ static void add_all(folder *f)
 		add_pair(f, l, "mlp.ffn_layernorm", 0, HIDDEN);
 	}
 	add_pair(f, 0, "final_norm", 0, DIM);
-	add(f, "lm_head.weight", VOCABULARY, 2 * DIM);
+	hf_add(f, "lm_head.weight", VOCABULARY, 2 * DIM);
 }
-
-static void put_file(const folder *f, const char *name, const void *data, size_t size)
-{
-	char path[KG_PATH_SIZE];
-	FILE *file;
-
-	assert_int_equal(kg_path(path, "%s/%s", f->path, name), KG_OK);
-	/* Without a sync: there are thousands of these. */
-	file = fopen(path, "wb");
-	assert_non_null(file);
-	assert_int_equal(fwrite(data, 1, size, file), size);
-	assert_int_equal(fclose(file), 0);
-}
-
-static void put_text(const folder *f, const char *name, const char *text)
-{
-	put_file(f, name, text, strlen(text));
-}
-
-static void remove_file(const folder *f, const char *name)
-{
-	char path[KG_PATH_SIZE];
-
-	assert_int_equal(kg_path(path, "%s/%s", f->path, name), KG_OK);
-	(void)unlink(path);
-}
-
-static void put_number(kg_buf *data, float value, bool brain)
-{
-	uint32_t bits;
-
-	memcpy(&bits, &value, sizeof(bits));
-	if (!brain) {
-		kg_buf_put_u32le(data, bits);
-		return;
-	}
-	assert_int_equal(bits & 0xffff, 0);
-	kg_buf_put_u8(data, (uint8_t)(bits >> 16));
-	kg_buf_put_u8(data, (uint8_t)(bits >> 24));
-}
-
-/* Every `step`th tensor from `first` on, in one file. */
-static kg_buf shard_of(const folder *f, uint32_t first, uint32_t step, bool brain)
-{
-	kg_buf header;
-	kg_buf data;
-	kg_buf file;
-
-	kg_buf_init(&header, FILE_MAX);
-	kg_buf_init(&data, FILE_MAX);
-	kg_buf_init(&file, FILE_MAX);
-	kg_buf_puts(&header, "{\"__metadata__\":{\"format\":\"pt\"}");
-	for (uint32_t i = first; i < f->count; i += step) {
-		const part *p = &f->parts[i];
-		size_t n = (size_t)(p->rows == 0 ? 1 : p->rows) * p->cols;
-		size_t from = data.size;
-
-		for (size_t k = 0; k < n; k++)
-			put_number(&data, p->data[k], brain);
-		kg_buf_printf(&header, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[", p->name,
-			      brain ? "BF16" : "F32");
-		if (p->rows != 0)
-			kg_buf_printf(&header, "%u,", p->rows);
-		kg_buf_printf(&header, "%u],\"data_offsets\":[%zu,%zu]}", p->cols, from, data.size);
-	}
-	kg_buf_puts(&header, "}");
-	kg_buf_put_u64le(&file, header.size);
-	kg_buf_put(&file, header.data, header.size);
-	kg_buf_put(&file, data.data, data.size);
-	assert_int_equal(kg_buf_ok(&file), KG_OK);
-	kg_buf_release(&header);
-	kg_buf_release(&data);
-	return file;
-}
-
-static void put_shard(const folder *f, const char *name, uint32_t first, uint32_t step, bool brain)
-{
-	kg_buf file = shard_of(f, first, step, brain);
-
-	put_file(f, name, file.data, file.size);
-	kg_buf_release(&file);
-}
-
-static const char tokenizer[] =
-	"{\"version\":\"1.0\",\"truncation\":null,\"padding\":null,\"added_tokens\":["
-	"{\"id\":3,\"content\":\"<s>\",\"special\":true,\"single_word\":false,\"lstrip\":false,"
-	"\"rstrip\":false,\"normalized\":false}],\"normalizer\":null,\"pre_tokenizer\":"
-	"{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true,"
-	"\"use_regex\":true},\"post_processor\":null,\"decoder\":{\"type\":\"ByteLevel\","
-	"\"add_prefix_space\":false,\"trim_offsets\":true,\"use_regex\":true},\"model\":{"
-	"\"type\":\"BPE\",\"dropout\":null,\"unk_token\":null,"
-	"\"continuing_subword_prefix\":null,\"end_of_word_suffix\":null,\"fuse_unk\":false,"
-	"\"byte_fallback\":false,\"ignore_merges\":false,"
-	"\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[\"a b\"]}}";
 
 /* What a folder says of itself; `more` comes behind it, the last of two of a key being refused. */
-static void put_config(const folder *f, const char *more)
+static void put_config(const hf_folder *f, const char *more)
 {
 	char text[1024];
 
@@ -207,62 +78,26 @@ static void put_config(const folder *f, const char *more)
 			     "\"bos_token_id\":3,\"eos_token_id\":2%s}",
 			     DIM, HIDDEN, LAYERS, HEADS, KV_HEADS, VOCABULARY,
 			     more) < (int)sizeof(text));
-	put_text(f, "config.json", text);
+	hf_put_text(f, "config.json", text);
 }
 
-static void folder_init(folder *f)
+static void folder_init(hf_folder *f)
 {
-	memset(f, 0, sizeof(*f));
-	kg_rng_init_u64(&f->rng, 4);
-	memcpy(f->path, "/tmp/kg-ifairy-XXXXXX", sizeof("/tmp/kg-ifairy-XXXXXX"));
-	assert_non_null(mkdtemp(f->path));
+	hf_init(f);
 	add_all(f);
-	put_text(f, "tokenizer.json", tokenizer);
+	hf_put_text(f, "tokenizer.json", hf_tokenizer);
 	put_config(f, "");
-	put_shard(f, "model.safetensors", 0, 1, true);
+	hf_put_shard(f, "model.safetensors", 0, 1, "BF16");
 }
 
-static void folder_release(folder *f)
-{
-	static const char *const names[] = {"config.json",       "tokenizer.json",
-					    "model.safetensors", "model.safetensors.index.json",
-					    "one.safetensors",   "two.safetensors"};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		remove_file(f, names[i]);
-	assert_int_equal(rmdir(f->path), 0);
-	for (uint32_t i = 0; i < f->count; i++)
-		free(f->parts[i].data);
-}
-
-static part *part_of(folder *f, const char *name)
-{
-	for (uint32_t i = 0; i < f->count; i++)
-		if (strcmp(f->parts[i].name, name) == 0)
-			return &f->parts[i];
-	fail_msg("no tensor %s", name);
-	return NULL;
-}
-
-static kg_err import(kg_model **out, const folder *f)
+static kg_err import(kg_model **out, const hf_folder *f)
 {
 	*out = NULL;
 	return kg_import_hf(out, f->path, "specimen");
 }
 
-/* Refused with this code, and a message that has `word`. */
-static void assert_refused(const folder *f, kg_err code, const char *word)
-{
-	kg_model *m;
-
-	assert_int_equal(import(&m, f), code);
-	assert_null(m);
-	if (strstr(kg_err_text(), word) == NULL)
-		fail_msg("\"%s\" does not name \"%s\"", kg_err_text(), word);
-}
-
 /* The code of a latent number by its angle, and the scales, by the words of the paper. */
-static void check_matrix(folder *f, const kg_model *m, kg_tensor_role role, uint32_t layer,
+static void check_matrix(hf_folder *f, const kg_model *m, kg_tensor_role role, uint32_t layer,
 			 const char *name)
 {
 	const kg_tensor *t = kg_model_tensor(m, role, layer);
@@ -273,9 +108,9 @@ static void check_matrix(folder *f, const kg_model *m, kg_tensor_role role, uint
 	int count[2] = {0, 0};
 
 	(void)snprintf(text, sizeof(text), "layer.%u.%s.weight_real", layer, name);
-	re = part_of(f, text)->data;
+	re = hf_find(f, text)->data;
 	(void)snprintf(text, sizeof(text), "layer.%u.%s.weight_imag", layer, name);
-	im = part_of(f, text)->data;
+	im = hf_find(f, text)->data;
 	assert_int_equal(t->format, KG_FORMAT_PHASE);
 	for (uint32_t i = 0; i < t->rows; i++)
 		for (uint32_t j = 0; j < t->cols; j++) {
@@ -294,12 +129,12 @@ static void check_matrix(folder *f, const kg_model *m, kg_tensor_role role, uint
 	assert_true(fabs((double)t->phase.im - sum[1] / count[1]) < 1e-6);
 }
 
-static void check_pair(folder *f, const kg_model *m, kg_tensor_role role, uint32_t layer,
+static void check_pair(hf_folder *f, const kg_model *m, kg_tensor_role role, uint32_t layer,
 		       const char *real, const char *imag)
 {
 	const kg_tensor *t = kg_model_tensor(m, role, layer);
-	const part *re = part_of(f, real);
-	const part *im = part_of(f, imag);
+	const hf_part *re = hf_find(f, real);
+	const hf_part *im = hf_find(f, imag);
 	const float *got = t->data;
 
 	assert_int_equal(t->cols, 2 * re->cols);
@@ -310,7 +145,7 @@ static void check_pair(folder *f, const kg_model *m, kg_tensor_role role, uint32
 		}
 }
 
-static void check_model(folder *f, const kg_model *m)
+static void check_model(hf_folder *f, const kg_model *m)
 {
 	const kg_model_config *c = kg_model_get_config(m);
 	const float *head = kg_model_tensor(m, KG_TENSOR_HEAD, 0)->data;
@@ -348,10 +183,10 @@ static void check_model(folder *f, const kg_model *m)
 	check_pair(f, m, KG_TENSOR_EMBEDDING, 0, "token_embeddings_real.weight",
 		   "token_embeddings_imag.weight");
 	for (uint32_t k = 0; k < VOCABULARY * 2 * DIM; k++)
-		assert_true(head[k] == part_of(f, "lm_head.weight")->data[k]);
+		assert_true(head[k] == hf_find(f, "lm_head.weight")->data[k]);
 }
 
-static void check_import(folder *f)
+static void check_import(hf_folder *f)
 {
 	kg_model *m;
 
@@ -362,43 +197,40 @@ static void check_import(folder *f)
 
 static void test_import_ifairy__one_file_of_any_type(void **state)
 {
-	folder f;
+	hf_folder f;
 
 	(void)state;
 	folder_init(&f);
 	check_import(&f);
-	put_shard(&f, "model.safetensors", 0, 1, false);
+	hf_put_shard(&f, "model.safetensors", 0, 1, "F32");
 	check_import(&f);
-	folder_release(&f);
+	hf_put_shard(&f, "model.safetensors", 0, 1, "F16");
+	check_import(&f);
+	hf_release(&f);
 }
 
 static void test_import_ifairy__halves_may_lie_in_different_shards(void **state)
 {
 	kg_buf index;
-	folder f;
+	hf_folder f;
 
 	(void)state;
 	folder_init(&f);
-	remove_file(&f, "model.safetensors");
-	put_shard(&f, "one.safetensors", 0, 2, true);
-	put_shard(&f, "two.safetensors", 1, 2, false);
-	kg_buf_init(&index, FILE_MAX);
-	kg_buf_puts(&index, "{\"metadata\":{},\"weight_map\":{");
-	for (uint32_t i = 0; i < f.count; i++)
-		kg_buf_printf(&index, "%s\"%s\":\"%s.safetensors\"", i == 0 ? "" : ",",
-			      f.parts[i].name, i % 2 == 0 ? "one" : "two");
-	kg_buf_puts(&index, "}}");
-	put_file(&f, "model.safetensors.index.json", index.data, index.size);
+	hf_remove(&f, "model.safetensors");
+	hf_put_shard(&f, "one.safetensors", 0, 2, "BF16");
+	hf_put_shard(&f, "two.safetensors", 1, 2, "F32");
+	index = hf_index(&f, "one.safetensors", "two.safetensors");
+	hf_put(&f, "model.safetensors.index.json", index.data, index.size);
 	check_import(&f);
 	/* Cut off anywhere, the index gives an error, not a model. */
 	for (size_t size = 0; size < index.size; size++) {
 		kg_model *m;
 
-		put_file(&f, "model.safetensors.index.json", index.data, size);
+		hf_put(&f, "model.safetensors.index.json", index.data, size);
 		assert_int_not_equal(import(&m, &f), KG_OK);
 	}
 	kg_buf_release(&index);
-	folder_release(&f);
+	hf_release(&f);
 }
 
 static void test_import_ifairy__the_file_of_it_thinks_the_same(void **state)
@@ -407,7 +239,7 @@ static void test_import_ifairy__the_file_of_it_thinks_the_same(void **state)
 	float logits[2][VOCABULARY];
 	char path[KG_PATH_SIZE];
 	kg_model *models[2];
-	folder f;
+	hf_folder f;
 
 	(void)state;
 	folder_init(&f);
@@ -429,7 +261,7 @@ static void test_import_ifairy__the_file_of_it_thinks_the_same(void **state)
 		kg_model_free(models[i]);
 	}
 	assert_memory_equal(logits[0], logits[1], sizeof(logits[0]));
-	folder_release(&f);
+	hf_release(&f);
 }
 
 static void test_import_ifairy__what_it_cannot_be_is_said(void **state)
@@ -437,12 +269,12 @@ static void test_import_ifairy__what_it_cannot_be_is_said(void **state)
 	static const kg_format others[] = {KG_FORMAT_F32, KG_FORMAT_INT8, KG_FORMAT_FAIRY2};
 	kg_model *m;
 	kg_buf out;
-	folder f;
+	hf_folder f;
 
 	(void)state;
 	folder_init(&f);
 	assert_int_equal(import(&m, &f), KG_OK);
-	kg_buf_init(&out, FILE_MAX);
+	kg_buf_init(&out, HF_FILE_MAX);
 	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
 		kg_strategy strategy = kg_strategy_of(others[i]);
 		kg_model_form form = {.strategy = strategy};
@@ -456,13 +288,13 @@ static void test_import_ifairy__what_it_cannot_be_is_said(void **state)
 	assert_non_null(strstr(kg_err_text(), "ifairy"));
 	kg_buf_release(&out);
 	kg_model_free(m);
-	folder_release(&f);
+	hf_release(&f);
 }
 
 static void test_import_ifairy__the_config_is_taken_as_it_says(void **state)
 {
 	kg_model *m;
-	folder f;
+	hf_folder f;
 
 	(void)state;
 	folder_init(&f);
@@ -474,7 +306,7 @@ static void test_import_ifairy__the_config_is_taken_as_it_says(void **state)
 	assert_true(kg_model_get_config(m)->norm_eps == 1e-6f);
 	assert_true(kg_model_get_config(m)->attention_scale == 0.5f);
 	kg_model_free(m);
-	folder_release(&f);
+	hf_release(&f);
 }
 
 static void test_import_ifairy__what_would_compute_otherwise_is_refused_by_name(void **state)
@@ -496,69 +328,69 @@ static void test_import_ifairy__what_would_compute_otherwise_is_refused_by_name(
 		{",\"rope_theta\":\"large\"", "rope_theta"},
 		{",\"hidden_act\":2", "hidden_act"},
 	};
-	folder f;
+	hf_folder f;
 
 	(void)state;
 	folder_init(&f);
 	for (size_t i = 0; i < sizeof(unknown) / sizeof(*unknown); i++) {
 		put_config(&f, unknown[i][0]);
-		assert_refused(&f, KG_EINVAL, unknown[i][1]);
+		hf_assert_refused(&f, KG_EINVAL, unknown[i][1]);
 	}
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
 		put_config(&f, wrong[i][0]);
-		assert_refused(&f, KG_ECORRUPT, wrong[i][1]);
+		hf_assert_refused(&f, KG_ECORRUPT, wrong[i][1]);
 	}
-	folder_release(&f);
+	hf_release(&f);
 }
 
 static void test_import_ifairy__tensors_have_to_be_there_and_no_others(void **state)
 {
-	part *p;
-	folder f;
+	hf_part *p;
+	hf_folder f;
 
 	(void)state;
 	folder_init(&f);
-	add(&f, "layer.0.self_attn.q_proj.bias_real", 0, DIM);
-	put_shard(&f, "model.safetensors", 0, 1, true);
-	assert_refused(&f, KG_EINVAL, "layer.0.self_attn.q_proj.bias_real");
+	hf_add(&f, "layer.0.self_attn.q_proj.bias_real", 0, DIM);
+	hf_put_shard(&f, "model.safetensors", 0, 1, "BF16");
+	hf_assert_refused(&f, KG_EINVAL, "layer.0.self_attn.q_proj.bias_real");
 	free(f.parts[--f.count].data);
-	p = part_of(&f, "layer.1.mlp.up_proj.weight_imag");
+	p = hf_find(&f, "layer.1.mlp.up_proj.weight_imag");
 	p->name[0] = 'L';
-	put_shard(&f, "model.safetensors", 0, 1, true);
-	assert_refused(&f, KG_ECORRUPT, "layer.1.mlp.up_proj.weight_imag");
+	hf_put_shard(&f, "model.safetensors", 0, 1, "BF16");
+	hf_assert_refused(&f, KG_ECORRUPT, "layer.1.mlp.up_proj.weight_imag");
 	p->name[0] = 'l';
 	p->rows = DIM;
 	p->cols = HIDDEN;
-	put_shard(&f, "model.safetensors", 0, 1, true);
-	assert_refused(&f, KG_ECORRUPT, "layer.1.mlp.up_proj.weight_imag");
+	hf_put_shard(&f, "model.safetensors", 0, 1, "BF16");
+	hf_assert_refused(&f, KG_ECORRUPT, "layer.1.mlp.up_proj.weight_imag");
 	p->rows = HIDDEN;
 	p->cols = DIM;
 	p->data[1] = INFINITY;
-	put_shard(&f, "model.safetensors", 0, 1, true);
-	assert_refused(&f, KG_ECORRUPT, "blk.1.ffn_up.weight");
+	hf_put_shard(&f, "model.safetensors", 0, 1, "BF16");
+	hf_assert_refused(&f, KG_ECORRUPT, "blk.1.ffn_up.weight");
 	p->data[1] = 0.0f;
-	part_of(&f, "lm_head.weight")->data[0] = NAN;
-	put_shard(&f, "model.safetensors", 0, 1, false);
-	assert_refused(&f, KG_ECORRUPT, "output.weight");
-	folder_release(&f);
+	hf_find(&f, "lm_head.weight")->data[0] = NAN;
+	hf_put_shard(&f, "model.safetensors", 0, 1, "F32");
+	hf_assert_refused(&f, KG_ECORRUPT, "output.weight");
+	hf_release(&f);
 }
 
 static void test_import_ifairy__a_vocabulary_is_needed(void **state)
 {
-	folder f;
+	hf_folder f;
 
 	(void)state;
 	folder_init(&f);
-	remove_file(&f, "tokenizer.json");
-	assert_refused(&f, KG_ENOTFOUND, "tokenizer.json");
-	folder_release(&f);
+	hf_remove(&f, "tokenizer.json");
+	hf_assert_refused(&f, KG_ENOTFOUND, "tokenizer.json");
+	hf_release(&f);
 }
 
 /* Each file of the folder, cut off behind every byte. */
 static void test_import_ifairy__files_cut_off_anywhere_are_refused(void **state)
 {
 	static const char *const names[] = {"config.json", "tokenizer.json", "model.safetensors"};
-	folder f;
+	hf_folder f;
 
 	(void)state;
 	folder_init(&f);
@@ -578,15 +410,15 @@ static void test_import_ifairy__files_cut_off_anywhere_are_refused(void **state)
 		for (size_t cut = 0; cut < size; cut++) {
 			kg_model *m;
 
-			put_file(&f, names[i], whole, cut);
+			hf_put(&f, names[i], whole, cut);
 			assert_int_not_equal(import(&m, &f), KG_OK);
 			assert_true(strlen(kg_err_text()) > 0);
 		}
-		put_file(&f, names[i], whole, size);
+		hf_put(&f, names[i], whole, size);
 		free(whole);
 	}
 	check_import(&f);
-	folder_release(&f);
+	hf_release(&f);
 }
 
 int main(void)
