@@ -116,10 +116,10 @@ static bool think_step(void *context, uint32_t token, const char *text, size_t s
 static kg_err generate(kg_mind *mind, kg_generation *out, const void *prompt, size_t size,
 		       const kg_sampler_settings *settings, uint32_t max_tokens)
 {
-	const char *stop = kg_model_get_prompt(mind->model)->stop;
+	const kg_prompt_end end = kg_prompt_get_end(mind->model);
 	kg_sampler *sampler = NULL;
 	tokens read = {0};
-	kg_err err = tokens_of(&read, mind, prompt, size);
+	kg_err err = kg_prompt_encode(mind->model, prompt, size, NULL, 0, &read.ids, &read.count);
 	if (err == KG_OK) {
 		err = kg_sampler_new(&sampler, settings,
 				     kg_model_get_config(mind->model)->vocabulary);
@@ -130,7 +130,8 @@ static kg_err generate(kg_mind *mind, kg_generation *out, const void *prompt, si
 			.prompt_count = read.count,
 			.tokens_max = max_tokens,
 			.judged = true,
-			.stop = stop && stop[0] ? stop : NULL,
+			.stop = end.stop,
+			.end = end.token == KG_TOKENIZER_NONE ? NULL : &end.token,
 			.step = think_step,
 			.context = mind,
 		};
@@ -238,20 +239,17 @@ static kg_err likelihood(kg_mind *mind, double *out, const tokens *read, size_t 
 kg_err kg_mind_score(kg_mind *mind, double *loglik, uint32_t *bytes, const void *prompt,
 		     size_t prompt_size, const void *answer, size_t answer_size)
 {
-	const char *stop = kg_model_get_prompt(mind->model)->stop;
+	const kg_prompt_end end = kg_prompt_get_end(mind->model);
+	/* An end that is a token counts as one byte. */
+	size_t end_size = end.token != KG_TOKENIZER_NONE ? 1 : end.stop ? strlen(end.stop) : 0;
 	tokens before = {0};
 	tokens whole = {0};
-	kg_buf text;
-	kg_buf_init(&text, (size_t)2 * KG_PROMPT_SIZE_MAX);
-	kg_buf_put(&text, prompt, prompt_size);
-	kg_buf_put(&text, answer, answer_size);
-	kg_buf_puts(&text, stop ? stop : "");
-	kg_err err = kg_buf_ok(&text);
+	kg_err err = kg_prompt_encode(mind->model, prompt, prompt_size, NULL, 0, &before.ids,
+				      &before.count);
 	if (err == KG_OK) {
-		err = tokens_of(&before, mind, prompt, prompt_size);
-	}
-	if (err == KG_OK) {
-		err = tokens_of(&whole, mind, text.data, text.size);
+		err = kg_prompt_encode(mind->model, prompt, prompt_size,
+				       answer_size > 0 ? answer : "", answer_size, &whole.ids,
+				       &whole.count);
 	}
 	if (err == KG_OK && before.count == 0) {
 		err = kg_fail(KG_EINVAL, "the prompt is empty");
@@ -272,12 +270,11 @@ kg_err kg_mind_score(kg_mind *mind, double *loglik, uint32_t *bytes, const void 
 		err = likelihood(mind, &sum, &whole, from > 0 ? from : 1);
 		if (err == KG_OK) {
 			*loglik = sum;
-			*bytes = (uint32_t)(text.size - prompt_size);
+			*bytes = (uint32_t)(answer_size + end_size);
 		}
 	}
 	free(whole.ids);
 	free(before.ids);
-	kg_buf_release(&text);
 	return err;
 }
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool has_template(const kg_model_prompt *form)
+bool kg_prompt_has_form(const kg_model_prompt *form)
 {
 	return form->prefix && form->suffix && form->prefix[0] && form->suffix[0];
 }
@@ -34,7 +34,7 @@ void kg_prompt_line(kg_buf *out, const char *text, size_t size)
 
 bool kg_prompt_is_formed(const kg_model_prompt *form, const char *text, size_t size)
 {
-	if (!has_template(form)) {
+	if (!kg_prompt_has_form(form)) {
 		return false;
 	}
 	size_t before = strlen(form->prefix);
@@ -45,7 +45,7 @@ bool kg_prompt_is_formed(const kg_model_prompt *form, const char *text, size_t s
 
 bool kg_prompt_is_lore(const kg_model_prompt *form, const char *line, size_t size)
 {
-	if (!has_template(form)) {
+	if (!kg_prompt_has_form(form)) {
 		return false;
 	}
 	size_t before = strlen(form->prefix);
@@ -57,12 +57,84 @@ bool kg_prompt_is_lore(const kg_model_prompt *form, const char *line, size_t siz
 	return at && at > line + before && at + after < line + size;
 }
 
-static kg_err tokens_of(size_t *count, const kg_model *model, const kg_buf *text)
+bool kg_prompt_is_chat(kg_chat *out, const kg_model *model)
+{
+	size_t size = 0;
+	const char *template = kg_model_template(model, &size);
+	return template && !kg_prompt_has_form(kg_model_get_prompt(model)) &&
+	       kg_chat_recognise(out, template, size) == KG_OK;
+}
+
+kg_prompt_end kg_prompt_get_end(const kg_model *model)
+{
+	const char *stop = kg_model_get_prompt(model)->stop;
+	kg_chat chat;
+	if (!kg_prompt_is_chat(&chat, model)) {
+		return (kg_prompt_end){stop && stop[0] ? stop : NULL, KG_TOKENIZER_NONE};
+	}
+	const kg_tokenizer *tokenizer = kg_model_tokenizer(model);
+	const char *end = kg_chat_end(&chat);
+	if (!end) {
+		return (kg_prompt_end){NULL, kg_tokenizer_get_rules(tokenizer)->eos};
+	}
+	/* Spelled, where the vocabulary has no such token. */
+	return (kg_prompt_end){end, kg_tokenizer_special(tokenizer, end, strlen(end))};
+}
+
+/* A conversation up to the token that ends the answer, if there is one: what the template writes
+ * behind it is nobody's answer. */
+static kg_err encode_chat(const kg_chat *chat, const kg_model *model,
+			  const kg_chat_message *messages, size_t messages_count, uint32_t **ids,
+			  size_t *count)
 {
 	const kg_tokenizer *tokenizer = kg_model_tokenizer(model);
+	bool asks = messages_count == 1;
+	kg_err err = kg_chat_encode(chat, tokenizer, messages, messages_count, asks, ids, count);
+	uint32_t end = kg_prompt_get_end(model).token;
+	if (err != KG_OK || asks || end == KG_TOKENIZER_NONE) {
+		return err;
+	}
+	for (size_t i = *count; i > 0; i--) {
+		if ((*ids)[i - 1] == end) {
+			*count = i;
+			break;
+		}
+	}
+	return KG_OK;
+}
+
+kg_err kg_prompt_encode(const kg_model *model, const void *prompt, size_t size, const void *answer,
+			size_t answer_size, uint32_t **ids, size_t *count)
+{
+	const kg_tokenizer *tokenizer = kg_model_tokenizer(model);
+	const kg_chat_message messages[] = {{KG_CHAT_USER, prompt, size},
+					    {KG_CHAT_ASSISTANT, answer, answer_size}};
+	kg_chat chat;
+	bool bos = kg_tokenizer_get_rules(tokenizer)->add_bos;
+	if (kg_prompt_is_chat(&chat, model)) {
+		return encode_chat(&chat, model, messages, answer ? 2 : 1, ids, count);
+	}
+	if (!answer) {
+		return kg_tokenizer_encode(tokenizer, prompt, size, bos, ids, count);
+	}
+	const char *stop = kg_model_get_prompt(model)->stop;
+	kg_buf text;
+	kg_buf_init(&text, (size_t)2 * KG_PROMPT_SIZE_MAX);
+	kg_buf_put(&text, prompt, size);
+	kg_buf_put(&text, answer, answer_size);
+	kg_buf_puts(&text, stop ? stop : "");
+	kg_err err = kg_buf_ok(&text);
+	if (err == KG_OK) {
+		err = kg_tokenizer_encode(tokenizer, text.data, text.size, bos, ids, count);
+	}
+	kg_buf_release(&text);
+	return err;
+}
+
+static kg_err tokens_of(size_t *count, const kg_model *model, const kg_buf *text)
+{
 	uint32_t *ids = NULL;
-	kg_err err = kg_tokenizer_encode(tokenizer, text->data, text->size,
-					 kg_tokenizer_get_rules(tokenizer)->add_bos, &ids, count);
+	kg_err err = kg_prompt_encode(model, text->data, text->size, NULL, 0, &ids, count);
 	if (err == KG_OK) {
 		free(ids);
 	}
@@ -73,7 +145,7 @@ static kg_err tokens_of(size_t *count, const kg_model *model, const kg_buf *text
 static kg_err put_question(kg_buf *out, const kg_model_prompt *form, const char *question)
 {
 	size_t size = strlen(question);
-	if (!has_template(form) || kg_prompt_is_formed(form, question, size)) {
+	if (!kg_prompt_has_form(form) || kg_prompt_is_formed(form, question, size)) {
 		kg_buf_put(out, question, size);
 		return kg_buf_ok(out);
 	}
@@ -172,7 +244,7 @@ kg_err kg_prompt_build(kg_buf *out, uint32_t *used, const kg_model *model, uint3
 			      "kept for the answer",
 			      tokens, context, max_tokens);
 	}
-	if (err == KG_OK && has_template(form)) {
+	if (err == KG_OK && kg_prompt_has_form(form)) {
 		err = choose(&chosen, model, room, recalled, count, &asked);
 	}
 	if (err == KG_OK) {

@@ -268,7 +268,7 @@ static bool on_path(char path[KG_PATH_SIZE], const char *program)
 
 static void check_programs(report *r)
 {
-	static const char *const names[] = {"swarm", "agent", "keeper", "train"};
+	static const char *const names[] = {"swarm", "agent", "keeper", "train", "bench"};
 	char path[KG_PATH_SIZE];
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/genome.h"
+#include "agent/prompt.h"
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/progress.h"
@@ -31,6 +32,7 @@ typedef struct {
 	uint64_t count; /* of lessons per task and kind of wording */
 	uint64_t seed;
 	uint64_t threads;
+	bool chat;
 	bool lessons;
 	bool trained;
 	bool unseen;
@@ -51,6 +53,7 @@ static const struct option longs[] = {{"max-tokens", required_argument, NULL, 'n
 				      {"seed", required_argument, NULL, 's'},
 				      {"strategy", required_argument, NULL, 'S'},
 				      {"agent-seed", required_argument, NULL, 'a'},
+				      {"chat", no_argument, NULL, 'C'},
 				      {"prompt-cache", required_argument, NULL, 'P'},
 				      {"threads", required_argument, NULL, 'H'},
 				      {"text", required_argument, NULL, 'T'},
@@ -143,6 +146,8 @@ static int parse(options *o, const char *allowed, int argc, char **argv)
 			return kg_cli_unknown(&kg_cmd_model, longs, letter, argv);
 		if (letter == 'l')
 			o->lessons = true;
+		else if (letter == 'C')
+			o->chat = true;
 		else if (letter == 'j')
 			o->json = true;
 		else if (parse_one(o, letter, optarg) != KG_OK)
@@ -268,27 +273,69 @@ static kg_err show_prompt(const kg_tokenizer *tokenizer, const uint32_t *ids, si
 	return err;
 }
 
+/* The prompt as a question, in the form or the conversation that the model was taught. */
+static kg_err encode_question(const kg_model *model, const char *question, uint32_t **ids,
+			      size_t *count)
+{
+	size_t size = 0;
+	const char *template = kg_model_template(model, &size);
+	uint32_t used = 0;
+	kg_chat chat;
+	kg_buf text;
+	kg_err err = KG_OK;
+
+	if (!kg_prompt_has_form(kg_model_get_prompt(model)))
+		err = template == NULL
+			      ? kg_fail(KG_EINVAL, "the model was taught no form of questions")
+			      : kg_chat_recognise(&chat, template, size);
+	if (err != KG_OK)
+		return err;
+	kg_buf_init(&text, KG_PROMPT_SIZE_MAX);
+	err = kg_prompt_build(&text, &used, model, 1, question, NULL, 0);
+	if (err == KG_OK)
+		err = kg_prompt_encode(model, text.data, text.size, NULL, 0, ids, count);
+	kg_buf_release(&text);
+	return err;
+}
+
+/* The tokens to go on from; of a text they are shown, of a question only the answer will be. */
+static kg_err encode_prompt(const kg_model *model, const options *o, const char *prompt,
+			    uint32_t **ids, size_t *count)
+{
+	const kg_tokenizer *tokenizer = kg_model_tokenizer(model);
+	uint32_t context = kg_model_get_config(model)->context;
+	kg_err err;
+
+	if (o->chat)
+		return encode_question(model, prompt, ids, count);
+	err = kg_tokenizer_encode(tokenizer, prompt, strlen(prompt),
+				  kg_tokenizer_get_rules(tokenizer)->add_bos, ids, count);
+	if (err == KG_OK && *count == 0)
+		err = kg_fail(KG_EINVAL, "an empty prompt");
+	if (err == KG_OK && *count > context)
+		err = kg_fail(KG_EFULL, "a prompt of %zu tokens: the context has room for %u",
+			      *count, context);
+	return err == KG_OK ? show_prompt(tokenizer, *ids, *count) : err;
+}
+
 static kg_err continue_text(mind *m, const options *o, const char *prompt)
 {
-	const kg_tokenizer *tokenizer = kg_model_tokenizer(m->model);
+	const kg_prompt_end end = kg_prompt_get_end(m->model);
 	kg_generate_request request = {.tokens_max = (uint32_t)o->tokens_max, .step = show_token};
 	kg_sampler *sampler = NULL;
 	uint32_t *ids = NULL;
 	kg_generation made;
 	size_t count = 0;
-	const kg_model_config *config = kg_model_get_config(m->model);
-	kg_err err = kg_sampler_new(&sampler, &o->sampler, config->vocabulary);
+	kg_err err =
+		kg_sampler_new(&sampler, &o->sampler, kg_model_get_config(m->model)->vocabulary);
 
 	if (err == KG_OK)
-		err = kg_tokenizer_encode(tokenizer, prompt, strlen(prompt),
-					  kg_tokenizer_get_rules(tokenizer)->add_bos, &ids, &count);
-	if (err == KG_OK && count == 0)
-		err = kg_fail(KG_EINVAL, "an empty prompt");
-	if (err == KG_OK && count > config->context)
-		err = kg_fail(KG_EFULL, "a prompt of %zu tokens: the context has room for %u",
-			      count, config->context);
-	if (err == KG_OK)
-		err = show_prompt(tokenizer, ids, count);
+		err = encode_prompt(m->model, o, prompt, &ids, &count);
+	if (o->chat) {
+		request.step = NULL; /* the text that ends the answer is not to be shown */
+		request.stop = end.stop;
+		request.end = end.token == KG_TOKENIZER_NONE ? NULL : &end.token;
+	}
 	if (err == KG_OK && o->prompt_cache != NULL)
 		err = open_cached_session(m, o, ids, count);
 	else if (err == KG_OK)
@@ -303,7 +350,7 @@ static kg_err continue_text(mind *m, const options *o, const char *prompt)
 	if (err == KG_OK) {
 		bool lost = made.end == KG_END_CALLER;
 
-		printf("\n");
+		printf("%s\n", o->chat ? kg_buf_text(&made.text) : "");
 		kg_generation_release(&made);
 		if (lost || ferror(stdout) != 0)
 			err = kg_fail(KG_EIO, "standard output cannot be written");
@@ -320,7 +367,7 @@ int kg_cli_model_generate(kg_cli *cli, int argc, char **argv)
 	const char *prompt;
 	options o;
 	kg_err err = KG_OK;
-	int code = parse(&o, "ntkpsSaPH", argc, argv);
+	int code = parse(&o, "ntkpsSaCPH", argc, argv);
 
 	(void)cli;
 	if (code != KG_EXIT_YES)

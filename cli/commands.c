@@ -197,6 +197,8 @@ const kg_command kg_cmd_model = {
 		"0;\n"
 		"      without F, or with \"nursery\", the embedded model; PROMPT -: standard "
 		"input;\n"
+		"      --chat: PROMPT is a question, put as the model was taught; prints the "
+		"answer;\n"
 		"      --prompt-cache FILE: what FILE has of the prompt is not read again; a FILE "
 		"that\n"
 		"      is not there or begins otherwise is written\n"

@@ -58,7 +58,8 @@ static kg_err run(kg_generation *out, kg_session *session, kg_sampler *sampler,
 		size_t size;
 		kg_err err;
 
-		if (token == rules->bos || token == rules->eos) {
+		if (token == rules->bos || token == rules->eos ||
+		    (request->end != NULL && token == *request->end)) {
 			out->end = KG_END_TOKEN;
 			break;
 		}

@@ -2,8 +2,8 @@
 /*
  * generate – a prompt continued token by token, with the probability the model gave each if wanted.
  *
- * Generation ends at bos or eos (not part of the result), at the stop text, at tokens_max, or when
- * the context is full.
+ * Generation ends at bos, eos or the request's end token (not part of the result), at the stop
+ * text, at tokens_max, or when the context is full.
  */
 #ifndef KG_RUNTIME_GENERATE_H
 #define KG_RUNTIME_GENERATE_H
@@ -27,13 +27,14 @@ typedef struct {
 	uint32_t tokens_max;    /* new tokens */
 	bool judged;            /* log probabilities are wanted */
 	const char *stop;       /* text that ends the answer and is cut off, or NULL */
+	const uint32_t *end;    /* one more token that ends it as bos and eos do, or NULL */
 	kg_generate_step *step; /* or NULL */
 	void *context;          /* of step */
 } kg_generate_request;
 
 typedef enum {
 	KG_END_LENGTH,  /* tokens_max */
-	KG_END_TOKEN,   /* bos or eos */
+	KG_END_TOKEN,   /* bos, eos or the end token */
 	KG_END_STOP,    /* the stop text */
 	KG_END_CONTEXT, /* no room in the session */
 	KG_END_CALLER,  /* step said so */

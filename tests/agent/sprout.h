@@ -21,6 +21,8 @@ typedef struct {
  * template of lessons, or with none. Stored under `linear` with the pairing of `pairing` or the
  * plain one. */
 void sprout_grow(sprout *s, uint64_t seed, bool form, kg_format linear, const uint8_t *pairing);
+/* The same in f16, with a template of conversations. */
+void sprout_grow_chat(sprout *s, uint64_t seed, bool form, const char *template);
 void sprout_release(sprout *s);
 
 #endif

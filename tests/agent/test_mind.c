@@ -158,6 +158,45 @@ static void test_mind__scores_as_the_runtime_does(void **state)
 	kg_mind_free(mind);
 }
 
+/* What a mind makes of a prompt is what the runtime makes of the ids of the conversation. */
+static void test_mind__reads_a_question_as_a_conversation(void **state)
+{
+	static const char whole[] = "<|user|>\nWhy?</s>\n<|assistant|>\nSo";
+	static const uint32_t eos = 2;
+	uint32_t ids[sizeof(whole)];
+	uint32_t count = 0;
+	sprout chat;
+	kg_genome g;
+	kg_mind *mind = NULL;
+	kg_session *session = NULL;
+	kg_weights *weights = NULL;
+	double loglik = 0;
+	double want = 0;
+	uint32_t bytes = 0;
+	(void)state;
+	sprout_grow_chat(&chat, 3, false, "zephyr");
+	assert_int_equal(kg_base_digest(g.base_digest, chat.model), KG_OK);
+	assert_int_equal(kg_genome_choose(&g, chat.model, "fairy2", "x/a"), KG_OK);
+	assert_int_equal(kg_mind_new(&mind, chat.model, &g), KG_OK);
+	assert_int_equal(kg_mind_score(mind, &loglik, &bytes, "Why?", 4, "So", 2), KG_OK);
+	assert_int_equal(bytes, 3); /* the end is one */
+
+	for (const char *c = whole; *c != '\0'; c++) {
+		bool ends = strncmp(c, "</s>", 4) == 0;
+		ids[count++] = ends ? eos : 3u + (uint8_t)*c;
+		c += ends ? 3 : 0;
+	}
+	ids[count++] = eos;
+	assert_int_equal(kg_genome_weights(&weights, &g, chat.model), KG_OK);
+	assert_int_equal(kg_session_new(&session, weights, NULL), KG_OK);
+	assert_int_equal(kg_score(&want, session, ids, count - 3, ids + count - 3, 3), KG_OK);
+	assert_true(loglik == want);
+	kg_session_free(session);
+	kg_weights_free(weights);
+	kg_mind_free(mind);
+	sprout_release(&chat);
+}
+
 static void test_mind__refuses_what_does_not_fit(void **state)
 {
 	(void)state;
@@ -247,6 +286,7 @@ int main(void)
 		cmocka_unit_test(test_mind__another_seed_is_another_mind),
 		cmocka_unit_test(test_mind__confidence_is_the_geometric_mean),
 		cmocka_unit_test(test_mind__scores_as_the_runtime_does),
+		cmocka_unit_test(test_mind__reads_a_question_as_a_conversation),
 		cmocka_unit_test(test_mind__refuses_what_does_not_fit),
 		cmocka_unit_test(test_mind__can_be_interrupted),
 		cmocka_unit_test(test_mind__measures_what_the_rules_ask_for),

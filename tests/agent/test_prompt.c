@@ -109,6 +109,99 @@ static void test_prompt__lines_lose_control_characters(void **state)
 	kg_buf_release(&out);
 }
 
+/* ids of the byte model as text; its "</s>" comes out as that. */
+static void spell(char *out, const uint32_t *ids, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (ids[i] == 2) {
+			out = stpcpy(out, "</s>");
+		} else {
+			*out++ = ids[i] >= 3 ? (char)(ids[i] - 3) : '?';
+		}
+	}
+	*out = '\0';
+}
+
+static uint32_t *encoded(char *text, const kg_model *model, const char *question,
+			 const char *answer, size_t *count)
+{
+	uint32_t *ids = NULL;
+	assert_int_equal(kg_prompt_encode(model, question, strlen(question), answer,
+					  answer ? strlen(answer) : 0, &ids, count),
+			 KG_OK);
+	spell(text, ids, *count);
+	return ids;
+}
+
+static void test_prompt__a_conversation_is_opened_as_its_template_says(void **state)
+{
+	static const char asked[] = "<|user|>\nWhy </s>?</s>\n<|assistant|>\n";
+	char text[200];
+	size_t count = 0;
+	kg_chat chat;
+	sprout s;
+	(void)state;
+	sprout_grow_chat(&s, 1, false, "zephyr");
+	assert_true(kg_prompt_is_chat(&chat, s.model));
+	assert_int_equal(chat.kind, KG_CHAT_ZEPHYR);
+
+	/* The prompt is the question alone, without lines of any form. */
+	const char *const lines[] = {"Q: x? A: y"};
+	expect(&s, "Why </s>?", lines, 1, 10, "Why </s>?", 0);
+	/* One token ends the message; what the question spells ends nothing. */
+	uint32_t *ids = encoded(text, s.model, "Why </s>?", NULL, &count);
+	assert_string_equal(text, asked);
+	assert_int_equal(count, strlen(asked) - 3);
+	free(ids);
+	/* An answer goes to its end and no further. */
+	ids = encoded(text, s.model, "Why </s>?", "So", &count);
+	assert_memory_equal(text, asked, strlen(asked));
+	assert_string_equal(text + strlen(asked), "So</s>");
+	assert_int_equal(ids[count - 1], 2);
+	free(ids);
+	assert_null(kg_prompt_get_end(s.model).stop);
+	assert_int_equal(kg_prompt_get_end(s.model).token, 2);
+	sprout_release(&s);
+}
+
+static void test_prompt__an_end_that_is_no_token_is_spelled(void **state)
+{
+	char text[200];
+	size_t count = 0;
+	sprout s;
+	(void)state;
+	sprout_grow_chat(&s, 1, false, "chatml");
+	assert_string_equal(kg_prompt_get_end(s.model).stop, "<|im_end|>");
+	assert_int_equal(kg_prompt_get_end(s.model).token, KG_TOKENIZER_NONE);
+	free(encoded(text, s.model, "a", "b", &count));
+	assert_string_equal(text, "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\nb"
+				  "<|im_end|>\n");
+	sprout_release(&s);
+}
+
+static void test_prompt__a_form_comes_before_a_template(void **state)
+{
+	char text[200];
+	size_t count = 0;
+	kg_chat chat;
+	sprout s;
+	(void)state;
+	sprout_grow_chat(&s, 1, true, "chatml");
+	assert_false(kg_prompt_is_chat(&chat, s.model));
+	free(encoded(text, s.model, "Q: z? A:", " y", &count));
+	assert_string_equal(text, "?Q: z? A: y\n"); /* "?" is bos */
+	assert_string_equal(kg_prompt_get_end(s.model).stop, "\n");
+	sprout_release(&s);
+
+	/* A template that nobody knows is none. */
+	sprout_grow_chat(&s, 1, false, "{{ something else }}");
+	assert_false(kg_prompt_is_chat(&chat, s.model));
+	free(encoded(text, s.model, "z", NULL, &count));
+	assert_string_equal(text, "?z");
+	assert_null(kg_prompt_get_end(s.model).stop);
+	sprout_release(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -117,6 +210,9 @@ int main(void)
 		cmocka_unit_test(test_prompt__what_does_not_fit_is_left_out),
 		cmocka_unit_test(test_prompt__a_question_is_never_cut),
 		cmocka_unit_test(test_prompt__lines_lose_control_characters),
+		cmocka_unit_test(test_prompt__a_conversation_is_opened_as_its_template_says),
+		cmocka_unit_test(test_prompt__an_end_that_is_no_token_is_spelled),
+		cmocka_unit_test(test_prompt__a_form_comes_before_a_template),
 	};
 	return cmocka_run_group_tests(tests, grow, release);
 }

@@ -15,6 +15,20 @@ for threads in 1 2 4; do
 	cmp -s "$here/want" "$here/out" || complain "another text with $threads threads"
 done
 
+# A question is put in the form that the model was taught, and its answer printed alone.
+generate nursery "Q: What is 2 + 3? A:" -n 8
+sed -n '1s/^Q: What is 2 + 3? A://p' "$here/out" >"$here/answer"
+generate --chat nursery "What is 2 + 3?" -n 8
+cmp -s "$here/answer" "$here/out" || complain "a question has another answer"
+generate --chat nursery "Q: What is 2 + 3? A:" -n 8
+cmp -s "$here/answer" "$here/out" || complain "a question in its form has another answer"
+expect 111 model generate --chat nursery " " -n 8
+err "the question is empty"
+expect 0 model export "$KG_SOURCE_DIR/models/nursery.fairy" -o "$here/plain.gguf"
+expect 0 model import "$here/plain.gguf" -o "$here/plain.fairy"
+expect 111 model generate --chat "$here/plain.fairy" "What is 2 + 3?"
+err "was taught no form of questions"
+
 # Written, read, read by a longer prompt that it begins, written again for another one.
 generate nursery "$start" -n 4 --prompt-cache "$here/kept"
 cp "$here/kept" "$here/first"

@@ -359,6 +359,28 @@ static void test_generate__ends_where_it_should(void **state)
 	forget(&m);
 }
 
+static void test_generate__ends_at_a_token_of_the_callers(void **state)
+{
+	kg_sampler_settings settings = {.top_p = 1.0f};
+	const uint32_t ids[] = {BOS, 3 + 'A', 3 + ':'};
+	const uint32_t end = 3 + '5';
+	const kg_generate_request request = {
+		.prompt = ids, .prompt_count = 3, .tokens_max = 9, .end = &end};
+	kg_sampler *sampler;
+	kg_generation made;
+	mind m = chain();
+
+	(void)state;
+	assert_int_equal(kg_sampler_new(&sampler, &settings, VOCABULARY), KG_OK);
+	assert_int_equal(kg_generate(&made, m.session, sampler, &request), KG_OK);
+	assert_string_equal(kg_buf_text(&made.text), " ");
+	assert_int_equal(made.end, KG_END_TOKEN);
+	assert_int_equal(made.count, 1);
+	kg_generation_release(&made);
+	kg_sampler_free(sampler);
+	forget(&m);
+}
+
 static void test_generate__refuses_prompts_that_cannot_be(void **state)
 {
 	kg_sampler_settings settings = {.top_p = 1.0f};
@@ -417,6 +439,7 @@ int main(void)
 		cmocka_unit_test(test_lessons__counts_every_task_and_wording),
 		cmocka_unit_test(test_lessons__mean_is_over_tasks_that_were_asked),
 		cmocka_unit_test(test_generate__ends_where_it_should),
+		cmocka_unit_test(test_generate__ends_at_a_token_of_the_callers),
 		cmocka_unit_test(test_generate__refuses_prompts_that_cannot_be),
 		cmocka_unit_test(test_score__is_the_sum_of_what_generation_told),
 	};
