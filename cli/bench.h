@@ -171,7 +171,8 @@ void kg_bench_child_kill(kg_bench_child *child);
 /* The command line that generates `tokens` tokens from `subject` after `prompt`; ends with NULL. */
 typedef struct {
 	const char *argv[KG_BENCH_ARGUMENTS_MAX];
-	char text[256];
+	char tokens[32];
+	char threads[32];
 } kg_bench_command;
 void kg_bench_generate(kg_bench_command *out, const kg_bench *bench,
 		       const kg_bench_subject *subject, const char *prompt, uint32_t tokens,

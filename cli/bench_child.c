@@ -201,8 +201,8 @@ void kg_bench_generate(kg_bench_command *out, const kg_bench *bench,
 	size_t n = 0;
 	const char **argv = out->argv;
 
-	(void)threads;
-	(void)snprintf(out->text, sizeof(out->text), "-n%u", tokens);
+	(void)snprintf(out->tokens, sizeof(out->tokens), "-n%u", tokens);
+	(void)snprintf(out->threads, sizeof(out->threads), "--threads=%u", threads);
 	argv[n++] = bench->program;
 	argv[n++] = "model";
 	argv[n++] = "generate";
@@ -210,7 +210,8 @@ void kg_bench_generate(kg_bench_command *out, const kg_bench *bench,
 		argv[n++] = "--strategy";
 		argv[n++] = kg_strategy_name(&subject->strategy);
 	}
-	argv[n++] = out->text;
+	argv[n++] = out->tokens;
+	argv[n++] = out->threads;
 	argv[n++] = "--";
 	argv[n++] = subject->path;
 	argv[n++] = prompt;
