@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* AVX2 and F16C. */
-#include <cpuid.h>
-
 #include "runtime/kernel/avx2.h"
+#include "runtime/kernel/processor.h"
 
 static bool usable(void)
 {
-	unsigned a;
-	unsigned b;
-	unsigned c;
-	unsigned d;
-
-	return __builtin_cpu_supports("avx2") && __get_cpuid(1, &a, &b, &c, &d) != 0 &&
-	       (c & bit_F16C) != 0;
+	return kg_processor_has(x86_cpu_AVX2) && kg_processor_has(x86_cpu_F16C);
 }
 
 static void tile_i8(int32_t *y, const int8_t *line, const int8_t *x, uint32_t tiles, uint32_t quads)
