@@ -579,6 +579,11 @@ const uint8_t *kg_model_base_digest(const kg_model *model)
 	return model->has_base ? model->base_digest : NULL;
 }
 
+const uint8_t *kg_model_calibration(const kg_model *model)
+{
+	return model->is_calibrated ? model->calibration : NULL;
+}
+
 uint32_t kg_model_tensor_count(const kg_model *model)
 {
 	return model->tensors_count;

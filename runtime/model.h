@@ -129,6 +129,8 @@ typedef struct {
 	kg_format format;
 	uint32_t rows;
 	uint32_t cols;
+	uint64_t bytes; /* in the file, scales and padding included; 0 in a model from kg_model_new
+			 */
 	const void *data; /* f32: float, f16: uint16_t; NULL for the others */
 	/* Codes in lines (runtime/lines.h): int8 in the first; fairy: of each plane. */
 	const uint8_t *line[KG_FAIRY_PLANES_MAX];
@@ -206,6 +208,9 @@ const uint8_t *kg_model_seed(const kg_model *model);
 /* KG_DIGEST_SIZE_MODEL bytes, or NULL: not quantized from a base. */
 const uint8_t *kg_model_base_digest(const kg_model *model);
 
+/* KG_DIGEST_SIZE_MODEL bytes that name what the rounding was calibrated on, or NULL. */
+const uint8_t *kg_model_calibration(const kg_model *model);
+
 /* role < KG_TENSOR_ROLE_COUNT; layer < layers for layer roles, else 0. NULL for a bias, a norm or
  * factors that the model has not. */
 const kg_tensor *kg_model_tensor(const kg_model *model, kg_tensor_role role, uint32_t layer);
@@ -228,11 +233,36 @@ const uint8_t *kg_model_bytes(const kg_model *model, size_t *size);
 KG_NODISCARD kg_err kg_model_tensor_floats(const kg_model *model, const kg_tensor *tensor,
 					   float *out);
 
+/* A matrix of a layer that is to be written narrow, and where its codes go: int8 to grid and scale,
+ * others to coded or fairy; what is not meant is NULL. */
+typedef struct {
+	const kg_tensor *tensor;
+	const float *floats; /* rows x cols; for fairy as paired */
+	int8_t *grid;        /* rows x cols */
+	float *scale;        /* one per row */
+	kg_coded *coded;     /* laid out */
+	kg_fairy *fairy;     /* its planes have room for codes */
+	uint32_t stages;
+	const kg_pairing *pairing;
+} kg_rounding;
+
+/* Finds all that kg_grid_quantize, kg_coded_quantize or kg_fairy_quantize would. */
+typedef kg_err kg_rounder(void *context, const kg_rounding *rounding);
+
+/* Called after each tensor; return false to stop (KG_ETIMEOUT). */
+typedef bool kg_model_progress(void *context, const kg_tensor *tensor, uint32_t done,
+			       uint32_t total);
+
 /* What a model is to be written as. */
 typedef struct {
 	kg_strategy strategy;
 	const uint8_t *seed;        /* KG_SEED_SIZE, or NULL: the plain pairing; fairy only */
 	const uint8_t *base_digest; /* KG_DIGEST_SIZE_MODEL, or NULL */
+	const uint8_t *calibration; /* KG_DIGEST_SIZE_MODEL: what `round` goes by; or NULL */
+	kg_rounder *round;          /* or NULL: to the nearest (kg_grid_quantize and so on) */
+	void *round_context;
+	kg_model_progress *progress; /* or NULL */
+	void *progress_context;
 } kg_model_form;
 
 /* Writes a .fairy file atomically (temporary file, fsync, rename). KG_EINVAL for a model that is

@@ -21,8 +21,10 @@ struct kg_model {
 	kg_strategy strategy;
 	bool seeded;
 	bool has_base;
+	bool is_calibrated;
 	uint8_t seed[KG_SEED_SIZE];
 	uint8_t base_digest[KG_DIGEST_SIZE_MODEL];
+	uint8_t calibration[KG_DIGEST_SIZE_MODEL];
 	kg_tensor *tensors; /* embedding, those of the layers, output norm, head, factors */
 	uint32_t tensors_count;
 	uint64_t tensor_bytes;

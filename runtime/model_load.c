@@ -433,6 +433,8 @@ static kg_err load_tensors(kg_model *m, const kg_gguf *g)
 	for (uint32_t i = 0; i < m->tensors_count && err == KG_OK; i++) {
 		kg_tensor *t = &m->tensors[i];
 
+		uint64_t before = m->tensor_bytes;
+
 		expected += stored_count(t->format);
 		if (kg_format_stages(t->format) > 0)
 			err = load_fairy(&l, t);
@@ -444,6 +446,7 @@ static kg_err load_tensors(kg_model *m, const kg_gguf *g)
 			err = load_phase(&l, t);
 		else
 			err = load_wide(&l, t);
+		t->bytes = m->tensor_bytes - before;
 	}
 	if (err == KG_OK && expected != kg_gguf_tensor_count(g))
 		return kg_fail(KG_ECORRUPT, "model file: %u tensors where the config says %u",
@@ -473,6 +476,8 @@ static kg_err load(kg_model **out, const kg_gguf *g, const uint8_t *data, size_t
 		err = get_hex(g, "kindergarten.seed", &m->seeded, m->seed);
 	if (err == KG_OK)
 		err = get_hex(g, "kindergarten.base_digest", &m->has_base, m->base_digest);
+	if (err == KG_OK)
+		err = get_hex(g, "kindergarten.calibration", &m->is_calibrated, m->calibration);
 	if (err == KG_OK)
 		err = get_prompt(g, m);
 	if (err == KG_OK)

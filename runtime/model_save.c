@@ -113,23 +113,41 @@ static uint8_t *lines_block(work *w, const kg_lines *lines)
 	return data;
 }
 
+/* Whether the form has its own way to round it. */
+static bool is_rounded(const work *w, const kg_tensor *t)
+{
+	return w->form->round != NULL && kg_tensor_role_is_linear(t->role);
+}
+
+static kg_err round_by_form(const work *w, const kg_tensor *t, kg_rounding *rounding)
+{
+	rounding->tensor = t;
+	if (rounding->floats == NULL)
+		rounding->floats = w->floats;
+	return w->form->round(w->form->round_context, rounding);
+}
+
 static kg_err write_int8(work *w, const kg_tensor *t)
 {
 	kg_lines lines = kg_lines_of(KG_LINES_INT8, t->rows, t->cols);
 	uint8_t *data = lines_block(w, &lines);
 	float *scales = block(w, t->rows * sizeof(*scales));
-	int8_t *row = (int8_t *)w->codes;
+	kg_rounding rounding = {.grid = (int8_t *)w->codes, .scale = scales};
+	kg_err err = KG_OK;
 
 	if (data == NULL || scales == NULL)
 		return no_memory(t);
-	for (uint32_t i = 0; i < t->rows; i++) {
-		kg_err err = kg_grid_quantize(row, &scales[i], w->floats + (size_t)i * t->cols,
-					      t->cols, KG_INT8_MAX);
-
-		if (err != KG_OK)
-			return kg_fail_context(err, "%s", t->name);
-		kg_lines_pack(&lines, data, i, w->codes);
-	}
+	if (is_rounded(w, t))
+		err = round_by_form(w, t, &rounding);
+	else
+		for (uint32_t i = 0; i < t->rows && err == KG_OK; i++)
+			err = kg_grid_quantize(rounding.grid + (size_t)i * t->cols, &scales[i],
+					       w->floats + (size_t)i * t->cols, t->cols,
+					       KG_INT8_MAX);
+	if (err != KG_OK)
+		return kg_fail_context(err, "%s", t->name);
+	for (uint32_t i = 0; i < t->rows; i++)
+		kg_lines_pack(&lines, data, i, w->codes + (size_t)i * t->cols);
 	put_lines(w, t, "", &lines, data);
 	put_suffixed(w, t, ".scales", KG_GGML_F32, t->rows, 1, scales);
 	return KG_OK;
@@ -162,7 +180,14 @@ static kg_err write_fairy(work *w, const kg_tensor *t, uint32_t stages)
 		q.plane[p].code = w->codes + p * kg_fairy_plane_size(t->rows, t->cols);
 	kg_pairing_init(&pairing, w->pairing, t->rows, t->cols, w->form->seed, t->name);
 	kg_pairing_apply(&pairing, w->paired, w->floats);
-	err = kg_fairy_quantize(&q, w->paired, t->rows, t->cols, stages, w->residual);
+	if (is_rounded(w, t)) {
+		kg_rounding rounding = {
+			.floats = w->paired, .fairy = &q, .stages = stages, .pairing = &pairing};
+
+		err = round_by_form(w, t, &rounding);
+	} else {
+		err = kg_fairy_quantize(&q, w->paired, t->rows, t->cols, stages, w->residual);
+	}
 	if (err != KG_OK)
 		return kg_fail_context(err, "%s", t->name);
 	for (uint32_t p = 0; p < planes && err == KG_OK; p++) {
@@ -184,12 +209,14 @@ static kg_err write_coded(work *w, const kg_tensor *t, kg_format format)
 	kg_lines lines = kg_coded_lines(format, t->rows, t->cols);
 	void *storage = block(w, kg_coded_size(format, t->rows, t->cols));
 	kg_coded coded;
+	kg_rounding rounding = {.coded = &coded};
 	kg_err err;
 
 	if (storage == NULL)
 		return no_memory(t);
 	kg_coded_init(&coded, storage, format, t->rows, t->cols);
-	err = kg_coded_quantize(&coded, w->floats);
+	err = is_rounded(w, t) ? round_by_form(w, t, &rounding)
+			       : kg_coded_quantize(&coded, w->floats);
 	if (err != KG_OK)
 		return kg_fail_context(err, "%s", t->name);
 	put_lines(w, t, "", &lines, coded.line);
@@ -304,6 +331,7 @@ static kg_err put_keys(work *w)
 	if (kg_strategy_is_paired(&w->form->strategy))
 		put_hex(w, "kindergarten.seed", w->form->seed);
 	put_hex(w, "kindergarten.base_digest", w->form->base_digest);
+	put_hex(w, "kindergarten.calibration", w->form->calibration);
 	for (int i = 0; i < KG_MODEL_PROMPT_PARTS; i++)
 		if (parts[i] != NULL)
 			put_text(w, kg_model__prompt_keys[i], parts[i]);
@@ -388,8 +416,13 @@ static kg_err write_model(work *w, const kg_model *model, const kg_model_form *f
 		err = check_form(model, form);
 	if (err == KG_OK)
 		err = put_keys(w);
-	for (uint32_t i = 0; i < model->tensors_count && err == KG_OK; i++)
+	for (uint32_t i = 0; i < model->tensors_count && err == KG_OK; i++) {
 		err = write_tensor(w, &model->tensors[i]);
+		if (err == KG_OK && form->progress != NULL &&
+		    !form->progress(form->progress_context, &model->tensors[i], i + 1,
+				    model->tensors_count))
+			err = kg_fail(KG_ETIMEOUT, "stopped");
+	}
 	return err;
 }
 

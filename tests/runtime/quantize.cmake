@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: MIT
+kg_test(runtime feedback)
+kg_test(runtime calibrate SOURCES toy.c)
