@@ -120,8 +120,8 @@ static bool padding_is_zero(const kg_phase *phase)
 kg_err kg_phase_check(const kg_phase *phase)
 {
 	if (!isfinite(phase->re) || phase->re <= 0.0f || !isfinite(phase->im) || phase->im <= 0.0f)
-		return kg_fail(KG_ECORRUPT, "has a scale that is not a positive number");
+		return kg_fail(KG_ECORRUPT, "a scale is not a positive number");
 	if (!padding_is_zero(phase))
-		return kg_fail(KG_ECORRUPT, "has codes behind its last row or column");
+		return kg_fail(KG_ECORRUPT, "codes stand behind the last row or column");
 	return KG_OK;
 }

@@ -50,6 +50,19 @@ static void put_models(void)
 	kg_model_free(model);
 }
 
+static void put_complex(void)
+{
+	kg_model *model = tiny_complex();
+	uint8_t *file;
+	size_t size;
+
+	tiny_fill(model, 1);
+	file = tiny_file(model, KG_FORMAT_PHASE, NULL, &size);
+	put("model/phase.fairy", file, size);
+	free(file);
+	kg_model_free(model);
+}
+
 /* dim 2, hidden 2, one layer, one head, three pieces, context 1: tied, then untied. */
 static void put_llama2c(bool tied)
 {
@@ -298,6 +311,7 @@ int main(void)
 				     "aabababab \xc3\xa9\xc3 \x80\xff";
 
 	put_models();
+	put_complex();
 	put_llama2c(true);
 	put_llama2c(false);
 	put_gguf(true, KG_GGML_F16);

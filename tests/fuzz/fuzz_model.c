@@ -40,7 +40,9 @@ static void think(const kg_model *m)
 
 static void use(const kg_model *m)
 {
-	const kg_model_form form = {.strategy = kg_strategy_of(KG_FORMAT_FAIRY3)};
+	bool complex = kg_model_get_config(m)->architecture == KG_ARCHITECTURE_IFAIRY;
+	const kg_model_form form = {
+		.strategy = kg_strategy_of(complex ? KG_FORMAT_PHASE : KG_FORMAT_FAIRY3)};
 	size_t most = 0;
 	uint32_t *ids = NULL;
 	float *floats;
@@ -56,9 +58,13 @@ static void use(const kg_model *m)
 	floats = malloc(most * sizeof(*floats));
 	if (floats == NULL)
 		return;
-	for (uint32_t i = 0; i < kg_model_tensor_count(m); i++)
-		if (kg_model_tensor_floats(m, kg_model_tensor_at(m, i), floats) != KG_OK)
+	for (uint32_t i = 0; i < kg_model_tensor_count(m); i++) {
+		const kg_tensor *t = kg_model_tensor_at(m, i);
+
+		if ((kg_model_tensor_floats(m, t, floats) == KG_OK) ==
+		    (t->format == KG_FORMAT_PHASE))
 			abort();
+	}
 	free(floats);
 	/* A vocabulary may have no token for a byte, and none for the unknown: that has to be said.
 	 */

@@ -32,26 +32,55 @@ static kg_tokenizer *tiny_tokenizer(void)
 	return t;
 }
 
-kg_model *tiny_model(bool tied)
+static kg_model *tiny_of(const kg_model_config *config)
 {
 	static const kg_model_prompt prompt = {.prefix = "Q: ", .suffix = " A:", .stop = "\n"};
-	const kg_model_config config = {.dim = 4,
-					.hidden = 4,
-					.layers = 1,
-					.heads = 1,
-					.kv_heads = 1,
-					.head_dim = 4,
-					.vocabulary = TINY_VOCABULARY,
-					.context = 16,
-					.rope_theta = 10000.0f,
-					.norm_eps = 1e-5f,
-					.tied = tied};
 	kg_tokenizer *tokenizer = tiny_tokenizer();
 	kg_model *model = NULL;
 
-	KG_ASSERT(kg_model_new(&model, &config, "tiny", &tokenizer, &prompt) == KG_OK);
+	KG_ASSERT(kg_model_new(&model, config, "tiny", &tokenizer, &prompt) == KG_OK);
 	KG_ASSERT(tokenizer == NULL);
 	return model;
+}
+
+kg_model *tiny_model(bool tied)
+{
+	return tiny_of(&(kg_model_config){.dim = 4,
+					  .hidden = 4,
+					  .layers = 1,
+					  .heads = 1,
+					  .kv_heads = 1,
+					  .head_dim = 4,
+					  .vocabulary = TINY_VOCABULARY,
+					  .context = 16,
+					  .rope_theta = 10000.0f,
+					  .norm_eps = 1e-5f,
+					  .tied = tied});
+}
+
+kg_model *tiny_complex(void)
+{
+	return tiny_of(&(kg_model_config){.dim = 5,
+					  .hidden = 3,
+					  .layers = 1,
+					  .heads = 1,
+					  .kv_heads = 1,
+					  .head_dim = 5,
+					  .vocabulary = TINY_VOCABULARY,
+					  .context = 16,
+					  .rope_theta = 10000.0f,
+					  .norm_eps = 1e-5f,
+					  .architecture = KG_ARCHITECTURE_IFAIRY,
+					  .attention_scale = 0.25f});
+}
+
+static void fill_codes(kg_phase *phase, kg_rng *rng)
+{
+	for (uint32_t i = 0; i < phase->rows; i++)
+		for (uint32_t j = 0; j < phase->cols; j++)
+			kg_phase_put(phase, i, j, (uint8_t)(kg_rng_u64(rng) % 4));
+	phase->re = kg_rng_float(rng) + 0.1f;
+	phase->im = kg_rng_float(rng) + 0.1f;
 }
 
 void tiny_fill(kg_model *model, uint64_t seed)
@@ -61,8 +90,13 @@ void tiny_fill(kg_model *model, uint64_t seed)
 	kg_rng_init_u64(&rng, seed);
 	for (uint32_t i = 0; i < kg_model_tensor_count(model); i++) {
 		const kg_tensor *t = kg_model_tensor_at(model, i);
-		float *out = kg_model_floats(model, t->role, t->layer);
+		float *out;
 
+		if (t->format == KG_FORMAT_PHASE) {
+			fill_codes(kg_model_phase(model, t->role, t->layer), &rng);
+			continue;
+		}
+		out = kg_model_floats(model, t->role, t->layer);
 		for (size_t k = 0; k < (size_t)t->rows * t->cols; k++)
 			out[k] = kg_rng_float(&rng) - 0.5f;
 	}

@@ -12,6 +12,9 @@ enum { TINY_VOCABULARY = 11 };
  * "b", "c", "ab", "abc", " a" and the byte 0xFF. Weights are zero. */
 kg_model *tiny_model(bool tied);
 
+/* The same of complex numbers: dim 5, heads of 5, hidden 3. Norms and tables are to be filled. */
+kg_model *tiny_complex(void);
+
 /* Fills all tensors with small distinct numbers drawn from `seed`. */
 void tiny_fill(kg_model *model, uint64_t seed);
 
