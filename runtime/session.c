@@ -9,10 +9,11 @@
 #include "runtime/fmath.h"
 #include "runtime/session_impl.h"
 
-enum { BATCH_DEFAULT = 32 };
+/* Larger batches make each stage worth sharing; for one thread they only take more memory. */
+enum { BATCH_DEFAULT = 32, BATCH_SHARED = 64 };
 
-/* Work of a stage that is worth waking helpers for. */
-#define WORK_MIN 4e6
+/* Work of a stage that is worth waking helpers for: they come some 20 to 50 us later. */
+#define WORK_MIN 1e7
 
 _Static_assert((int)KG_MATRIX_BATCH <= (int)KG_KERNEL_BATCH, "a batch is one call of a kernel");
 
@@ -178,8 +179,8 @@ kg_err kg_session_new(kg_session **out, const kg_weights *weights,
 	s->config = c;
 	s->kernel = kg_kernel_current();
 	s->context = o.context == 0 ? c->context : o.context;
-	s->batch = o.batch == 0 ? BATCH_DEFAULT : o.batch;
 	s->threads = o.threads == 0 ? 1 : o.threads;
+	s->batch = o.batch != 0 ? o.batch : s->threads > 1 ? BATCH_SHARED : BATCH_DEFAULT;
 	s->work_min = WORK_MIN;
 	measure(s);
 	err = take_memory(s);

@@ -25,7 +25,8 @@ typedef struct kg_session kg_session;
 
 typedef struct {
 	uint32_t context;      /* positions, at most the model's; 0 = the model's */
-	uint32_t batch;        /* tokens taken through a layer at once, at most 64; 0 = 32 */
+	uint32_t batch;        /* tokens taken through a layer at once, at most 64; 0 = 32, or 64
+				* with several threads */
 	uint32_t threads;      /* that share the work, the caller's among them, at most 64; 0 = 1 */
 	const char *prefix;    /* a file of kg_session_save to begin from, or NULL */
 	const uint8_t *digest; /* with prefix: KG_PREFIX_DIGEST_SIZE bytes */
