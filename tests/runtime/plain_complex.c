@@ -6,6 +6,12 @@
 
 #include "base/rng.h"
 
+/* CMPLX is not everywhere. */
+static double complex number(double re, double im)
+{
+	return re + im * I;
+}
+
 static double between(kg_rng *rng, double low, double high)
 {
 	/* A float, so that the model holds the same number. */
@@ -29,7 +35,7 @@ static void random_vector(double complex *x, kg_rng *rng, uint32_t n, double mid
 	for (uint32_t i = 0; i < n; i++) {
 		double re = between(rng, middle - 0.4, middle + 0.4);
 
-		x[i] = CMPLX(re, between(rng, middle - 0.4, middle + 0.4));
+		x[i] = number(re, between(rng, middle - 0.4, middle + 0.4));
 	}
 }
 
@@ -169,8 +175,8 @@ static void product(double complex *y, const plain_matrix *w, const double compl
 		y[i] = 0.0;
 		for (uint32_t j = 0; j < w->cols; j++) {
 			const double complex element[4] = {(double)w->re, -(double)w->re,
-							   CMPLX(0.0, (double)w->im),
-							   CMPLX(0.0, -(double)w->im)};
+							   number(0.0, (double)w->im),
+							   number(0.0, -(double)w->im)};
 
 			y[i] += element[w->code[i][j]] * conj(x[j]);
 		}
@@ -187,7 +193,7 @@ static void normed(const plain_model *p, double complex *out, const double compl
 	for (uint32_t i = 0; i < n; i++) {
 		double complex z = x[i] / sqrt(mean + (double)p->c.norm_eps);
 
-		out[i] = CMPLX(creal(gain[i]) * creal(z), cimag(gain[i]) * cimag(z));
+		out[i] = number(creal(gain[i]) * creal(z), cimag(gain[i]) * cimag(z));
 	}
 }
 
@@ -198,7 +204,7 @@ static void turn(const plain_model *p, double complex *x, uint32_t heads, uint32
 	for (uint32_t i = 0; i < heads * d; i++) {
 		double lane = (double)(i % d) / (double)d;
 
-		x[i] *= cexp(CMPLX(0.0, (double)position * pow((double)p->c.rope_theta, -lane)));
+		x[i] *= cexp(number(0.0, (double)position * pow((double)p->c.rope_theta, -lane)));
 	}
 }
 
@@ -280,7 +286,7 @@ static void feed_forward(const plain_model *p, const plain_layer *layer, double 
 		double re = creal(gate[i]);
 		double im = cimag(gate[i]);
 
-		gate[i] = re < 0.0 && im < 0.0 ? 0.0 : CMPLX(re * re, im * im);
+		gate[i] = re < 0.0 && im < 0.0 ? 0.0 : number(re * re, im * im);
 		up[i] *= conj(gate[i]);
 	}
 	normed(p, in, up, layer->ffn_sub_norm, p->c.hidden);
@@ -314,7 +320,7 @@ static void embed(double complex *x, const plain_model *p, uint32_t token)
 	}
 	table_row(p, row, 2 * n);
 	for (uint32_t i = 0; i < n; i++)
-		x[i] = CMPLX(row[i], row[n + i]);
+		x[i] = number(row[i], row[n + i]);
 }
 
 void plain_logits(double *logits, const plain_model *p, const uint32_t *token, uint32_t length)
