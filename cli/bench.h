@@ -117,8 +117,8 @@ KG_NODISCARD kg_err kg_bench_kernels(kg_bench *bench);
 KG_NODISCARD kg_err kg_bench_entries(kg_bench *bench);
 KG_NODISCARD kg_err kg_bench_ready(kg_bench *bench);
 
-/* bench_text.c: a text of made-up or known words of the vocabulary whose ids are `count` at least,
- * bos included; free(*text). KG_EINVAL for a vocabulary without words. */
+/* bench_text.c: a text of words of the vocabulary whose ids are `count` at least, bos included;
+ * free(*text). */
 KG_NODISCARD kg_err kg_bench_text(char **text, const kg_tokenizer *tokenizer, size_t count);
 
 /*

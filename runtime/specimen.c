@@ -72,8 +72,9 @@ kg_err kg_specimen_find(const kg_specimen_shape **out, const char *name)
 	return kg_fail(KG_EINVAL, "no shape is called \"%s\"; there are %s", name, list);
 }
 
-/* Which bytes stand for codes. */
-typedef enum { ANY_BYTE, NO_MINUS_128, NO_CODE_3, POOLS } pool_kind;
+/* What a byte may be. Codes are drawn so that they stand for 0 in the mean: where they do not, all
+ * numbers of a vector come out alike after a few layers. */
+typedef enum { ANY_BYTE, INT8_BYTE, INT4_BYTE, TERNARY_BYTE, POOLS } pool_kind;
 
 /* A file under construction. Matrices are runs of one pool of codes that begin anywhere in it, so
  * that memory holds the largest one only. */
@@ -122,6 +123,21 @@ static float quiet(const kg_tensor *t, size_t row)
 	return is_table(t) && row < SPECIALS ? 0.001f : 1.0f;
 }
 
+static uint8_t draw_byte(pool_kind kind, uint8_t any)
+{
+	switch (kind) {
+	case INT8_BYTE: /* no -128 */
+		return any == 0x80 ? 0 : any;
+	case INT4_BYTE: /* 8 stands for 0, so 0 would have no counterpart */
+		any |= (any & 0x0f) == 0 ? 0x08 : 0;
+		return (uint8_t)(any | ((any & 0xf0) == 0 ? 0x80 : 0));
+	case TERNARY_BYTE: /* code 3 becomes code 1, which is 0 */
+		return (uint8_t)(any & ~((any & any >> 1 & 0x55) << 1));
+	default:
+		return any;
+	}
+}
+
 /* `size` bytes of codes, other ones each time; NULL without memory. */
 static const uint8_t *draw_codes(work *w, pool_kind kind, size_t size)
 {
@@ -132,12 +148,9 @@ static const uint8_t *draw_codes(work *w, pool_kind kind, size_t size)
 		for (size_t i = 0; pool != NULL && i < w->pool_size; i += 8) {
 			uint64_t bits = kg_rng_u64(&w->rng);
 
-			if (kind == NO_CODE_3)
-				bits &= ~(bits >> 1 & UINT64_C(0x5555555555555555));
-			memcpy(pool + i, &bits, 8);
+			for (size_t k = 0; k < 8; k++)
+				pool[i + k] = draw_byte(kind, (uint8_t)(bits >> 8 * k));
 		}
-		for (size_t i = 0; kind == NO_MINUS_128 && pool != NULL && i < w->pool_size; i++)
-			pool[i] = pool[i] == 0x80 ? 0x7f : pool[i];
 		w->pools[kind] = pool;
 	}
 	return pool == NULL ? NULL
@@ -215,7 +228,7 @@ static kg_err put_int8(work *w, const kg_tensor *t)
 	static const float deviation = 73.6f; /* of -127..127, each as likely */
 	kg_lines lines = kg_lines_of(KG_LINES_INT8, t->rows, t->cols);
 	float *scales = block(w, t->rows * sizeof(*scales));
-	kg_err err = scales == NULL ? no_memory(w) : put_lines(w, t, "", NO_MINUS_128, &lines);
+	kg_err err = scales == NULL ? no_memory(w) : put_lines(w, t, "", INT8_BYTE, &lines);
 
 	if (err != KG_OK)
 		return err;
@@ -273,11 +286,11 @@ static float deviation_of(kg_format format)
 {
 	switch (format) {
 	case KG_FORMAT_INT4:
-		return 4.61f;
+		return 4.18f;
 	case KG_FORMAT_INT2:
 		return 2.24f;
 	case KG_FORMAT_TERNARY:
-		return 0.71f; /* code 3 became code 2 or 1 */
+		return 0.71f;
 	case KG_FORMAT_PALETTE4:
 		return 0.75f;
 	case KG_FORMAT_PALETTE16:
@@ -295,11 +308,13 @@ static kg_err put_coded(work *w, const kg_tensor *t)
 	float scale = spread(w, t) / deviation_of(t->format);
 	uint16_t *scales = block(w, count * sizeof(*scales) + palette_size);
 	int8_t *palette = (int8_t *)(scales + count);
+	pool_kind kind = t->format == KG_FORMAT_TERNARY ? TERNARY_BYTE
+			 : t->format == KG_FORMAT_INT4  ? INT4_BYTE
+							: ANY_BYTE;
 	kg_err err = scales == NULL ? no_memory(w) : KG_OK;
 
 	if (err == KG_OK)
-		err = put_lines(w, t, "", t->format == KG_FORMAT_TERNARY ? NO_CODE_3 : ANY_BYTE,
-				&lines);
+		err = put_lines(w, t, "", kind, &lines);
 	if (err != KG_OK)
 		return err;
 	for (size_t i = 0; i < count; i++) {

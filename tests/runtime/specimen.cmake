@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+kg_test(runtime specimen)
