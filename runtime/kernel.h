@@ -118,11 +118,6 @@ typedef struct {
 	const char *name;
 	bool (*usable)(void); /* on this machine */
 
-	/* y[r] = sum w[r][c] x[c], exact, for tiles * 16 rows. Weights and activations are
-	 * -127..127; x has quads * 4 values; quads < 2^17. */
-	void (*tile_i8)(int32_t *y, const int8_t *line, const int8_t *x, uint32_t tiles,
-			uint32_t quads);
-
 	/* Exact sums: y[row] = sum over the columns of w[row][column] x[column]. */
 	void (*lines)(const kg_kernel_lines *w, const kg_kernel_job *job);
 

@@ -8,14 +8,6 @@ static bool usable(void)
 	return kg_processor_has(x86_cpu_AVX2) && kg_processor_has(x86_cpu_F16C);
 }
 
-static void tile_i8(int32_t *y, const int8_t *line, const int8_t *x, uint32_t tiles, uint32_t quads)
-{
-	kg_kernel_lines w = {.tiles = tiles, .lines = quads, .line = (const uint8_t *)line};
-	kg_kernel_job job = {.x = x, .y = y, .count = 1, .last = tiles};
-
-	kg_kernel__avx2_lines(&w, &job);
-}
-
 static void gather(int8_t *out, const int8_t *x, const uint16_t *index, const int8_t *sign,
 		   uint32_t n)
 {
@@ -35,7 +27,6 @@ static void gather(int8_t *out, const int8_t *x, const uint16_t *index, const in
 const kg_kernel kg_kernel_avx2 = {
 	.name = "avx2",
 	.usable = usable,
-	.tile_i8 = tile_i8,
 	.lines = kg_kernel__avx2_lines,
 	.groups = kg_kernel__avx2_groups,
 	.plane = kg_kernel__avx2_plane,

@@ -9,14 +9,6 @@ static bool usable(void)
 	       kg_processor_has(x86_cpu_AVX512VL) && kg_processor_has(x86_cpu_AVX512_VNNI);
 }
 
-static void tile_i8(int32_t *y, const int8_t *line, const int8_t *x, uint32_t tiles, uint32_t quads)
-{
-	kg_kernel_lines w = {.tiles = tiles, .lines = quads, .line = (const uint8_t *)line};
-	kg_kernel_job job = {.x = x, .y = y, .count = 1, .last = tiles};
-
-	kg_kernel__avx512_lines(&w, &job);
-}
-
 /* One by one, because a gather instruction reads four bytes for one and is no faster; the signs in
  * whole registers. */
 static void gather(int8_t *out, const int8_t *x, const uint16_t *index, const int8_t *sign,
@@ -41,7 +33,6 @@ static void gather(int8_t *out, const int8_t *x, const uint16_t *index, const in
 const kg_kernel kg_kernel_avx512vnni = {
 	.name = "avx512vnni",
 	.usable = usable,
-	.tile_i8 = tile_i8,
 	.lines = kg_kernel__avx512_lines,
 	.groups = kg_kernel__avx512_groups,
 	.plane = kg_kernel__avx512_plane,

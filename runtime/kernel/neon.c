@@ -43,23 +43,6 @@ static inline int8x16_t four(const int8_t *x)
 	return vreinterpretq_s8_s32(vdupq_n_s32(bytes));
 }
 
-static void tile_i8(int32_t *y, const int8_t *line, const int8_t *x, uint32_t tiles, uint32_t quads)
-{
-	for (uint32_t tile = 0; tile < tiles; tile++, y += KG_TILE_ROWS) {
-		int32x4_t sum[QUARTERS] = {vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0),
-					   vdupq_n_s32(0)};
-
-		for (uint32_t quad = 0; quad < quads; quad++, line += KG_LINE_SIZE) {
-			int8x16_t v = four(x + (size_t)quad * KG_TILE_COLS);
-
-			for (int k = 0; k < QUARTERS; k++)
-				sum[k] = vdotq_s32(sum[k], vld1q_s8(line + k * QUARTER), v);
-		}
-		for (int k = 0; k < QUARTERS; k++)
-			vst1q_s32(y + 4 * k, sum[k]);
-	}
-}
-
 /* The whole numbers of the codes of one tile. */
 typedef struct {
 	int8x16_t entry[QUARTERS]; /* of each quarter's rows */
@@ -635,7 +618,6 @@ static uint32_t argmax(const float *x, size_t n)
 const kg_kernel kg_kernel_neon = {
 	.name = "neon",
 	.usable = usable,
-	.tile_i8 = tile_i8,
 	.lines = lines,
 	.groups = groups,
 	.plane = plane,

@@ -14,18 +14,6 @@ static bool usable(void)
 	return true;
 }
 
-static void tile_i8(int32_t *y, const int8_t *line, const int8_t *x, uint32_t tiles, uint32_t quads)
-{
-	for (uint32_t tile = 0; tile < tiles; tile++, y += KG_TILE_ROWS) {
-		memset(y, 0, KG_TILE_ROWS * sizeof(*y));
-		for (uint32_t quad = 0; quad < quads; quad++, line += KG_LINE_SIZE)
-			for (int r = 0; r < KG_TILE_ROWS; r++)
-				for (int c = 0; c < KG_TILE_COLS; c++)
-					y[r] += line[KG_TILE_COLS * r + c] *
-						x[KG_TILE_COLS * quad + (uint32_t)c];
-	}
-}
-
 /* The whole numbers of one line: w[row][column]. `palette` is that of the line's tile. */
 static void decode(int8_t w[KG_TILE_ROWS][COLUMNS_MAX], kg_lines_kind kind, const uint8_t *line,
 		   const int8_t *palette)
@@ -88,7 +76,7 @@ static void tile_sums(int32_t sum[KG_TILE_ROWS], const kg_kernel_lines *w, uint3
 	}
 }
 
-void kg_kernel__lines(const kg_kernel_lines *w, const kg_kernel_job *job)
+static void lines(const kg_kernel_lines *w, const kg_kernel_job *job)
 {
 	for (uint32_t tile = job->first; tile < job->last; tile++)
 		for (uint32_t v = 0; v < job->count; v++)
@@ -96,8 +84,8 @@ void kg_kernel__lines(const kg_kernel_lines *w, const kg_kernel_job *job)
 				  0, w->lines, job->x + v * job->x_stride);
 }
 
-void kg_kernel__groups(float *out, size_t out_stride, const kg_kernel_lines *w,
-		       const uint16_t *scale, const float *step, const kg_kernel_job *job)
+static void groups(float *out, size_t out_stride, const kg_kernel_lines *w, const uint16_t *scale,
+		   const float *step, const kg_kernel_job *job)
 {
 	uint32_t count = (w->lines + KG_GROUP_LINES - 1) / KG_GROUP_LINES;
 
@@ -165,7 +153,7 @@ static void plane_tile(int32_t *y_r, int32_t *y_i, const kg_kernel_plane *p, uin
 	}
 }
 
-void kg_kernel__plane(const kg_kernel_plane *p, const kg_kernel_job *job)
+static void plane(const kg_kernel_plane *p, const kg_kernel_job *job)
 {
 	for (uint32_t tile = job->first; tile < job->last; tile++)
 		for (uint32_t v = 0; v < job->count; v++) {
@@ -186,7 +174,7 @@ static void add_phase(int32_t sum[4][KG_TILE_ROWS], int r, int byte, int k, int 
 	sum[2 * axis + 1][r] += sign * im;
 }
 
-void kg_kernel__phases(const kg_kernel_phases *p, const kg_kernel_job *job)
+static void phases(const kg_kernel_phases *p, const kg_kernel_job *job)
 {
 	size_t half = (size_t)p->lines * COLUMNS_MAX;
 	size_t rows = (size_t)p->tiles * KG_TILE_ROWS;
@@ -219,14 +207,14 @@ void kg_kernel__gather(int8_t *out, const int8_t *x, const uint16_t *index, cons
 		out[i] = (int8_t)(sign[i] * x[index[i]]);
 }
 
-void kg_kernel__scale_f32(float *y, const int32_t *sum, const float *scale, float step, uint32_t n)
+static void scale_f32(float *y, const int32_t *sum, const float *scale, float step, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
 		y[i] = (float)sum[i] * (scale[i] * step);
 }
 
-void kg_kernel__scale_f16(float *y, const int32_t *sum, const uint16_t *scale, float divisor,
-			  float step, uint32_t n)
+static void scale_f16(float *y, const int32_t *sum, const uint16_t *scale, float divisor,
+		      float step, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
 		y[i] = (float)sum[i] * (kg_half_to_float(scale[i]) / divisor * step);
@@ -249,8 +237,8 @@ static void mix_one(float *y, const int8_t *value, uint32_t width, const float *
 	}
 }
 
-void kg_kernel__mix_i8(float *y, size_t y_stride, const int8_t *value, uint32_t width,
-		       const float *p, size_t p_stride, uint32_t count, uint32_t vectors)
+static void mix_i8(float *y, size_t y_stride, const int8_t *value, uint32_t width, const float *p,
+		   size_t p_stride, uint32_t count, uint32_t vectors)
 {
 	for (uint32_t v = 0; v < vectors; v++)
 		mix_one(y + v * y_stride, value, width, p + v * p_stride, count);
@@ -278,23 +266,23 @@ static float dot_f16(const uint16_t *a, const float *b, size_t n)
 	return loops_tree(lane);
 }
 
-void kg_kernel__rows_f32(float *y, size_t y_stride, const float *w, const float *x, size_t x_stride,
-			 uint32_t rows, uint32_t cols, uint32_t count)
+static void rows_f32(float *y, size_t y_stride, const float *w, const float *x, size_t x_stride,
+		     uint32_t rows, uint32_t cols, uint32_t count)
 {
 	for (uint32_t v = 0; v < count; v++)
 		for (uint32_t r = 0; r < rows; r++)
 			y[v * y_stride + r] = dot_f32(w + (size_t)r * cols, x + v * x_stride, cols);
 }
 
-void kg_kernel__rows_f16(float *y, size_t y_stride, const uint16_t *w, const float *x,
-			 size_t x_stride, uint32_t rows, uint32_t cols, uint32_t count)
+static void rows_f16(float *y, size_t y_stride, const uint16_t *w, const float *x, size_t x_stride,
+		     uint32_t rows, uint32_t cols, uint32_t count)
 {
 	for (uint32_t v = 0; v < count; v++)
 		for (uint32_t r = 0; r < rows; r++)
 			y[v * y_stride + r] = dot_f16(w + (size_t)r * cols, x + v * x_stride, cols);
 }
 
-uint32_t kg_kernel__argmax(const float *x, size_t n)
+static uint32_t argmax(const float *x, size_t n)
 {
 	float best = -INFINITY;
 	uint32_t at = 0;
@@ -310,18 +298,17 @@ uint32_t kg_kernel__argmax(const float *x, size_t n)
 const kg_kernel kg_kernel_scalar = {
 	.name = "scalar",
 	.usable = usable,
-	.tile_i8 = tile_i8,
-	.lines = kg_kernel__lines,
-	.groups = kg_kernel__groups,
-	.plane = kg_kernel__plane,
-	.phases = kg_kernel__phases,
+	.lines = lines,
+	.groups = groups,
+	.plane = plane,
+	.phases = phases,
 	.gather = kg_kernel__gather,
-	.scale_f32 = kg_kernel__scale_f32,
-	.scale_f16 = kg_kernel__scale_f16,
-	.mix_i8 = kg_kernel__mix_i8,
-	.rows_f32 = kg_kernel__rows_f32,
-	.rows_f16 = kg_kernel__rows_f16,
-	.argmax = kg_kernel__argmax,
+	.scale_f32 = scale_f32,
+	.scale_f16 = scale_f16,
+	.mix_i8 = mix_i8,
+	.rows_f32 = rows_f32,
+	.rows_f16 = rows_f16,
+	.argmax = argmax,
 	.dot_f32 = dot_f32,
 	.dot_f16 = dot_f16,
 	.softmax = kg_fmath_softmax,

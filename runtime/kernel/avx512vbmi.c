@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/* AVX-512 VNNI, with the byte permutes of VBMI where they win: look-ups in 128 bytes at once. */
+#include "runtime/kernel/avx512.h"
+#include "runtime/kernel/processor.h"
+
+static bool usable(void)
+{
+	return kg_kernel_avx512vnni.usable() && kg_processor_has(x86_cpu_AVX512_VBMI);
+}
+
+enum {
+	TABLE = 2 * KG_LINE_SIZE, /* bytes that one permute looks up in */
+	TABLES_MAX = 24,          /* with more of them, bytes one by one are as fast */
+};
+
+static uint32_t greatest(const uint16_t *index, uint32_t n)
+{
+	__m512i most = _mm512_setzero_si512();
+
+	for (uint32_t i = 0; i < n; i += 32) {
+		__mmask32 some = n - i < 32 ? (__mmask32)((1U << (n - i)) - 1) : ~0U;
+
+		most = _mm512_max_epu16(most, _mm512_maskz_loadu_epi16(some, index + i));
+	}
+	most = _mm512_max_epu32(_mm512_srli_epi32(most, 16),
+				_mm512_and_si512(most, _mm512_set1_epi32(0xffff)));
+	return _mm512_reduce_max_epu32(most);
+}
+
+/* The bytes of x that sixty-four indices name: `low` their low seven bits, `which` the table of
+ * 128. `lines` of 64 bytes can be read. */
+static inline __m512i pick(const int8_t *x, uint32_t lines, __m512i low, __m512i which)
+{
+	__m512i out = _mm512_setzero_si512();
+
+	for (uint32_t t = 0; 2 * t < lines; t++, x += TABLE) {
+		__m512i first = _mm512_loadu_si512(x);
+		__m512i second = 2 * t + 1 < lines ? _mm512_loadu_si512(x + KG_LINE_SIZE) : first;
+		__mmask64 here = _mm512_cmpeq_epi8_mask(which, _mm512_set1_epi8((char)t));
+
+		out = _mm512_mask_mov_epi8(out, here, _mm512_permutex2var_epi8(first, low, second));
+	}
+	return out;
+}
+
+static void gather(int8_t *out, const int8_t *x, const uint16_t *index, const int8_t *sign,
+		   uint32_t n)
+{
+	uint32_t lines = greatest(index, n) / KG_LINE_SIZE + 1;
+	uint8_t even_bytes[KG_LINE_SIZE];
+	__m512i even;
+
+	if (lines > 2 * TABLES_MAX) {
+		kg_kernel_avx512vnni.gather(out, x, index, sign, n);
+		return;
+	}
+	for (int i = 0; i < KG_LINE_SIZE; i++)
+		even_bytes[i] = (uint8_t)(2 * i);
+	even = _mm512_loadu_si512(even_bytes);
+	for (uint32_t from = 0; from < n; from += KG_LINE_SIZE) {
+		uint32_t count = n - from < KG_LINE_SIZE ? n - from : KG_LINE_SIZE;
+		__mmask64 some = ~0ULL >> (KG_LINE_SIZE - count);
+		__m512i i0 = _mm512_maskz_loadu_epi16((__mmask32)some, index + from);
+		__m512i i1 = _mm512_maskz_loadu_epi16((__mmask32)(some >> 32), index + from + 32);
+		__m512i low = _mm512_permutex2var_epi8(i0, even, i1);
+		__m512i which = _mm512_permutex2var_epi8(_mm512_srli_epi16(i0, 7), even,
+							 _mm512_srli_epi16(i1, 7));
+		__mmask64 negative =
+			_mm512_movepi8_mask(_mm512_maskz_loadu_epi8(some, sign + from));
+		__m512i v = pick(x, lines, low, which);
+
+		v = _mm512_mask_sub_epi8(v, negative, _mm512_setzero_si512(), v);
+		_mm512_mask_storeu_epi8(out + from, some, v);
+	}
+}
+
+static void look_up(uint8_t *out, const uint8_t *line, uint32_t count, const int8_t *palette)
+{
+	__m512i table[4];
+
+	for (int i = 0; i < 4; i++)
+		table[i] = _mm512_xor_si512(_mm512_set1_epi8(-128),
+					    _mm512_loadu_si512(palette + i * KG_LINE_SIZE));
+	for (uint32_t at = 0; at < count; at++, line += KG_LINE_SIZE, out += KG_LINE_SIZE) {
+		__m512i w = load_line(line);
+		__m512i v = _mm512_permutex2var_epi8(table[0], w, table[1]);
+
+		v = _mm512_mask_mov_epi8(v, _mm512_movepi8_mask(w),
+					 _mm512_permutex2var_epi8(table[2], w, table[3]));
+		_mm512_store_si512(out, v);
+	}
+}
+
+static void lines(const kg_kernel_lines *w, const kg_kernel_job *job)
+{
+	if (w->kind == KG_LINES_PALETTE256)
+		kg_kernel__avx512_palette256(w, job, look_up);
+	else
+		kg_kernel__avx512_lines(w, job);
+}
+
+const kg_kernel kg_kernel_avx512vbmi = {
+	.name = "avx512vbmi",
+	.usable = usable,
+	.lines = lines,
+	.groups = kg_kernel__avx512_groups,
+	.plane = kg_kernel__avx512_plane,
+	.phases = kg_kernel__avx512_phases,
+	.gather = gather,
+	.scale_f32 = kg_kernel__avx512_scale_f32,
+	.scale_f16 = kg_kernel__avx512_scale_f16,
+	.mix_i8 = kg_kernel__avx512_mix_i8,
+	.rows_f32 = kg_kernel__avx512_rows_f32,
+	.rows_f16 = kg_kernel__avx512_rows_f16,
+	.argmax = kg_kernel__avx512_argmax,
+	.dot_f32 = kg_kernel__avx512_dot_f32,
+	.dot_f16 = kg_kernel__avx512_dot_f16,
+	.softmax = kg_kernel__avx512_softmax,
+	.swiglu = kg_kernel__avx512_swiglu,
+	.quantize = kg_kernel__avx512_quantize,
+};
