@@ -10,9 +10,7 @@
 static const kg_kernel *const kernels[] = {
 	&kg_kernel_scalar,
 #ifdef __x86_64__
-	&kg_kernel_avx2,
-	&kg_kernel_avx512vnni,
-	&kg_kernel_avx512vbmi,
+	&kg_kernel_avx2,   &kg_kernel_avx512vnni, &kg_kernel_avx512vbmi,
 #endif
 #ifdef __aarch64__
 	&kg_kernel_neon,

@@ -8,13 +8,14 @@
 #ifndef KG_RUNTIME_KERNEL_AVX2_H
 #define KG_RUNTIME_KERNEL_AVX2_H
 
-#include <immintrin.h>
-#include <string.h>
+#ifdef __AVX2__ /* of no use to a file that is compiled without */
+# include <immintrin.h>
+# include <string.h>
 
-#include "runtime/kernel/tables.h"
+# include "runtime/kernel/tables.h"
 
 /* Functions whose constant arguments choose their code. */
-#define AVX2_INLINE static inline __attribute__((always_inline))
+# define AVX2_INLINE static inline __attribute__((always_inline))
 
 enum {
 	LANES = 16,
@@ -108,4 +109,5 @@ void kg_kernel__avx2_softmax(float *x, size_t n);
 void kg_kernel__avx2_swiglu(float *gate, const float *up, size_t n);
 float kg_kernel__avx2_quantize(int8_t *q, const float *x, size_t n);
 
+#endif
 #endif

@@ -8,13 +8,14 @@
 #ifndef KG_RUNTIME_KERNEL_AVX512_H
 #define KG_RUNTIME_KERNEL_AVX512_H
 
-#include <immintrin.h>
-#include <string.h>
+#ifdef __AVX512VNNI__ /* of no use to a file that is compiled without */
+# include <immintrin.h>
+# include <string.h>
 
-#include "runtime/kernel/tables.h"
+# include "runtime/kernel/tables.h"
 
 /* Functions whose constant arguments choose their code. */
-#define AVX512_INLINE static inline __attribute__((always_inline))
+# define AVX512_INLINE static inline __attribute__((always_inline))
 
 enum {
 	LANES = 16,
@@ -101,4 +102,5 @@ typedef void kg_kernel__look_up(uint8_t *out, const uint8_t *line, uint32_t coun
 void kg_kernel__avx512_palette256(const kg_kernel_lines *w, const kg_kernel_job *job,
 				  kg_kernel__look_up *look_up);
 
+#endif
 #endif
