@@ -161,44 +161,76 @@ static int entries_of(kg_format format)
 }
 
 /* The entry nearest to x, the lower of two; entries ascend. */
-static uint8_t nearest_entry(const kg_coded *coded, uint32_t row, float x)
+static uint8_t nearest_entry(const float *entry, unsigned count, float x)
 {
-	int count = entries_of(coded->format);
-	int low = 0;
-	int high = count - 1;
+	unsigned low = 0;
 
 	/* The first entry that is not below x, or the last one. */
-	while (low < high) {
-		int middle = (low + high) / 2;
-
-		if ((float)integer(coded, row, (uint8_t)middle) < x)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low > 0 && x - (float)integer(coded, row, (uint8_t)(low - 1)) <=
-			       (float)integer(coded, row, (uint8_t)low) - x)
+	for (unsigned step = count / 2; step != 0; step /= 2)
+		low += entry[low + step - 1] < x ? step : 0;
+	if (low > 0 && x - entry[low - 1] <= entry[low] - x)
 		low--;
 	return (uint8_t)low;
 }
 
-uint8_t kg_coded_nearest(const kg_coded *coded, uint32_t row, uint32_t col, float value)
+static void nearest_entries(const kg_coded *coded, uint32_t row, uint8_t *codes, const float *value,
+			    uint32_t n, float unit)
+{
+	unsigned count = (unsigned)entries_of(coded->format);
+	float entry[256];
+
+	for (unsigned c = 0; c < count; c++)
+		entry[c] = (float)integer(coded, row, (uint8_t)c);
+	for (uint32_t j = 0; j < n; j++)
+		codes[j] = nearest_entry(entry, count, value[j] / unit);
+}
+
+/* Added and taken away again, a small float is rounded half to even, by the addition. */
+static const float half_to_even = 12582912.0f; /* 3 * 2^22 */
+
+/* The codes nearest to `n` values of a row from `col` on, which share a unit. */
+static void nearest(const kg_coded *coded, uint32_t row, uint32_t col, uint8_t *codes,
+		    const float *value, uint32_t n)
 {
 	float unit = kg_coded_unit(coded, row, col);
-	float x = unit == 0.0f ? 0.0f : value / unit;
 
+	if (unit == 0.0f)
+		unit = INFINITY; /* everything is nearest to what stands for 0 */
 	switch (coded->format) {
 	case KG_FORMAT_INT4:
-		return (uint8_t)(fminf(fmaxf(rintf(x), -8.0f), 7.0f) + 8.0f);
+		for (uint32_t j = 0; j < n; j++) {
+			float x = value[j] / unit;
+
+			x = x > -8.0f ? x : -8.0f;
+			x = x < 7.0f ? x : 7.0f;
+			codes[j] = (uint8_t)(int)((x + half_to_even) - half_to_even + 8.0f);
+		}
+		break;
 	case KG_FORMAT_INT2:
-		if (x < 0.0f)
-			return x < -2.0f ? 0 : 1;
-		return x > 2.0f ? 3 : 2;
+		for (uint32_t j = 0; j < n; j++) {
+			float x = value[j] / unit;
+
+			codes[j] = (uint8_t)(2 - (x < 0.0f) - (x < -2.0f) + (x > 2.0f));
+		}
+		break;
 	case KG_FORMAT_TERNARY:
-		return (uint8_t)(1 + (x > 0.5f) - (x < -0.5f));
+		for (uint32_t j = 0; j < n; j++) {
+			float x = value[j] / unit;
+
+			codes[j] = (uint8_t)(1 + (x > 0.5f) - (x < -0.5f));
+		}
+		break;
 	default:
-		return nearest_entry(coded, row, x);
+		nearest_entries(coded, row, codes, value, n, unit);
 	}
+}
+
+uint8_t kg_coded_nearest(const kg_coded *coded, uint32_t row, uint32_t col, float value)
+{
+	uint8_t code;
+
+	nearest(coded, row, col, &code, &value, 1);
+	return code;
 }
 
 void kg_coded_pack(kg_coded *coded, uint32_t row, const uint8_t *codes)
@@ -225,6 +257,7 @@ kg_err kg_coded_fit(kg_coded *coded, const float *r)
 
 kg_err kg_coded_quantize(kg_coded *coded, const float *r)
 {
+	uint32_t run = coded->format == KG_FORMAT_INT4 ? KG_CODED_GROUP : coded->cols;
 	uint8_t *codes;
 	kg_err err = kg_coded_fit(coded, r);
 
@@ -234,8 +267,13 @@ kg_err kg_coded_quantize(kg_coded *coded, const float *r)
 	if (codes == NULL)
 		return kg_fail(KG_ENOMEM, "no memory for a row of codes");
 	for (uint32_t i = 0; i < coded->rows; i++) {
-		for (uint32_t j = 0; j < coded->cols; j++)
-			codes[j] = kg_coded_nearest(coded, i, j, r[(size_t)i * coded->cols + j]);
+		const float *row = r + (size_t)i * coded->cols;
+
+		for (uint32_t j = 0; j < coded->cols; j += run) {
+			uint32_t left = coded->cols - j;
+
+			nearest(coded, i, j, codes + j, row + j, left < run ? left : run);
+		}
 		kg_coded_pack(coded, i, codes);
 	}
 	free(codes);

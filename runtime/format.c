@@ -273,29 +273,49 @@ kg_err kg_strategy_narrower(kg_strategy *out, const kg_strategy *strategy)
 	return KG_OK;
 }
 
+/* Added and taken away again, a float of less than 2^22 is rounded half to even, by the addition.
+ */
+static const float half_to_even = 12582912.0f; /* 3 * 2^22 */
+
+/* The greatest magnitude, NaN the greatest of all. In integers, which are compared several at a
+ * time. */
+static float greatest(const float *row, size_t n)
+{
+	uint32_t most = 0;
+	float out;
+
+	for (size_t j = 0; j < n; j++) {
+		uint32_t bits;
+
+		memcpy(&bits, &row[j], sizeof(bits));
+		bits &= 0x7fffffff;
+		most = bits > most ? bits : most;
+	}
+	memcpy(&out, &most, sizeof(out));
+	return out;
+}
+
 kg_err kg_grid_quantize(int8_t *out, float *scale, const float *row, size_t n, int grid_max)
 {
-	float greatest = 0.0f;
+	float most = (float)grid_max;
 	float step;
 
 	KG_ASSERT(grid_max >= 1 && grid_max <= 127);
-	for (size_t j = 0; j < n; j++) {
-		if (!isfinite(row[j]))
-			return kg_fail(KG_EINVAL, "weight %zu of a row is not finite", j);
-		greatest = fmaxf(greatest, fabsf(row[j]));
-	}
-	step = greatest / (float)grid_max;
+	step = greatest(row, n) / most;
+	if (!isfinite(step))
+		return kg_fail(KG_EINVAL, "a weight of a row is not finite");
 	*scale = step;
 	if (step == 0.0f) {
 		memset(out, 0, n);
 		return KG_OK;
 	}
 	for (size_t j = 0; j < n; j++) {
-		/* rintf in the default mode is half to even. A step rounded down (a denormal)
-		 * could push the greatest value past the grid. */
-		float q = rintf(row[j] / step);
+		/* A step rounded down (a denormal) could push the greatest value past the grid. */
+		float q = row[j] / step;
 
-		out[j] = (int8_t)fminf(fmaxf(q, (float)-grid_max), (float)grid_max);
+		q = q > most ? most : q;
+		q = q < -most ? -most : q;
+		out[j] = (int8_t)(int)((q + half_to_even) - half_to_even);
 	}
 	return KG_OK;
 }
