@@ -114,6 +114,17 @@ typedef struct {
 	const uint8_t *line; /* tiles * lines, 64-byte aligned */
 } kg_kernel_phases;
 
+/* Sums of one or two planes that become numbers of y here and there. */
+typedef struct {
+	const int32_t *sum;
+	float step;
+	const int32_t *second; /* NULL where there is one plane */
+	float second_step;
+	const uint16_t *index; /* each once */
+	const int8_t *sign;    /* +1 or -1 */
+	uint32_t n;            /* all of them can be read up to the next multiple of 16 */
+} kg_kernel_scatter;
+
 typedef struct {
 	const char *name;
 	bool (*usable)(void); /* on this machine */
@@ -141,6 +152,10 @@ typedef struct {
 	 * 64 after its highest index; out does not overlap it. */
 	void (*gather)(int8_t *out, const int8_t *x, const uint16_t *index, const int8_t *sign,
 		       uint32_t n);
+
+	/* y[index[i]] = sign[i] * ((float)sum[i] * step), with a second plane
+	 * sign[i] * ((float)sum[i] * step + (float)second[i] * second_step). */
+	void (*scatter)(float *y, const kg_kernel_scatter *from);
 
 	/* y[i] = (float)sum[i] * (scale[i] * step). */
 	void (*scale_f32)(float *y, const int32_t *sum, const float *scale, float step, uint32_t n);

@@ -90,7 +90,7 @@ static void set_plane(kg_matrix *matrix, const kg_fairy *fairy, uint32_t p, cons
 static kg_err pair(kg_matrix *matrix, kg_pairing *pairing, void **storage, const uint8_t *seed)
 {
 	size_t count = (size_t)matrix->rows + matrix->cols;
-	/* Signs are read a tile at a time. */
+	/* Both are read a tile at a time. */
 	uint16_t *index =
 		own(matrix, PAIRING, count * (sizeof(*index) + sizeof(int8_t)) + KG_TILE_ROWS);
 

@@ -168,53 +168,6 @@ static void multiply_groups(const part *p)
 		       rest * sizeof(float));
 }
 
-/* Sums of a plane for `n` rows, real or imaginary, that go to y[to[i]]. */
-typedef struct {
-	const int32_t *sum;
-	float step;
-	const int32_t *second; /* of the second plane, or NULL */
-	float second_step;
-	const uint16_t *to;
-	const int8_t *sign; /* readable to a whole tile */
-	uint32_t n;
-} scatter_job;
-
-/* What one tile stores, made in vectors; of the padding too. */
-static void make_tile(float *restrict out, const scatter_job *job, uint32_t at)
-{
-	const int32_t *restrict sum = job->sum + at;
-	const int8_t *restrict sign = job->sign + at;
-
-	for (int i = 0; i < KG_TILE_ROWS; i++)
-		out[i] = (float)sum[i] * job->step;
-	if (job->second != NULL) {
-		sum = job->second + at;
-		for (int i = 0; i < KG_TILE_ROWS; i++)
-			out[i] += (float)sum[i] * job->second_step;
-	}
-	for (int i = 0; i < KG_TILE_ROWS; i++)
-		out[i] *= (float)sign[i];
-}
-
-static void scatter(float *restrict y, const scatter_job *job)
-{
-	uint32_t at = 0;
-	float out[KG_TILE_ROWS];
-
-	for (; at + KG_TILE_ROWS <= job->n; at += KG_TILE_ROWS) {
-		const uint16_t *to = job->to + at;
-
-		make_tile(out, job, at);
-		for (int i = 0; i < KG_TILE_ROWS; i++)
-			y[to[i]] = out[i];
-	}
-	if (at == job->n)
-		return;
-	make_tile(out, job, at);
-	for (uint32_t i = 0; at + i < job->n; i++)
-		y[job->to[at + i]] = out[i];
-}
-
 static void multiply_planes(const part *p, const int8_t *room)
 {
 	const kg_matrix *matrix = p->matrix;
@@ -238,16 +191,16 @@ static void multiply_planes(const part *p, const int8_t *room)
 			const int32_t *sum = p->sums + v * job.y_stride + part_of * padded;
 			float step = p->activation->step[v];
 			size_t row = (size_t)part_of * half + begin;
-			scatter_job to = {.sum = sum,
-					  .step = matrix->weight[0].unit * step,
-					  .second =
-						  matrix->plane_count > 1 ? sum + 2 * padded : NULL,
-					  .second_step = matrix->weight[1].unit * step,
-					  .to = matrix->row + row,
-					  .sign = matrix->row_sign + row,
-					  .n = p->rows};
+			kg_kernel_scatter from = {
+				.sum = sum,
+				.step = matrix->weight[0].unit * step,
+				.second = matrix->plane_count > 1 ? sum + 2 * padded : NULL,
+				.second_step = matrix->weight[1].unit * step,
+				.index = matrix->row + row,
+				.sign = matrix->row_sign + row,
+				.n = p->rows};
 
-			scatter(p->y + v * p->y_stride, &to);
+			p->kernel->scatter(p->y + v * p->y_stride, &from);
 		}
 }
 

@@ -32,6 +32,7 @@ const kg_kernel kg_kernel_avx2 = {
 	.plane = kg_kernel__avx2_plane,
 	.phases = kg_kernel__avx2_phases,
 	.gather = gather,
+	.scatter = kg_kernel__avx2_scatter,
 	.scale_f32 = kg_kernel__avx2_scale_f32,
 	.scale_f16 = kg_kernel__avx2_scale_f16,
 	.mix_i8 = kg_kernel__avx2_mix_i8,

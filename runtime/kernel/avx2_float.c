@@ -16,6 +16,33 @@ AVX2_INLINE __m256 load_eight(bool f16, const void *from, size_t at)
 		   : _mm256_loadu_ps((const float *)from + at);
 }
 
+void kg_kernel__avx2_scatter(float *y, const kg_kernel_scatter *from)
+{
+	const __m256 step = _mm256_set1_ps(from->step);
+	const __m256 second = _mm256_set1_ps(from->second_step);
+
+	for (uint32_t i = 0; i < from->n; i += WIDTH) {
+		uint32_t count = from->n - i < WIDTH ? from->n - i : WIDTH;
+		__m128i sign = _mm_loadl_epi64((const __m128i *)(const void *)(from->sign + i));
+		__m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(load(from->sum + i)), step);
+		const uint16_t *to = from->index + i;
+		float room[WIDTH];
+
+		if (from->second != NULL)
+			v = _mm256_add_ps(
+				v,
+				_mm256_mul_ps(_mm256_cvtepi32_ps(load(from->second + i)), second));
+		v = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(sign)), v);
+		_mm256_storeu_ps(room, v);
+		if (count == WIDTH)
+			for (int k = 0; k < WIDTH; k++)
+				y[to[k]] = room[k];
+		else
+			for (uint32_t k = 0; k < count; k++)
+				y[to[k]] = room[k];
+	}
+}
+
 void kg_kernel__avx2_scale_f32(float *y, const int32_t *sum, const float *scale, float step,
 			       uint32_t n)
 {

@@ -13,6 +13,34 @@ static inline __mmask16 rest_of(size_t n)
 	return (__mmask16)((1u << n % LANES) - 1);
 }
 
+/* Stored one by one: the scatter instruction is a fifth slower. */
+void kg_kernel__avx512_scatter(float *y, const kg_kernel_scatter *from)
+{
+	for (uint32_t i = 0; i < from->n; i += LANES) {
+		uint32_t count = from->n - i < LANES ? from->n - i : LANES;
+		__m128i sign = _mm_loadu_si128((const __m128i *)(const void *)(from->sign + i));
+		__m512 v = _mm512_cvtepi32_ps(_mm512_loadu_si512(from->sum + i));
+		const uint16_t *to = from->index + i;
+		float room[LANES];
+
+		v = _mm512_mul_ps(v, _mm512_set1_ps(from->step));
+		if (from->second != NULL) {
+			__m512 w = _mm512_cvtepi32_ps(_mm512_loadu_si512(from->second + i));
+
+			w = _mm512_mul_ps(w, _mm512_set1_ps(from->second_step));
+			v = _mm512_add_ps(v, w);
+		}
+		v = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(sign)), v);
+		_mm512_storeu_ps(room, v);
+		if (count == LANES)
+			for (int k = 0; k < LANES; k++)
+				y[to[k]] = room[k];
+		else
+			for (uint32_t k = 0; k < count; k++)
+				y[to[k]] = room[k];
+	}
+}
+
 void kg_kernel__avx512_scale_f32(float *y, const int32_t *sum, const float *scale, float step,
 				 uint32_t n)
 {

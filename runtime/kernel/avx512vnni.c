@@ -38,6 +38,7 @@ const kg_kernel kg_kernel_avx512vnni = {
 	.plane = kg_kernel__avx512_plane,
 	.phases = kg_kernel__avx512_phases,
 	.gather = gather,
+	.scatter = kg_kernel__avx512_scatter,
 	.scale_f32 = kg_kernel__avx512_scale_f32,
 	.scale_f16 = kg_kernel__avx512_scale_f16,
 	.mix_i8 = kg_kernel__avx512_mix_i8,

@@ -623,6 +623,7 @@ const kg_kernel kg_kernel_neon = {
 	.plane = plane,
 	.phases = phases,
 	.gather = kg_kernel__gather,
+	.scatter = kg_kernel__scatter,
 	.scale_f32 = scale_f32,
 	.scale_f16 = scale_f16,
 	.mix_i8 = mix_i8,

@@ -207,6 +207,17 @@ void kg_kernel__gather(int8_t *out, const int8_t *x, const uint16_t *index, cons
 		out[i] = (int8_t)(sign[i] * x[index[i]]);
 }
 
+void kg_kernel__scatter(float *y, const kg_kernel_scatter *from)
+{
+	for (uint32_t i = 0; i < from->n; i++) {
+		float part = (float)from->sum[i] * from->step;
+
+		if (from->second != NULL)
+			part += (float)from->second[i] * from->second_step;
+		y[from->index[i]] = (float)from->sign[i] * part;
+	}
+}
+
 static void scale_f32(float *y, const int32_t *sum, const float *scale, float step, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
@@ -303,6 +314,7 @@ const kg_kernel kg_kernel_scalar = {
 	.plane = plane,
 	.phases = phases,
 	.gather = kg_kernel__gather,
+	.scatter = kg_kernel__scatter,
 	.scale_f32 = scale_f32,
 	.scale_f16 = scale_f16,
 	.mix_i8 = mix_i8,

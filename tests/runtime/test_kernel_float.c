@@ -264,6 +264,55 @@ static void check_scale(const kg_kernel *scalar, const kg_kernel *table)
 		}
 }
 
+static void check_scatter(const kg_kernel *scalar, const kg_kernel *table)
+{
+	enum { N = 50, ROOM = 64 };
+	int32_t sum[2][ROOM] = {{0}};
+	int8_t sign[ROOM] = {0};
+	uint16_t index[ROOM] = {0};
+	uint32_t order[N];
+	kg_rng rng;
+
+	kg_rng_init_u64(&rng, 23);
+	for (uint32_t n = 0; n <= N; n++)
+		for (int planes = 1; planes <= 2; planes++) {
+			float want[N + 1] = {0};
+			float got[N + 1] = {0};
+			kg_kernel_scatter from = {.sum = sum[0],
+						  .step = kg_rng_float(&rng),
+						  .second = planes == 2 ? sum[1] : NULL,
+						  .second_step = kg_rng_float(&rng),
+						  .index = index,
+						  .sign = sign,
+						  .n = n};
+
+			kg_rng_permutation(&rng, order, n);
+			kg_rng_signs(&rng, sign, n);
+			for (uint32_t i = 0; i < n; i++) {
+				sum[0][i] = i % 7 == 0 ? 0 : (int32_t)kg_rng_u64(&rng);
+				sum[1][i] = i % 7 == 0 ? 0 : (int32_t)kg_rng_u64(&rng);
+				index[i] = (uint16_t)order[i];
+			}
+			scalar->scatter(want, &from);
+			table->scatter(got, &from);
+			assert_memory_equal(want, got, sizeof(want));
+			for (uint32_t i = 0; i < n; i++) {
+				float y = (float)sum[0][i] * from.step;
+
+				if (planes == 2)
+					y += (float)sum[1][i] * from.second_step;
+				assert_true(want[index[i]] == (sign[i] < 0 ? -y : y));
+			}
+			assert_true(want[n] == 0.0f);
+		}
+}
+
+static void test_scatter__is_the_same_in_every_table(void **state)
+{
+	(void)state;
+	each_table(check_scatter);
+}
+
 static void test_scale__is_the_same_in_every_table(void **state)
 {
 	(void)state;
@@ -415,6 +464,7 @@ int main(void)
 		cmocka_unit_test(test_dots__are_the_same_in_every_table),
 		cmocka_unit_test(test_dots__keep_the_sign_of_zero),
 		cmocka_unit_test(test_rows__are_dots),
+		cmocka_unit_test(test_scatter__is_the_same_in_every_table),
 		cmocka_unit_test(test_scale__is_the_same_in_every_table),
 		cmocka_unit_test(test_argmax__is_the_lowest_index_of_the_greatest),
 		cmocka_unit_test(test_loops__are_the_same_in_every_table),
