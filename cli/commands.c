@@ -178,9 +178,11 @@ const kg_command kg_cmd_model = {
 	.usage = "import|export|info|quantize|tokenize|generate|eval …",
 	.about = "model files: bring in, take out, describe, quantize, generate, judge",
 	.help = "  import SRC -o F.fairy [--tokenizer TOK] [--format f32|f16] [--name N]\n"
-		"      SRC: a GGUF file or Hugging Face folder (llama, mistral, qwen2, qwen3), or "
-		"a\n"
-		"      llama2.c checkpoint with TOK\n"
+		"      SRC: a GGUF file, a Hugging Face folder (llama, mistral, qwen2, qwen3, "
+		"iFairy), or\n"
+		"      a llama2.c checkpoint with TOK; of iFairy the format is that of embedding "
+		"and\n"
+		"      head, int8 when not given\n"
 		"  export F -o F.gguf [--format f16|f32|q8_0]\n"
 		"      the model as a GGUF file for llama.cpp\n"
 		"  info [F] [--json]\n"
