@@ -125,15 +125,6 @@ kg_err kg_weights_digest(uint8_t out[KG_HASH_SIZE], const kg_weights *weights)
 
 kg_err kg_genome_weights(kg_weights **out, const kg_genome *genome, const kg_model *model)
 {
-	uint8_t digest[KG_HASH_SIZE];
-	kg_err err = kg_base_digest(digest, model);
-	if (err != KG_OK) {
-		return err;
-	}
-	if (memcmp(digest, genome->base_digest, KG_HASH_SIZE) != 0) {
-		return kg_fail(KG_ECONFLICT, "model \"%s\" is not the base of this genome",
-			       kg_model_name(model));
-	}
 	if (is_float(kg_model_strategy(model))) {
 		return kg_weights_new(out, model, &genome->strategy, genome->seed);
 	}

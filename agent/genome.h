@@ -61,7 +61,9 @@ KG_NODISCARD kg_err kg_genome_choose(kg_genome *genome, const kg_model *model, c
  * kg_weights_visit shows, in its order). Equal on every machine and kernel. */
 KG_NODISCARD kg_err kg_weights_digest(uint8_t out[KG_HASH_SIZE], const kg_weights *weights);
 
-/* The weights this genome makes of `model`. KG_ECONFLICT when `model` is not its base. */
+/* The weights this genome makes of its base. That `model` is that, by its kg_base_digest, is for
+ * whoever opened it to know: it takes reading the whole file. KG_ECONFLICT when the file is paired
+ * by another seed than the genome's. */
 KG_NODISCARD kg_err kg_genome_weights(kg_weights **out, const kg_genome *genome,
 				      const kg_model *model);
 
