@@ -19,6 +19,7 @@
 
 enum {
 	LANES = 16,
+	TILES = 2,    /* at once: a broadcast of x then serves two dot products */
 	VECTORS = 4,  /* that share a decoded line: enough to hide its price */
 	AHEAD = 8192, /* prefetch distance, bytes: measured best in DRAM */
 };

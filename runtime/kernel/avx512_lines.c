@@ -4,7 +4,6 @@
 #include "runtime/kernel/avx512.h"
 
 enum {
-	TILES = 2, /* at once: a broadcast of x then serves two dot products */
 	PARTS_MAX = 4,
 	CHAINS_MAX = 8,
 };
@@ -372,116 +371,5 @@ void kg_kernel__avx512_lines(const kg_kernel_lines *w, const kg_kernel_job *job)
 	case KG_LINES_PALETTE256:
 		kg_kernel__avx512_palette256(w, job, look_up);
 		break;
-	}
-}
-
-/* -8 * sum(x) of each group of one vector. */
-static void group_starts(int32_t *start, const int8_t *x, uint32_t lines)
-{
-	const uint32_t columns = kg_lines_columns(KG_LINES_INT4);
-
-	for (uint32_t from = 0; from < lines; from += KG_GROUP_LINES) {
-		uint32_t n = lines - from < KG_GROUP_LINES ? lines - from : KG_GROUP_LINES;
-
-		*start++ = -8 * sum_i8(x + (size_t)from * columns, n * columns);
-	}
-}
-
-/* part[v] += (float)sum * scale of one group of n lines. */
-AVX512_INLINE void add_group(__m512 part[VECTORS], int vectors, const uint8_t *line, uint32_t n,
-			     __m512 scale, const int8_t *x, size_t stride, const int32_t *start,
-			     size_t start_stride)
-{
-	const __m512i low = _mm512_set1_epi8(15);
-	__m512i sum[VECTORS];
-
-	for (int v = 0; v < vectors; v++)
-		sum[v] = _mm512_set1_epi32(start[(size_t)v * start_stride]);
-	for (uint32_t at = 0; at < n; at++, line += KG_LINE_SIZE, x += 2 * KG_TILE_COLS) {
-		__m512i w = load_line(line);
-		__m512i low_half = _mm512_and_si512(w, low);
-		__m512i high_half = _mm512_and_si512(_mm512_srli_epi16(w, 4), low);
-
-		for (int v = 0; v < vectors; v++)
-			dot(&sum[v], low_half, four(x + (size_t)v * stride));
-		for (int v = 0; v < vectors; v++)
-			dot(&sum[v], high_half, four(x + (size_t)v * stride + KG_TILE_COLS));
-	}
-	for (int v = 0; v < vectors; v++)
-		part[v] = _mm512_add_ps(part[v], _mm512_mul_ps(_mm512_cvtepi32_ps(sum[v]), scale));
-}
-
-/* One tile of the vectors; out of the first of them at `out`. */
-AVX512_INLINE void group_tile(float *out, size_t out_stride, int vectors, const uint8_t *line,
-			      uint32_t lines, const uint16_t *scale, const float *step,
-			      const int8_t *x, size_t stride, const int32_t *start,
-			      size_t start_stride)
-{
-	__m512 part[VECTORS];
-
-	for (int v = 0; v < vectors; v++)
-		part[v] = _mm512_setzero_ps();
-	for (uint32_t at = 0; at < lines; at += KG_GROUP_LINES, scale += KG_TILE_ROWS, start++) {
-		__m512 s =
-			_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)scale));
-		const uint8_t *group = line + (size_t)at * KG_LINE_SIZE;
-		const int8_t *xs = x + (size_t)at * 2 * KG_TILE_COLS;
-
-		if (lines - at >= KG_GROUP_LINES)
-			add_group(part, vectors, group, KG_GROUP_LINES, s, xs, stride, start,
-				  start_stride);
-		else
-			add_group(part, vectors, group, lines - at, s, xs, stride, start,
-				  start_stride);
-	}
-	for (int v = 0; v < vectors; v++)
-		_mm512_storeu_ps(out + (size_t)v * out_stride,
-				 _mm512_mul_ps(part[v], _mm512_set1_ps(step[v])));
-}
-
-/* As many vectors as `start` has room for. */
-static void group_tiles(float *out, size_t out_stride, const kg_kernel_lines *w,
-			const uint16_t *scale, const float *step, const kg_kernel_job *job,
-			uint32_t at, uint32_t end, const int32_t *start, uint32_t count)
-{
-	for (uint32_t tile = job->first; tile < job->last; tile++) {
-		const uint8_t *line = w->line + (size_t)tile * w->lines * KG_LINE_SIZE;
-		const uint16_t *s = scale + (size_t)tile * count * KG_TILE_ROWS;
-
-		for (uint32_t v = at, n; v < end; v += n) {
-			const int8_t *x = job->x + v * job->x_stride;
-			const int32_t *first = start + (size_t)(v - at) * count;
-			float *y = out + v * out_stride + (size_t)tile * KG_TILE_ROWS;
-
-			n = block_of(end - v);
-			if (n == VECTORS)
-				group_tile(y, out_stride, VECTORS, line, w->lines, s, step + v, x,
-					   job->x_stride, first, count);
-			else if (n == 2)
-				group_tile(y, out_stride, 2, line, w->lines, s, step + v, x,
-					   job->x_stride, first, count);
-			else
-				group_tile(y, out_stride, 1, line, w->lines, s, step + v, x,
-					   job->x_stride, first, count);
-		}
-	}
-}
-
-void kg_kernel__avx512_groups(float *out, size_t out_stride, const kg_kernel_lines *w,
-			      const uint16_t *scale, const float *step, const kg_kernel_job *job)
-{
-	enum { ROOM = 16384 };
-	uint32_t count = (w->lines + KG_GROUP_LINES - 1) / KG_GROUP_LINES;
-	int32_t start[ROOM];
-	uint32_t most;
-
-	KG_ASSERT(count <= ROOM);
-	most = count == 0 ? job->count : ROOM / count;
-	for (uint32_t at = 0, n; at < job->count; at += n) {
-		n = job->count - at < most ? job->count - at : most;
-		for (uint32_t v = 0; v < n; v++)
-			group_starts(start + (size_t)v * count, job->x + (at + v) * job->x_stride,
-				     w->lines);
-		group_tiles(out, out_stride, w, scale, step, job, at, at + n, start, count);
 	}
 }
