@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 kg_test(runtime team)
-kg_test(runtime feed SOURCES subject.c toy.c)
+kg_test(runtime feed SOURCES subject.c toy.c TIMEOUT 240)
 kg_test(runtime shared SOURCES subject.c toy.c)
 kg_test(runtime prefix SOURCES toy.c)
 kg_test(runtime session_memory SOURCES toy.c)
