@@ -71,7 +71,8 @@ uint64_t kg_rng_below(kg_rng *rng, uint64_t n)
 	KG_ASSERT(n >= 1);
 	do {
 		x = kg_rng_u64(rng);
-		/* Rejected below 2^64 mod n, which is less than n: the division is hardly ever made. */
+		/* Rejected below 2^64 mod n, which is less than n: the division is hardly ever
+		 * made. */
 	} while (x < n && x < (0 - n) % n);
 	return x % n;
 }
