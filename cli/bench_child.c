@@ -102,7 +102,7 @@ kg_err kg_bench_child_start(kg_bench_child *child, const kg_bench *bench, const 
 void kg_bench_child_kill(kg_bench_child *child)
 {
 	if (child->pid > 0) {
-		(void)kill(child->pid, SIGKILL);
+		(void)kill(child->pid, SIGTERM);
 		while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR)
 			;
 	}

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Memory of a process that has generated until 256 positions are used. It is traced, and looked at
- * where it is about to write its last token: nothing is freed yet and nothing moves meanwhile. A
- * first run tells which write that is; the same model writes the same tokens again.
+ * where it is about to write its last token: nothing is freed yet and nothing moves meanwhile.
+ * Which write that is, is known of a specimen; of another model a first run tells it, and the same
+ * model writes the same tokens again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +20,7 @@
 
 enum {
 	COPIES = 16,
+	TOKENS = KG_BENCH_PROMPT - 2,
 	AFTER_TOKENS = 1, /* writes behind the last token: the end of the line */
 };
 
@@ -231,8 +233,10 @@ static kg_err footprint_of(kg_bench *bench, const kg_bench_subject *subject, boo
 
 	kg_bench_say("%s %s: memory at %d positions", subject->shape,
 		     kg_strategy_name(&subject->strategy), KG_BENCH_PROMPT);
-	kg_bench_generate(&command, bench, subject, "x", KG_BENCH_PROMPT - 2, 1);
-	err = count_writes(&writes, &command);
+	kg_bench_generate(&command, bench, subject, "x", TOKENS, 1);
+	/* The prompt, then the tokens, of which a specimen ends its text with none. */
+	writes = 1 + TOKENS;
+	err = subject->made != NULL ? KG_OK : count_writes(&writes, &command);
 	if (err == KG_OK)
 		err = copies(&one, &pss, &command, writes, 1);
 	if (err != KG_OK)

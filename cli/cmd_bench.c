@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 #include "cli/model.h"
 #include "runtime/export_gguf.h"
+#include "runtime/kernel.h"
 #include "runtime/nursery.h"
 
 enum { SPAWNS = 20, SPAWNS_ALL = 50, SEED = 1 };
@@ -120,6 +121,7 @@ static kg_err add_shape(kg_bench *bench, const kg_bench_options *o, uint32_t sha
 			err = kg_path(s->path, "%s/%u-%u.fairy", bench->dir, shape, f);
 		if (err != KG_OK)
 			break;
+		s->made = made;
 		if (o->peer_models_count > 0)
 			s->peer_model = o->peer_models[shape];
 		kg_bench_say("writing %s as %s", made->name, kg_strategy_name(&s->strategy));
@@ -303,6 +305,8 @@ int kg_cmd_bench_run(kg_cli *cli, int argc, char **argv)
 	bench->json = o.json;
 	bench->peer = o.peer;
 	catch_signals();
+	/* Whatever chose it here: processes that are measured use the same. */
+	(void)setenv("KINDERGARTEN_KERNEL", kg_kernel_current()->name, 1);
 	err = o.gguf != NULL ? write_gguf(bench, &o) : run_all(bench, &o);
 	remove_dir(bench);
 	json_decref(bench->rows);
