@@ -19,18 +19,12 @@
 
 /* Options of all parts; each part accepts some. */
 typedef struct {
-	const char *output;
-	const char *strategy;
-	const char *seed;
 	bool json;
 	bool decode;
 	bool without_bos;
 } options;
 
-static const struct option longs[] = {{"output", required_argument, NULL, 'o'},
-				      {"strategy", required_argument, NULL, 's'},
-				      {"seed", required_argument, NULL, 'l'},
-				      {"json", no_argument, NULL, 'j'},
+static const struct option longs[] = {{"json", no_argument, NULL, 'j'},
 				      {"decode", no_argument, NULL, 'd'},
 				      {"no-bos", no_argument, NULL, 'b'},
 				      {NULL, 0, NULL, 0}};
@@ -42,19 +36,10 @@ static int parse(options *o, const char *allowed, int argc, char **argv)
 
 	*o = (options){0};
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "o:", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1) {
 		if (c == '?' || strchr(allowed, c) == NULL)
 			return kg_cli_unknown(&kg_cmd_model, longs, c, argv);
 		switch (c) {
-		case 'o':
-			o->output = optarg;
-			break;
-		case 's':
-			o->strategy = optarg;
-			break;
-		case 'l':
-			o->seed = optarg;
-			break;
 		case 'j':
 			o->json = true;
 			break;
@@ -66,45 +51,6 @@ static int parse(options *o, const char *allowed, int argc, char **argv)
 			break;
 		}
 	}
-	return KG_EXIT_YES;
-}
-
-static kg_err quantize(const options *o, const char *source, kg_strategy strategy,
-		       const uint8_t *seed)
-{
-	uint8_t digest[KG_HASH_SIZE];
-	kg_model_form form = {.strategy = strategy, .seed = seed, .base_digest = digest};
-	kg_model *model = NULL;
-	kg_err err = kg_cli_check_output(source, o->output);
-
-	if (err == KG_OK)
-		err = kg_model_open(&model, source);
-	if (err == KG_OK)
-		err = kg_base_digest(digest, model);
-	if (err == KG_OK)
-		err = kg_model_save(model, o->output, &form);
-	kg_model_free(model);
-	return err;
-}
-
-static int run_quantize(int argc, char **argv)
-{
-	options o;
-	uint8_t seed[KG_HASH_SIZE];
-	kg_strategy strategy;
-	int code = parse(&o, "slo", argc, argv);
-
-	if (code != KG_EXIT_YES)
-		return code;
-	if (argc - optind != 1 || o.output == NULL || o.strategy == NULL)
-		return kg_cli_usage(&kg_cmd_model,
-				    "quantize needs one model, --strategy S and -o G.fairy");
-	if (kg_strategy_parse(&strategy, o.strategy) != KG_OK)
-		return kg_cli_usage(&kg_cmd_model, "--strategy: %s", kg_err_text());
-	if (o.seed != NULL && kg_seed_from_label(seed, o.seed) != KG_OK)
-		return kg_cli_usage(&kg_cmd_model, "--seed: %s", kg_err_text());
-	if (quantize(&o, argv[optind], strategy, o.seed == NULL ? NULL : seed) != KG_OK)
-		return kg_cli_trouble("model quantize");
 	return KG_EXIT_YES;
 }
 
@@ -326,7 +272,7 @@ int kg_cmd_model_run(kg_cli *cli, int argc, char **argv)
 	if (strcmp(argv[0], "info") == 0)
 		return run_info(argc, argv);
 	if (strcmp(argv[0], "quantize") == 0)
-		return run_quantize(argc, argv);
+		return kg_cli_model_quantize(argc, argv);
 	if (strcmp(argv[0], "tokenize") == 0)
 		return run_tokenize(argc, argv);
 	if (strcmp(argv[0], "generate") == 0)

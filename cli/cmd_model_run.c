@@ -24,6 +24,7 @@ typedef struct {
 	const char *text;
 	const char *agent_seed;
 	const char *prompt_cache;
+	const char *base;
 	kg_strategy strategy;
 	bool has_strategy;
 	kg_sampler_settings sampler;
@@ -57,6 +58,7 @@ static const struct option longs[] = {{"max-tokens", required_argument, NULL, 'n
 				      {"prompt-cache", required_argument, NULL, 'P'},
 				      {"threads", required_argument, NULL, 'H'},
 				      {"text", required_argument, NULL, 'T'},
+				      {"base", required_argument, NULL, 'B'},
 				      {"windows", required_argument, NULL, 'w'},
 				      {"lessons", no_argument, NULL, 'l'},
 				      {"count", required_argument, NULL, 'c'},
@@ -115,6 +117,9 @@ static kg_err parse_one(options *o, int letter, const char *value)
 		o->has_strategy = true;
 		err = kg_strategy_parse(&o->strategy, value);
 		return err == KG_OK ? KG_OK : kg_fail_context(err, "--strategy");
+	case 'B':
+		o->base = value;
+		return KG_OK;
 	case 'P':
 		o->prompt_cache = value;
 		return KG_OK;
@@ -397,13 +402,19 @@ static bool show_progress(void *context, uint64_t done, uint64_t total)
 	return true;
 }
 
-/* The base in f32, to compare greedy tokens with; left NULL where the file holds no base, or where
- * the weights are that base. */
+/* What to compare greedy tokens with: the model of --base as it is, or the file's own floats in
+ * f32; left NULL where it has none, or where the weights are those. */
 static kg_err open_reference(mind *reference, const mind *m, const options *o)
 {
 	kg_strategy f32 = kg_strategy_of(KG_FORMAT_F32);
 	kg_err err;
 
+	if (o->base != NULL) {
+		err = open_model(&reference->model, o->base);
+		if (err == KG_OK)
+			err = kg_weights_new(&reference->weights, reference->model, NULL, NULL);
+		return err == KG_OK ? open_session(reference, o) : err;
+	}
 	if (!is_float(kg_model_strategy(m->model)) ||
 	    kg_weights_strategy(m->weights).linear == KG_FORMAT_F32)
 		return KG_OK;
@@ -595,7 +606,7 @@ int kg_cli_model_eval(kg_cli *cli, int argc, char **argv)
 	mind m = {0};
 	options o;
 	kg_err err;
-	int code = parse(&o, "sSaTwlcWjH", argc, argv);
+	int code = parse(&o, "sSaTBwlcWjH", argc, argv);
 
 	(void)cli;
 	if (code != KG_EXIT_YES)
@@ -604,6 +615,8 @@ int kg_cli_model_eval(kg_cli *cli, int argc, char **argv)
 		return kg_cli_usage(&kg_cmd_model, "eval takes one model");
 	if (o.text == NULL && !o.lessons)
 		return kg_cli_usage(&kg_cmd_model, "eval needs --text T or --lessons");
+	if (o.base != NULL && o.text == NULL)
+		return kg_cli_usage(&kg_cmd_model, "--base F is of --text T");
 	err = open_mind(&m, &o, argc > optind ? argv[optind] : NULL);
 	if (err == KG_OK)
 		err = open_session(&m, &o);

@@ -19,6 +19,9 @@ void kg_cli_model_name(char out[KG_MODEL_NAME_MAX + 1], const char *path);
  * the place of what was there, be it a device or a link. */
 KG_NODISCARD kg_err kg_cli_check_output(const char *input, const char *output);
 
+/* cmd_model_quantize.c: made narrow, with what is lost by it. */
+int kg_cli_model_quantize(int argc, char **argv);
+
 /* cmd_model_run.c: what computes with a model. */
 int kg_cli_model_generate(kg_cli *cli, int argc, char **argv);
 int kg_cli_model_eval(kg_cli *cli, int argc, char **argv);

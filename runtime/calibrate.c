@@ -167,6 +167,21 @@ kg_err kg_calibration_new(kg_calibration **out, const kg_model *model,
 	return KG_OK;
 }
 
+uint32_t kg_calibration_window(const kg_calibration *calibration)
+{
+	return calibration->window;
+}
+
+uint64_t kg_calibration_tokens(const kg_calibration *calibration)
+{
+	return calibration->windows * calibration->window;
+}
+
+uint64_t kg_calibration_windows(const kg_calibration *calibration)
+{
+	return calibration->total;
+}
+
 void kg_calibration_free(kg_calibration *calibration)
 {
 	if (calibration == NULL)

@@ -29,6 +29,12 @@ typedef struct {
  * shorter than one window, KG_ENOMEM. */
 KG_NODISCARD kg_err kg_calibration_new(kg_calibration **out, const kg_model *model,
 				       const kg_calibration_request *request);
+/* Inputs in a window; tokens of the text that are read; windows read for one model in all, over all
+ * groups of layers. */
+uint32_t kg_calibration_window(const kg_calibration *calibration);
+uint64_t kg_calibration_tokens(const kg_calibration *calibration);
+uint64_t kg_calibration_windows(const kg_calibration *calibration);
+
 void kg_calibration_free(kg_calibration *calibration);
 
 /* A kg_rounder, with the calibration for its context. Reads the text when a tensor is of a layer

@@ -69,11 +69,15 @@ static kg_err score_token(void *context, size_t i, const float *logits)
 	return KG_OK;
 }
 
-static kg_err note_greedy(void *context, size_t i, const float *logits)
+static kg_err read_reference(void *context, size_t i, const float *logits)
 {
 	window_reading *w = context;
+	uint32_t next = w->token[i + 1];
 
+	if (next >= w->vocabulary)
+		return kg_fail(KG_EINVAL, "token %u: the vocabulary has %u", next, w->vocabulary);
 	w->greedy[i] = kg_sampler_greedy(logits, w->vocabulary);
+	w->score->reference_nll -= kg_fmath_log_softmax(logits, w->vocabulary, next);
 	return KG_OK;
 }
 
@@ -93,7 +97,7 @@ static kg_err score_window(kg_text_score *score, kg_session *session, kg_session
 	kg_session_rewind(session, 0);
 	if (reference != NULL) {
 		kg_session_rewind(reference, 0);
-		err = kg_session_read(reference, token, window_of(session), 0, note_greedy, &w);
+		err = kg_session_read(reference, token, window_of(session), 0, read_reference, &w);
 	}
 	if (err == KG_OK)
 		err = kg_session_read(session, token, window_of(session), 0, score_token, &w);

@@ -28,11 +28,12 @@ typedef bool kg_evaluate_progress(void *context, uint64_t done, uint64_t total);
 
 typedef struct {
 	uint64_t windows;
-	uint64_t tokens; /* scored */
-	uint64_t bytes;  /* of text in the scored tokens */
-	double nll;      /* nats in all */
-	uint64_t agreed; /* scored inputs whose greedy token is that of the reference */
-	bool compared;   /* a reference was given */
+	uint64_t tokens;      /* scored */
+	uint64_t bytes;       /* of text in the scored tokens */
+	double nll;           /* nats in all */
+	double reference_nll; /* the same of the reference; 0 without */
+	uint64_t agreed;      /* scored inputs whose greedy token is that of the reference */
+	bool compared;        /* a reference was given */
 } kg_text_score;
 
 /* nll / tokens; e^that; nll / (ln 2 * bytes); e^(nll / bytes). */
