@@ -146,18 +146,23 @@ static inline void loops_softmax(float *x, size_t n)
 		x[i] *= scale;
 }
 
+/* x in steps of 1 / g. */
+static inline int8_t loops_step(float x, float g)
+{
+	float v = x * g;
+
+	v = v < -127.0f ? -127.0f : v;
+	v = v > 127.0f ? 127.0f : v;
+	/* The low byte of the rounded sum is the integer, in two's complement. */
+	return (int8_t)(uint8_t)loops_bits(v + LOOPS_ROUND);
+}
+
 static inline float loops_quantize(int8_t *q, const float *x, size_t n)
 {
 	float g = 127.0f / loops_max_size(x, n, 1e-5f);
 
-	for (size_t i = 0; i < n; i++) {
-		float v = x[i] * g;
-
-		v = v < -127.0f ? -127.0f : v;
-		v = v > 127.0f ? 127.0f : v;
-		/* The low byte of the rounded sum is the integer, in two's complement. */
-		q[i] = (int8_t)(uint8_t)loops_bits(v + LOOPS_ROUND);
-	}
+	for (size_t i = 0; i < n; i++)
+		q[i] = loops_step(x[i], g);
 	return 1.0f / g;
 }
 

@@ -262,8 +262,9 @@ float kg_kernel__avx2_dot_f16(const uint16_t *a, const float *b, size_t n)
 	return dot_one(true, a, b, n);
 }
 
-/* The greatest of `least` and all x; NaN is passed over. */
-static float greatest(const float *x, size_t n, float least)
+/* The greatest of `least` and all x, or their sizes where `mask` takes the signs away; NaN is
+ * passed over. */
+AVX2_INLINE float greatest_of(const float *x, size_t n, float least, __m256 mask)
 {
 	__m256 most[PARTS];
 	float lane[WIDTH];
@@ -274,14 +275,28 @@ static float greatest(const float *x, size_t n, float least)
 		most[k] = _mm256_set1_ps(least);
 	for (; i + PARTS * WIDTH <= n; i += PARTS * WIDTH)
 		for (size_t k = 0; k < PARTS; k++)
-			most[k] = _mm256_max_ps(_mm256_loadu_ps(x + i + k * WIDTH), most[k]);
+			most[k] = _mm256_max_ps(
+				_mm256_and_ps(_mm256_loadu_ps(x + i + k * WIDTH), mask), most[k]);
 	_mm256_storeu_ps(lane, _mm256_max_ps(_mm256_max_ps(most[0], most[1]),
 					     _mm256_max_ps(most[2], most[3])));
+	for (; i < n; i++) {
+		float v = _mm256_cvtss_f32(_mm256_and_ps(_mm256_set1_ps(x[i]), mask));
+
+		lane[0] = v > lane[0] ? v : lane[0];
+	}
 	for (int l = 0; l < WIDTH; l++)
 		least = lane[l] > least ? lane[l] : least;
-	for (; i < n; i++)
-		least = x[i] > least ? x[i] : least;
 	return least;
+}
+
+static float greatest(const float *x, size_t n, float least)
+{
+	return greatest_of(x, n, least, _mm256_castsi256_ps(_mm256_set1_epi32(-1)));
+}
+
+static float greatest_size(const float *x, size_t n, float least)
+{
+	return greatest_of(x, n, least, _mm256_castsi256_ps(_mm256_set1_epi32(INT32_MAX)));
 }
 
 uint32_t kg_kernel__avx2_argmax(const float *x, size_t n)
@@ -371,7 +386,34 @@ void kg_kernel__avx2_swiglu(float *gate, const float *up, size_t n)
 	loops_swiglu(gate + whole, up + whole, n - whole);
 }
 
+/* Eight numbers times g, rounded, as bytes of their own words. */
+AVX2_INLINE __m256i steps_of(const float *x, __m256 g)
+{
+	__m256 v = _mm256_mul_ps(_mm256_loadu_ps(x), g);
+
+	v = _mm256_max_ps(_mm256_set1_ps(-127.0f), v);
+	v = _mm256_min_ps(_mm256_set1_ps(127.0f), v);
+	v = _mm256_add_ps(v, _mm256_set1_ps(LOOPS_ROUND));
+	return _mm256_and_si256(_mm256_castps_si256(v), _mm256_set1_epi32(255));
+}
+
 float kg_kernel__avx2_quantize(int8_t *q, const float *x, size_t n)
 {
-	return loops_quantize(q, x, n);
+	const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+	const float g = 127.0f / greatest_size(x, n, 1e-5f);
+	const __m256 factor = _mm256_set1_ps(g);
+	size_t i = 0;
+
+	for (; i + PARTS * WIDTH <= n; i += PARTS * WIDTH) {
+		__m256i low = _mm256_packus_epi32(steps_of(x + i, factor),
+						  steps_of(x + i + WIDTH, factor));
+		__m256i high = _mm256_packus_epi32(steps_of(x + i + 2 * WIDTH, factor),
+						   steps_of(x + i + 3 * WIDTH, factor));
+
+		/* Packing goes by halves of a register. */
+		store(q + i, _mm256_permutevar8x32_epi32(_mm256_packus_epi16(low, high), order));
+	}
+	for (; i < n; i++)
+		q[i] = loops_step(x[i], g);
+	return 1.0f / g;
 }
