@@ -6,9 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sha1.h>
+
 #include "base/hex.h"
 #include "memory/quote.h"
-#include "memory/sha1.h"
 
 static const char *const type_names[KG_ENTRY_TYPES] = {
 	"birth", "insight",   "observation", "learning",   "reflection", "question",
@@ -522,14 +523,16 @@ kg_err kg_commit_parse(kg_commit *commit, const char *text)
 	return kg_hex_decode(commit->bytes, sizeof(commit->bytes), text);
 }
 
+/* Not by libgit2, which an agent would load for this alone. libmd has come with ZeroMQ already;
+ * git's own, with its look-out for collisions, names whatever is stored. */
 void kg_commit_id(kg_commit *commit, const void *object, size_t size)
 {
 	char header[32];
 	int length = snprintf(header, sizeof(header), "commit %zu", size);
-	kg_sha1 sha1;
+	SHA1_CTX sha1;
 
-	kg_sha1_init(&sha1);
-	kg_sha1_put(&sha1, header, (size_t)length + 1); /* with its terminator */
-	kg_sha1_put(&sha1, object, size);
-	kg_sha1_end(&sha1, commit->bytes);
+	SHA1Init(&sha1);
+	SHA1Update(&sha1, (const uint8_t *)header, (size_t)length + 1); /* with its terminator */
+	SHA1Update(&sha1, object, size);
+	SHA1Final(commit->bytes, &sha1);
 }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/memory/fixture.h"
 
+#include <git2.h>
+
 #include "base/hex.h"
+#include "base/rng.h"
 #include "identity/sshsig.h"
 
 static const char cut_line[] = "# ------------------------ >8 ------------------------";
@@ -521,6 +524,27 @@ static int start(void **state)
 	return kg_identity_init() == KG_OK ? 0 : -1;
 }
 
+static void test_entry__commits_are_named_as_git_names_them(void **state)
+{
+	uint8_t object[300];
+	kg_rng rng;
+
+	(void)state;
+	assert_true(git_libgit2_init() > 0);
+	kg_rng_init_u64(&rng, 1);
+	for (size_t i = 0; i < sizeof(object); i++)
+		object[i] = (uint8_t)kg_rng_below(&rng, 256);
+	for (size_t size = 0; size <= sizeof(object); size++) {
+		kg_commit id;
+		git_oid oid;
+
+		kg_commit_id(&id, object, size);
+		assert_int_equal(git_odb_hash(&oid, object, size, GIT_OBJECT_COMMIT), 0);
+		assert_memory_equal(id.bytes, oid.id, sizeof(id.bytes));
+	}
+	(void)git_libgit2_shutdown();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -537,6 +561,7 @@ int main(void)
 		cmocka_unit_test(test_entry__time_never_goes_back),
 		cmocka_unit_test(test_entry__the_subject_is_the_first_words),
 		cmocka_unit_test(test_entry__the_documented_vector_holds),
+		cmocka_unit_test(test_entry__commits_are_named_as_git_names_them),
 	};
 
 	return cmocka_run_group_tests(tests, start, NULL);
