@@ -21,16 +21,17 @@ static const struct {
 	uint8_t weights_log2;
 	uint8_t bytes;
 } types[] = {
-	[KG_GGML_F32] = {"F32", 0, 4},      [KG_GGML_F16] = {"F16", 0, 2},
-	[KG_GGML_Q4_0] = {"Q4_0", 5, 18},   [KG_GGML_Q4_1] = {"Q4_1", 5, 20},
-	[KG_GGML_Q5_0] = {"Q5_0", 5, 22},   [KG_GGML_Q5_1] = {"Q5_1", 5, 24},
-	[KG_GGML_Q2_K] = {"Q2_K", 8, 84},   [KG_GGML_Q3_K] = {"Q3_K", 8, 110},
-	[KG_GGML_TQ1_0] = {"TQ1_0", 8, 54}, [KG_GGML_TQ2_0] = {"TQ2_0", 8, 66},
-	[KG_GGML_Q8_0] = {"Q8_0", 5, 34},   [KG_GGML_Q4_K] = {"Q4_K", 8, 144},
-	[KG_GGML_Q5_K] = {"Q5_K", 8, 176},  [KG_GGML_Q6_K] = {"Q6_K", 8, 210},
-	[KG_GGML_I8] = {"I8", 0, 1},        [KG_GGML_I16] = {"I16", 0, 2},
-	[KG_GGML_I32] = {"I32", 0, 4},      [KG_GGML_I64] = {"I64", 0, 8},
-	[KG_GGML_F64] = {"F64", 0, 8},      [KG_GGML_BF16] = {"BF16", 0, 2},
+	[KG_GGML_F32] = {"F32", 0, 4},        [KG_GGML_F16] = {"F16", 0, 2},
+	[KG_GGML_Q4_0] = {"Q4_0", 5, 18},     [KG_GGML_Q4_1] = {"Q4_1", 5, 20},
+	[KG_GGML_Q5_0] = {"Q5_0", 5, 22},     [KG_GGML_Q5_1] = {"Q5_1", 5, 24},
+	[KG_GGML_Q2_K] = {"Q2_K", 8, 84},     [KG_GGML_Q3_K] = {"Q3_K", 8, 110},
+	[KG_GGML_TQ1_0] = {"TQ1_0", 8, 54},   [KG_GGML_TQ2_0] = {"TQ2_0", 8, 66},
+	[KG_GGML_Q8_0] = {"Q8_0", 5, 34},     [KG_GGML_Q4_K] = {"Q4_K", 8, 144},
+	[KG_GGML_Q5_K] = {"Q5_K", 8, 176},    [KG_GGML_Q6_K] = {"Q6_K", 8, 210},
+	[KG_GGML_I8] = {"I8", 0, 1},          [KG_GGML_I16] = {"I16", 0, 2},
+	[KG_GGML_I32] = {"I32", 0, 4},        [KG_GGML_I64] = {"I64", 0, 8},
+	[KG_GGML_F64] = {"F64", 0, 8},        [KG_GGML_BF16] = {"BF16", 0, 2},
+	[KG_GGML_IQ4_NL] = {"IQ4_NL", 5, 18},
 };
 
 static bool known(uint32_t type)
@@ -75,6 +76,17 @@ static void read_q4_0(float *out, const uint8_t *b)
 
 	for (unsigned j = 0; j < SMALL; j++)
 		out[j] = d * (float)((int)nibble(b + 2, j) - 8);
+}
+
+/* As Q4_0 with a table: what the quantizer falls back to where rows are no whole K blocks. */
+static void read_iq4_nl(float *out, const uint8_t *b)
+{
+	static const int8_t value[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+					 1,    13,   25,  38,  53,  69,  89,  113};
+	float d = half_at(b);
+
+	for (unsigned j = 0; j < SMALL; j++)
+		out[j] = d * (float)value[nibble(b + 2, j)];
 }
 
 static void read_q4_1(float *out, const uint8_t *b)
@@ -274,6 +286,8 @@ static block_reader *reader_of(uint32_t type)
 		return read_q5_1;
 	case KG_GGML_Q8_0:
 		return read_q8_0;
+	case KG_GGML_IQ4_NL:
+		return read_iq4_nl;
 	case KG_GGML_Q2_K:
 		return read_q2_k;
 	case KG_GGML_Q3_K:

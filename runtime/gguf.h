@@ -59,6 +59,7 @@ typedef enum {
 	KG_GGML_Q4_K = 12,
 	KG_GGML_Q5_K = 13,
 	KG_GGML_Q6_K = 14,
+	KG_GGML_IQ4_NL = 20,
 	KG_GGML_I8 = 24,
 	KG_GGML_I16 = 25,
 	KG_GGML_I32 = 26,

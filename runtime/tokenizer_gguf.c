@@ -24,8 +24,8 @@ static kg_err get_words(const kg_gguf *gguf, kg_tokenizer_rules *rules)
 	size_t size;
 	kg_err err = kg_gguf_get_string(gguf, "tokenizer.ggml.pre", &name, &size);
 
-	if (err == KG_OK)
-		err = kg_pretokenizer_from_name(&rules->words, name, size);
+	if (err == KG_OK && kg_pretokenizer_from_name(&rules->words, name, size) != KG_OK)
+		err = kg_fail_context(KG_EINVAL, "model file");
 	rules->add_bos = rules->words == KG_PRETOKENIZER_LLAMA3;
 	rules->ignore_merges = rules->words == KG_PRETOKENIZER_LLAMA3;
 	return err;

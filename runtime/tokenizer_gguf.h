@@ -9,7 +9,8 @@
 
 /* Also of files that hold a vocabulary and no tensors. Known are the SentencePiece kind ("llama")
  * and the byte-level one ("gpt2") with the pre-tokenizers of runtime/pretokenizer.h. KG_ENOTFOUND
- * when a key is missing or the pre-tokenizer is not known, KG_ECORRUPT for the rest. */
+ * when a key is missing, KG_EINVAL naming a pre-tokenizer that is not known, KG_ECORRUPT for the
+ * rest. */
 KG_NODISCARD kg_err kg_tokenizer_from_gguf(kg_tokenizer **out, const kg_gguf *gguf);
 
 /* KG_ENOMEM only. */

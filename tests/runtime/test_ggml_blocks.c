@@ -45,6 +45,8 @@ static void test_blocks__of_four_bits(void **state)
 	static const one some[] = {{0, 1.0f}, {16, 0.5f}, {15, -4.0f}, {31, 3.5f}};
 	/* d = 0.5, m = -2: 10 -> 3, 9 -> 2.5, 0 -> -2, 15 -> 5.5, 8 -> 2. */
 	static const one with_minimum[] = {{0, 3.0f}, {16, 2.5f}, {15, -2.0f}, {31, 5.5f}};
+	/* The table's values of 10, 9, 0, 15 and elsewhere 8: 25, 13, -127, 113 and 1. */
+	static const one of_table[] = {{0, 12.5f}, {16, 6.5f}, {15, -63.5f}, {31, 56.5f}};
 	uint8_t b[20] = {0x00, 0x38};
 
 	(void)state;
@@ -52,6 +54,7 @@ static void test_blocks__of_four_bits(void **state)
 	b[2] = 0x9a;
 	b[17] = 0xf0;
 	check(KG_GGML_Q4_0, b, 32, some, 4, 0.0f);
+	check(KG_GGML_IQ4_NL, b, 32, of_table, 4, 0.5f);
 	b[3] = 0xc0;
 	b[2] = 0x00;
 	memset(b + 4, 0x88, 16);

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "runtime/alphabet.h"
 #include "runtime/ggml_blocks.h"
 #include "runtime/gguf.h"
 #include "runtime/import_gguf.h"
@@ -25,6 +26,7 @@ typedef struct {
 	bool split;                   /* rows in qwen's order */
 	const kg_model_config *shown; /* what the keys say; NULL: the truth */
 	void (*more)(kg_gguf_writer *writer);
+	const char *pre; /* a byte-level vocabulary of that pre-tokenizer, instead of the model's */
 	const char *left_out; /* a tensor */
 	kg_ggml_type type;    /* of matrices */
 } recipe;
@@ -37,6 +39,59 @@ static void put_u32(kg_gguf_writer *w, const recipe *r, const char *tail, uint32
 
 	assert_true(snprintf(key, sizeof(key), "%s.%s", r->arch, tail) < (int)sizeof(key));
 	kg_gguf_put_u32(w, key, value);
+}
+
+static void put_string(kg_buf *out, const char *text, size_t size)
+{
+	kg_buf_put_u64le(out, size);
+	kg_buf_put(out, text, size);
+}
+
+static void put_text(kg_gguf_writer *w, const char *key, const char *text)
+{
+	kg_gguf_put_string(w, key, text, strlen(text));
+}
+
+/* Ids 0..255 are the bytes, 256 "12", 257 "aa", 258 a control token; as llama.cpp's converter
+ * writes the vocabulary of SmolLM. */
+static void put_byte_level(kg_gguf_writer *w, const char *pre)
+{
+	kg_buf tokens;
+	kg_buf kinds;
+	kg_buf merges;
+
+	kg_buf_init(&tokens, FILE_MAX);
+	kg_buf_init(&kinds, FILE_MAX);
+	kg_buf_init(&merges, FILE_MAX);
+	for (int byte = 0; byte < 256; byte++) {
+		char letter[KG_ALPHABET_LETTER_MAX];
+		char c = (char)byte;
+
+		put_string(&tokens, letter, kg_alphabet_encode(letter, &c, 1));
+	}
+	put_string(&tokens, "12", 2);
+	put_string(&tokens, "aa", 2);
+	put_string(&tokens, "<|im_end|>", 10);
+	for (int id = 0; id < 259; id++)
+		kg_buf_put_u32le(&kinds, id < 258 ? KG_TOKEN_NORMAL : KG_TOKEN_CONTROL);
+	put_string(&merges, "1 2", 3);
+	put_string(&merges, "a a", 3);
+	put_text(w, "tokenizer.ggml.model", "gpt2");
+	put_text(w, "tokenizer.ggml.pre", pre);
+	kg_gguf_put_array(w, "tokenizer.ggml.tokens", KG_GGUF_STRING, 259, tokens.data,
+			  tokens.size);
+	kg_gguf_put_array(w, "tokenizer.ggml.token_type", KG_GGUF_I32, 259, kinds.data, kinds.size);
+	kg_gguf_put_array(w, "tokenizer.ggml.merges", KG_GGUF_STRING, 2, merges.data, merges.size);
+	kg_gguf_put_u32(w, "tokenizer.ggml.bos_token_id", 258);
+	kg_gguf_put_u32(w, "tokenizer.ggml.eos_token_id", 258);
+	kg_gguf_put_u32(w, "tokenizer.ggml.unknown_token_id", 258);
+	kg_gguf_put_u32(w, "tokenizer.ggml.padding_token_id", 258);
+	kg_gguf_put_bool(w, "tokenizer.ggml.add_bos_token", false);
+	kg_gguf_put_bool(w, "tokenizer.ggml.add_space_prefix", false);
+	put_text(w, "tokenizer.chat_template", "{{ messages }}");
+	kg_buf_release(&tokens);
+	kg_buf_release(&kinds);
+	kg_buf_release(&merges);
 }
 
 static void put_keys(kg_gguf_writer *w, const recipe *r, const kg_model *m)
@@ -58,7 +113,10 @@ static void put_keys(kg_gguf_writer *w, const recipe *r, const kg_model *m)
 	assert_true(snprintf(key, sizeof(key), "%s.attention.layer_norm_rms_epsilon", r->arch) <
 		    (int)sizeof(key));
 	kg_gguf_put_float(w, key, c->norm_eps);
-	assert_int_equal(kg_tokenizer_to_gguf(kg_model_tokenizer(m), w), KG_OK);
+	if (r->pre != NULL)
+		put_byte_level(w, r->pre);
+	else
+		assert_int_equal(kg_tokenizer_to_gguf(kg_model_tokenizer(m), w), KG_OK);
 }
 
 /* Row i of a head of `n` comes from place 2i, or 2 (i - n / 2) + 1 in its second half. */
@@ -286,6 +344,50 @@ static void test_import__rotations_and_windows_are_taken(void **state)
 	kg_model_free(factored);
 }
 
+/* What the converter writes beside the shape. */
+static void smollm_keys(kg_gguf_writer *w)
+{
+	put_text(w, "general.type", "model");
+	put_text(w, "general.size_label", "135M");
+	put_text(w, "general.license", "apache-2.0");
+	kg_gguf_put_u32(w, "general.file_type", 0);
+	kg_gguf_put_u32(w, "general.quantization_version", 2);
+	kg_gguf_put_u32(w, "llama.vocab_size", 259);
+	kg_gguf_put_u32(w, "llama.rope.dimension_count", 6);
+	kg_gguf_put_float(w, "llama.rope.freq_base", 100000.0f);
+}
+
+static void test_import__a_model_like_smollm(void **state)
+{
+	static const recipe r = {.arch = "llama", .pre = "smollm", .more = smollm_keys};
+	kg_model_config config = toy_config();
+	const kg_tokenizer_rules *rules;
+	uint32_t *ids = NULL;
+	size_t count = 0;
+	kg_model *want;
+	kg_model *got;
+
+	(void)state;
+	config.tied = true;
+	config.rope_theta = 100000.0f;
+	want = toy_random(&config, 79);
+	got = import(&r, want);
+	check_same(want, got);
+	assert_true(kg_model_get_config(got)->tied);
+	rules = kg_tokenizer_get_rules(kg_model_tokenizer(got));
+	assert_int_equal(rules->eos, 258);
+	assert_false(rules->add_bos);
+	assert_int_equal(kg_model_template(got, &count) == NULL, false);
+	/* Digits are words of their own, so "12" is never made. */
+	assert_int_equal(
+		kg_tokenizer_encode(kg_model_tokenizer(got), "12aa", 4, true, &ids, &count), KG_OK);
+	assert_int_equal(count, 4);
+	assert_memory_equal(ids, ((uint32_t[]){258, '1', '2', 257}), 4 * sizeof(*ids));
+	free(ids);
+	kg_model_free(got);
+	kg_model_free(want);
+}
+
 static void refused(const recipe *r, const kg_model *m, kg_err code, const char *because)
 {
 	kg_buf file = file_of(r, m);
@@ -362,6 +464,8 @@ static void test_import__what_is_not_done_is_named(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		refused(&cases[i].r, m, KG_EINVAL, cases[i].because);
+	refused(&(recipe){.arch = "llama", .pre = "deepseek-llm"}, m, KG_EINVAL,
+		"pre-tokenizer \"deepseek-llm\" is not known");
 	kg_model_free(m);
 }
 
@@ -429,6 +533,7 @@ int main(void)
 		cmocka_unit_test(test_import__every_architecture_is_the_same_model),
 		cmocka_unit_test(test_import__blocks_become_floats),
 		cmocka_unit_test(test_import__rotations_and_windows_are_taken),
+		cmocka_unit_test(test_import__a_model_like_smollm),
 		cmocka_unit_test(test_import__what_is_not_done_is_named),
 		cmocka_unit_test(test_import__hostile_files_are_refused),
 		cmocka_unit_test(test_import__no_part_of_a_file_is_a_model),
