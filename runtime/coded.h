@@ -66,9 +66,9 @@ uint16_t *kg_coded_scale(const kg_coded *coded, uint32_t row, uint32_t col);
 /*
  * Scales and palettes from the floats of the matrix, codes untouched. int4: the value of greatest
  * magnitude in a group over -8. int2, ternary: the scale of least squared error of the row.
- * Palettes: Lloyd's k-means over sorted values, begun at the quantiles (2 i + 1) / 2 k and ended
- * when nothing moves or after 300 rounds. KG_EINVAL when a value is not finite or a scale beyond
- * half floats.
+ * Palettes: Lloyd's k-means over sorted values, ended when nothing moves or after 300 rounds; it
+ * begins where the sum of (gap to the value before)^(5/8) reaches (2 i + 1) / 2 k of all of it.
+ * KG_EINVAL when a value is not finite or a scale beyond half floats.
  */
 KG_NODISCARD kg_err kg_coded_fit(kg_coded *coded, const float *r);
 

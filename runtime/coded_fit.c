@@ -183,12 +183,41 @@ static size_t first_above(const clusters *c, double border)
 	return low;
 }
 
+/*
+ * Where the centers begin. Of many clusters those err least that lie as dense as the cube root of
+ * the values' density; a gap between neighbours is one over that density, so that gap^(2/3) adds up
+ * to what each cluster is to have as much of. gap^(5/8) begins as well, and roots are exact
+ * everywhere.
+ */
+static double spread(const clusters *c, size_t j)
+{
+	double root = sqrt((double)c->sorted[j] - (double)c->sorted[j - 1]);
+
+	return root * sqrt(sqrt(root));
+}
+
+static void begin(clusters *c, unsigned k)
+{
+	double total = 0.0;
+	double sum = 0.0;
+	unsigned i = 0;
+
+	for (size_t j = 1; j < c->n; j++)
+		total += spread(c, j);
+	for (size_t j = 1; j < c->n; j++) {
+		sum += spread(c, j);
+		for (; i < k && 2.0 * k * sum >= (2.0 * i + 1.0) * total; i++)
+			c->center[i] = ((double)c->sorted[j - 1] + (double)c->sorted[j]) / 2.0;
+	}
+	for (; i < k; i++)
+		c->center[i] = (double)c->sorted[c->n - 1];
+	for (i = 0; i < k; i++)
+		c->begin[i] = 0;
+}
+
 static void lloyd(clusters *c, unsigned k)
 {
-	for (unsigned i = 0; i < k; i++) {
-		c->center[i] = (double)c->sorted[(2 * (size_t)i + 1) * c->n / (2 * (size_t)k)];
-		c->begin[i] = 0;
-	}
+	begin(c, k);
 	c->begin[k] = c->n;
 	for (int round = 0; round < ROUNDS_MAX; round++) {
 		bool moved = round == 0;

@@ -170,7 +170,7 @@ static void test_coded__scales_have_the_least_error_there_is(void **state)
 /* Entries are the means of what they stand for, up to a step of their grid. */
 static void test_coded__palettes_are_means(void **state)
 {
-	enum { ROWS = 8, COLS = 64 };
+	enum { ROWS = 8, COLS = 512 };
 	static float r[ROWS * COLS];
 	void *storage;
 	kg_coded coded;
@@ -197,6 +197,49 @@ static void test_coded__palettes_are_means(void **state)
 		}
 	}
 	free(storage);
+}
+
+/* No palette of so many entries can err less, on average over many values of a flat density, than
+ * one of entries at equal distances: (range / entries)^2 / 12 each. k-means comes near it. */
+static void test_coded__palettes_come_near_the_least_error_there_is(void **state)
+{
+	enum { ROWS = 128, COLS = 512 };
+	static const struct {
+		kg_format format;
+		double entries;
+	} of[] = {{KG_FORMAT_PALETTE16, 16.0}, {KG_FORMAT_PALETTE256, 256.0}};
+	static float r[ROWS * COLS];
+	kg_rng rng;
+
+	(void)state;
+	kg_rng_init_u64(&rng, 9);
+	for (size_t k = 0; k < (size_t)ROWS * COLS; k++)
+		r[k] = 2.0f * kg_rng_float(&rng) - 1.0f;
+	for (int f = 0; f < 2; f++) {
+		void *storage;
+		kg_coded coded = coded_of(&storage, of[f].format, r, ROWS, COLS);
+		double least = ROWS * COLS * pow(2.0 / of[f].entries, 2.0) / 12.0;
+
+		if (!(error_of(&coded, r) < 1.05 * least))
+			fail_msg("%s: %g, at best %g", kg_format_name(of[f].format),
+				 error_of(&coded, r), least);
+		free(storage);
+	}
+	/* A bell: the best of 256 err sqrt(3) pi / 2 / 256^2 of the variance (Panter and Dite). */
+	for (size_t k = 0; k < (size_t)ROWS * COLS; k++) {
+		double radius = sqrt(-2.0 * log(1.0 - (double)kg_rng_float(&rng)));
+
+		r[k] = (float)(radius * cos(6.283185307179586 * (double)kg_rng_float(&rng)));
+	}
+	{
+		void *storage;
+		kg_coded coded = coded_of(&storage, KG_FORMAT_PALETTE256, r, ROWS, COLS);
+		double least = ROWS * COLS * 2.7207 / 65536.0;
+
+		if (!(error_of(&coded, r) < 1.15 * least))
+			fail_msg("a bell: %g, at best %g", error_of(&coded, r), least);
+		free(storage);
+	}
 }
 
 static void test_coded__wider_palettes_lose_less(void **state)
@@ -331,6 +374,7 @@ int main(void)
 		cmocka_unit_test(test_coded__nearest_is_nearest),
 		cmocka_unit_test(test_coded__scales_have_the_least_error_there_is),
 		cmocka_unit_test(test_coded__palettes_are_means),
+		cmocka_unit_test(test_coded__palettes_come_near_the_least_error_there_is),
 		cmocka_unit_test(test_coded__wider_palettes_lose_less),
 		cmocka_unit_test(test_coded__the_worked_rows),
 		cmocka_unit_test(test_coded__zeros_stay_zeros_and_no_number_is_refused),
