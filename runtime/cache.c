@@ -10,6 +10,7 @@ enum {
 	 * queries alone are more. */
 	SCORES = 16384,
 	QUERIES_MIN = 4,
+	MIXED = 8, /* queries mixed at once: more would share values, but each to the longest */
 };
 
 /* Where the parts of one layer and head lie. */
@@ -181,11 +182,17 @@ static void attend_i8(const kg_cache *cache, const kg_kernel *kernel, const kg_c
 		memset(q + n, 0, stride - n);
 	}
 	kernel->lines(&keys, &job);
-	for (uint32_t i = 0; i < job.count; i++)
-		share(sums + i * tokens, kernel, &at, step[i],
-		      query->first + (begin + i) / query->group + 1, longest);
-	kernel->mix_i8(mixture, cache->width, (const int8_t *)at.value, cache->width,
-		       (const float *)(void *)sums, tokens, longest, job.count);
+	for (uint32_t i = 0; i < job.count; i += MIXED) {
+		uint32_t count = job.count - i < MIXED ? job.count - i : MIXED;
+		uint32_t most = query->first + (begin + i + count - 1) / query->group + 1;
+
+		for (uint32_t k = i; k < i + count; k++)
+			share(sums + k * tokens, kernel, &at, step[k],
+			      query->first + (begin + k) / query->group + 1, most);
+		kernel->mix_i8(mixture + i * cache->width, cache->width, (const int8_t *)at.value,
+			       cache->width, (const float *)(void *)(sums + i * tokens), tokens,
+			       most, count);
+	}
 	for (uint32_t i = 0; i < job.count; i++) {
 		uint32_t v = (begin + i) / query->group;
 		uint32_t g = (begin + i) % query->group;

@@ -71,9 +71,15 @@ void kg_lines_unpack(const kg_lines *lines, const uint8_t *from, uint32_t row, u
 {
 	uint32_t columns = columns_of(lines);
 	uint32_t mask = (1U << lines->bits) - 1;
+	uint32_t col = 0;
 
 	from += row_at(lines, row);
-	for (uint32_t col = 0; col < lines->cols; from += KG_LINE_SIZE)
+	/* Embeddings are read so for every token: whole bytes are taken as they lie. */
+	for (; lines->bits == 8 && col + KG_TILE_COLS <= lines->cols; from += KG_LINE_SIZE) {
+		memcpy(codes + col, from, KG_TILE_COLS);
+		col += KG_TILE_COLS;
+	}
+	for (; col < lines->cols; from += KG_LINE_SIZE)
 		for (uint32_t k = 0; k < columns && col < lines->cols; k++, col++)
 			codes[col] = (uint8_t)((uint32_t)from[k % KG_TILE_COLS] >>
 						       k / KG_TILE_COLS * lines->bits &
