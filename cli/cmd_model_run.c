@@ -312,15 +312,16 @@ static kg_err encode_prompt(const kg_model *model, const options *o, const char 
 	kg_err err;
 
 	if (o->chat)
-		return encode_question(model, prompt, ids, count);
-	err = kg_tokenizer_encode(tokenizer, prompt, strlen(prompt),
-				  kg_tokenizer_get_rules(tokenizer)->add_bos, ids, count);
+		err = encode_question(model, prompt, ids, count);
+	else
+		err = kg_tokenizer_encode(tokenizer, prompt, strlen(prompt),
+					  kg_tokenizer_get_rules(tokenizer)->add_bos, ids, count);
 	if (err == KG_OK && *count == 0)
 		err = kg_fail(KG_EINVAL, "an empty prompt");
 	if (err == KG_OK && *count > context)
 		err = kg_fail(KG_EFULL, "a prompt of %zu tokens: the context has room for %u",
 			      *count, context);
-	return err == KG_OK ? show_prompt(tokenizer, *ids, *count) : err;
+	return err == KG_OK && !o->chat ? show_prompt(tokenizer, *ids, *count) : err;
 }
 
 static kg_err continue_text(mind *m, const options *o, const char *prompt)

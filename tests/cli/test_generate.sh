@@ -29,6 +29,12 @@ expect 0 model import "$here/plain.gguf" -o "$here/plain.fairy"
 expect 111 model generate --chat "$here/plain.fairy" "What is 2 + 3?"
 err "was taught no form of questions"
 
+"$KG_BUILD_DIR/tests/cli/toy_model" "$here/blank.fairy" blank || complain "no model of spaces"
+expect 111 model generate --chat "$here/blank.fairy" "   "
+err "an empty prompt"
+expect 111 model generate --chat "$here/blank.fairy" "   " --prompt-cache "$here/blank"
+err "an empty prompt"
+
 # Written, read, read by a longer prompt that it begins, written again for another one.
 generate nursery "$start" -n 4 --prompt-cache "$here/kept"
 cp "$here/kept" "$here/first"
