@@ -31,14 +31,20 @@ static inline void dot(__m512i *sum, __m512i u, __m512i s)
 	__asm__("vpdpbusd %2, %1, %0" : "+v"(*sum) : "v"(u), "v"(s));
 }
 
-/* A line, and the one AHEAD soon. Opaque, because GCC otherwise reads it again for every use. */
-static inline __m512i load_line(const uint8_t *line)
+/* A line, and the one `ahead` of it soon. Opaque, because GCC otherwise reads it again for every
+ * use. */
+static inline __m512i load_line_before(const uint8_t *line, size_t ahead)
 {
 	__m512i w = _mm512_load_si512(line);
 
-	_mm_prefetch(line + AHEAD, _MM_HINT_T0);
+	_mm_prefetch(line + ahead, _MM_HINT_T0);
 	__asm__("" : "+v"(w));
 	return w;
+}
+
+static inline __m512i load_line(const uint8_t *line)
+{
+	return load_line_before(line, AHEAD);
 }
 
 /* Four activations, broadcast to all rows. */

@@ -12,6 +12,7 @@ enum {
 typedef struct {
 	const uint8_t *line;
 	size_t tile_size; /* bytes */
+	size_t ahead;     /* of a line, what is asked for meanwhile */
 	uint32_t lines;   /* of a tile */
 	__m512i table[TILES];
 } source;
@@ -97,10 +98,10 @@ AVX512_INLINE __m512i look_up_pair(__m512i w, int part, __m512i table)
 }
 
 AVX512_INLINE void decode(__m512i part[PARTS_MAX], kg_lines_kind kind, const uint8_t *line,
-			  __m512i table)
+			  size_t ahead, __m512i table)
 {
 	const __m512i low = _mm512_set1_epi8(15);
-	__m512i w = load_line(line);
+	__m512i w = load_line_before(line, ahead);
 
 	if (kind == KG_LINES_INT8) {
 		part[0] = _mm512_xor_si512(w, table);
@@ -133,7 +134,7 @@ AVX512_INLINE void add_line(__m512i chain[TILES][VECTORS][CHAINS_MAX], kg_lines_
 	__m512i part[TILES][PARTS_MAX];
 
 	for (int t = 0; t < tiles; t++)
-		decode(part[t], kind, line + (size_t)t * w->tile_size, w->table[t]);
+		decode(part[t], kind, line + (size_t)t * w->tile_size, w->ahead, w->table[t]);
 	for (int k = 0; k < parts; k++)
 		for (int v = 0; v < vectors; v++) {
 			__m512i four_x = four(x + (size_t)v * stride + (size_t)k * KG_TILE_COLS);
@@ -206,6 +207,9 @@ AVX512_INLINE void product(kg_lines_kind kind, const kg_kernel_lines *w, const k
 	uint32_t tile = job->first;
 	source s = {.tile_size = (size_t)w->lines * KG_LINE_SIZE, .lines = w->lines};
 
+	/* What lies AHEAD of a short tile is the other one's, which is being read: then it is the
+	 * next two that are asked for. */
+	s.ahead = s.tile_size <= AHEAD ? TILES * s.tile_size : AHEAD;
 	for (uint32_t v = 0; v < job->count; v++)
 		start[v] = -offset_of(kind) * sum_i8(job->x + v * job->x_stride, columns);
 	/* One vector reads plain bytes faster in one stream. */

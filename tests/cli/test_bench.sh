@@ -1,6 +1,6 @@
 #!/bin/sh
 # bench: what it refuses, the form of what it prints, that it leaves nothing behind. Never how fast
-# anything is. With KG_LLAMA_BENCH, a llama-bench, a peer runs beside it.
+# anything is. With a llama-bench in LLAMA_CPP_BIN a peer runs beside it.
 . "$(dirname "$0")/lib.sh"
 
 mkdir "$here/tmp"
@@ -110,9 +110,9 @@ err "interrupted"
 empty
 
 # Beside a peer: the ratio is that of the two medians.
-if [ -n "${KG_LLAMA_BENCH:-}" ]; then
+if [ -x "${LLAMA_CPP_BIN:-/nonexistent}/llama-bench" ]; then
 	measure --shape S256 --repeat 1 --part speed --json \
-		--peer-llama-bench "$KG_LLAMA_BENCH" --peer-model "$here/s.gguf"
+		--peer-llama-bench "$LLAMA_CPP_BIN/llama-bench" --peer-model "$here/s.gguf"
 	json
 	for what in "decode 64" "prompt 256"; do
 		positive "peer $what"
@@ -122,7 +122,7 @@ if [ -n "${KG_LLAMA_BENCH:-}" ]; then
 	done
 	[ "$(field "peer decode 64" format)" = '"F16"' ] || complain "the peer's format"
 else
-	echo "SKIP: beside a peer: KG_LLAMA_BENCH is not set"
+	echo "SKIP: beside a peer: LLAMA_CPP_BIN has no llama-bench"
 fi
 
 finish
