@@ -48,7 +48,9 @@ kg_err kg_json_parse_up_to(json_t **out, const void *data, size_t size, size_t s
 	err = check_depth(data, size);
 	if (err != KG_OK)
 		return err;
-	value = json_loadb(data, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
+	/* An empty file is mapped nowhere, which jansson takes for a misuse. */
+	value = json_loadb(size == 0 ? "" : data, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
+			   &why);
 	if (value == NULL)
 		return kg_fail(KG_ECORRUPT, "JSON: line %d: %s", why.line, why.text);
 	*out = value;

@@ -51,6 +51,16 @@ static void test_json__parse_and_dump_return_the_text(void **state)
 	}
 }
 
+static void test_json__nothing_is_no_document(void **state)
+{
+	json_t *untouched = NULL;
+
+	(void)state;
+	assert_int_equal(kg_json_parse(&untouched, NULL, 0), KG_ECORRUPT);
+	assert_null(untouched);
+	assert_non_null(strstr(kg_err_text(), "end of file"));
+}
+
 static void test_json__bad_documents_are_refused(void **state)
 {
 	static const char *const bad[] = {
@@ -264,6 +274,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_json__parse_and_dump_return_the_text),
+		cmocka_unit_test(test_json__nothing_is_no_document),
 		cmocka_unit_test(test_json__bad_documents_are_refused),
 		cmocka_unit_test(test_json__the_cause_names_its_line),
 		cmocka_unit_test(test_json__numbers_are_exact_in_dumps_and_short_in_print),
