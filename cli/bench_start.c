@@ -70,7 +70,7 @@ static kg_err start_one(kg_bench *bench, const kg_bench_subject *subject)
 	for (uint32_t i = 0; i <= bench->spawns && err == KG_OK; i++) {
 		uint32_t at = i == 0 ? 0 : i - 1;
 		kg_bench_child child;
-		kg_bench_usage usage;
+		kg_bench_usage usage = {0};
 
 		err = kg_bench_child_start(&child, bench, command.argv, true);
 		if (err == KG_OK)

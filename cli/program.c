@@ -47,8 +47,12 @@ kg_err kg_program_path(char path[KG_PATH_SIZE], const char *name)
 kg_err kg_program_become(const char *name, char *const *argv)
 {
 	char path[KG_PATH_SIZE];
-	kg_err err = kg_program_path(path, name);
+	kg_err err;
 
+	/* Looking for it from here could find this program again, and again. */
+	if (name == NULL)
+		return kg_fail(KG_EINVAL, "this command is of the program kindergarten");
+	err = kg_program_path(path, name);
 	if (err != KG_OK)
 		return err;
 	(void)execv(path, argv);

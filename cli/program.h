@@ -27,7 +27,8 @@ kg_command_run *kg_program_run(const kg_command *command);
 /* Where kindergarten-<name> is. KG_ENOTFOUND with what to do about it. */
 KG_NODISCARD kg_err kg_program_path(char path[KG_PATH_SIZE], const char *name);
 
-/* Goes on as kindergarten-<name>, with these arguments. Returns only when that failed. */
+/* Goes on as kindergarten-<name>, with these arguments. Returns only when that failed: KG_EINVAL
+ * for NULL, which is what commands of kindergarten itself have for a name. */
 KG_NODISCARD kg_err kg_program_become(const char *name, char *const *argv);
 
 #endif

@@ -36,6 +36,13 @@ expect 100 ask "$(printf '\377\376')"
 err "not UTF-8"
 expect 100 up --strategy fairy9
 err "\"fairy9\" is not a format"
+# A program that a command is not in says so when it is started by hand.
+for program in swarm train bench; do
+	"$kg-$program" model info >"$here/out" 2>"$here/err" </dev/null
+	code=$?
+	[ $code -eq 111 ] || complain "kindergarten-$program model info: exit $code, not 111"
+	err "is of the program kindergarten"
+done
 for command in $(commands); do
 	expect 0 help "$command"
 	out "usage: kindergarten $command"
