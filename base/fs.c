@@ -127,11 +127,9 @@ kg_err kg_fs_write_all(int fd, const void *data, size_t size)
 	return KG_OK;
 }
 
-static kg_err sync_directory_of(const char *path)
+static kg_err directory_of(char dir[KG_PATH_SIZE], const char *path)
 {
-	char dir[KG_PATH_SIZE];
 	char *slash;
-	int fd;
 	kg_err err = kg_path(dir, "%s", path);
 
 	if (err != KG_OK)
@@ -141,6 +139,17 @@ static kg_err sync_directory_of(const char *path)
 		(void)strcpy(dir, ".");
 	else
 		slash[slash == dir ? 1 : 0] = '\0';
+	return KG_OK;
+}
+
+static kg_err sync_directory_of(const char *path)
+{
+	char dir[KG_PATH_SIZE];
+	int fd;
+	kg_err err = directory_of(dir, path);
+
+	if (err != KG_OK)
+		return err;
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return kg_fail_errno(errno, "%s", dir);
@@ -159,6 +168,35 @@ static kg_err leave_hole(int fd, size_t size)
 	return KG_OK;
 }
 
+/* A file without a name where `path` is to be, so that nothing stays of a writer who is killed. -1
+ * where that cannot be. */
+static int open_unnamed(const char *path)
+{
+	char dir[KG_PATH_SIZE];
+
+	if (directory_of(dir, path) != KG_OK || access("/proc/self/fd", X_OK) != 0)
+		return -1;
+	return open(dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+}
+
+/* Gives it the first free one beside `path`; *temp is empty when there is none. */
+static kg_err name_temp(char temp[KG_PATH_SIZE], int fd, const char *path)
+{
+	char self[64];
+	kg_err err = KG_OK;
+
+	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	for (unsigned i = 0; err == KG_OK; i++) {
+		err = kg_path(temp, "%s.%ld-%u", path, (long)getpid(), i);
+		if (err == KG_OK && linkat(AT_FDCWD, self, AT_FDCWD, temp, AT_SYMLINK_FOLLOW) == 0)
+			return KG_OK;
+		if (err == KG_OK && errno != EEXIST)
+			err = kg_fail_errno(errno, "name");
+	}
+	temp[0] = '\0';
+	return err;
+}
+
 /* Writes a synced temporary file beside `path`; its name goes to `temp`. */
 static kg_err write_temp(char temp[KG_PATH_SIZE], const char *path, const kg_fs_part *parts,
 			 size_t count, mode_t mode)
@@ -168,7 +206,11 @@ static kg_err write_temp(char temp[KG_PATH_SIZE], const char *path, const kg_fs_
 
 	if (err != KG_OK)
 		return err;
-	fd = mkostemp(temp, O_CLOEXEC);
+	fd = open_unnamed(path);
+	if (fd >= 0)
+		temp[0] = '\0';
+	else
+		fd = mkostemp(temp, O_CLOEXEC);
 	if (fd < 0)
 		return kg_fail_errno(errno, "%s", path);
 	for (size_t i = 0; i < count && err == KG_OK; i++)
@@ -176,10 +218,13 @@ static kg_err write_temp(char temp[KG_PATH_SIZE], const char *path, const kg_fs_
 					    : kg_fs_write_all(fd, parts[i].data, parts[i].size);
 	if (err == KG_OK && (fchmod(fd, mode) != 0 || fsync(fd) != 0))
 		err = kg_fail_errno(errno, "write");
+	if (err == KG_OK && temp[0] == '\0')
+		err = name_temp(temp, fd, path);
 	if (close(fd) != 0 && err == KG_OK)
 		err = kg_fail_errno(errno, "close");
 	if (err != KG_OK) {
-		(void)unlink(temp);
+		if (temp[0] != '\0')
+			(void)unlink(temp);
 		return kg_fail_context(err, "%s", path);
 	}
 	return KG_OK;

@@ -255,6 +255,36 @@ static void test_fs__a_killed_writer_leaves_a_whole_file(void **state)
 	}
 }
 
+/* The kernel kills who writes beyond a limit, in the middle of a file. */
+static void test_fs__a_killed_writer_leaves_nothing_else(void **state)
+{
+	static uint8_t large[1 << 20];
+	const struct rlimit low = {.rlim_cur = 4096, .rlim_max = 4096};
+	int unnamed = open(".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	int status;
+	pid_t child;
+
+	(void)state;
+	if (unnamed < 0)
+		skip();
+	(void)close(unnamed);
+	assert_int_equal(kg_fs_write("f", "old", 3, 0600), KG_OK);
+	child = fork();
+	if (child == 0) {
+		const struct rlimit none = {0};
+
+		(void)signal(SIGXFSZ, SIG_DFL);
+		if (setrlimit(RLIMIT_CORE, &none) != 0 || setrlimit(RLIMIT_FSIZE, &low) != 0)
+			_exit(1);
+		_exit(kg_fs_write("f", large, sizeof(large), 0600) == KG_OK ? 0 : 2);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGXFSZ);
+	holds("f", "old");
+	assert_int_equal(files_in("."), 1);
+}
+
 static void test_fs__read_ends_at_its_limit(void **state)
 {
 	kg_buf text;
@@ -402,6 +432,7 @@ int main(void)
 		IN_DIR(test_fs__one_of_many_creators_wins),
 		IN_DIR(test_fs__a_full_disk_leaves_the_old_file),
 		IN_DIR(test_fs__a_killed_writer_leaves_a_whole_file),
+		IN_DIR(test_fs__a_killed_writer_leaves_nothing_else),
 		IN_DIR(test_fs__read_ends_at_its_limit),
 		IN_DIR(test_fs__read_takes_files_larger_than_its_steps),
 		IN_DIR(test_fs__a_lock_has_one_holder),
