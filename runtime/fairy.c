@@ -132,27 +132,46 @@ static float stage(uint8_t *code, unsigned shift, float *re, float *im, size_t n
 	return scale;
 }
 
+/* Weights for a unit of total / parts; returns the unit that fits them best, 0 when they have no
+ * room. */
+static double weigh(uint8_t weight[4], const float s[4], double total, int parts)
+{
+	double products = 0.0;
+	double squares = 0.0;
+	int sum = 0;
+
+	for (int i = 0; i < 4; i++) {
+		weight[i] = (uint8_t)((double)s[i] * parts / total + 0.5);
+		if (s[i] > 0 && weight[i] == 0)
+			weight[i] = 1;
+		products += (double)s[i] * weight[i];
+		squares += (double)weight[i] * weight[i];
+		sum += weight[i];
+	}
+	return sum > KG_FAIRY_WEIGHT_SUM_MAX ? 0.0 : products / squares;
+}
+
 float kg_fairy_weights(uint8_t weight[4], const float s[4])
 {
 	double total = (double)s[0] + (double)s[1] + (double)s[2] + (double)s[3];
-	double unit = total / 62.0;
-	int greatest = 0;
-	int sum = 0;
+	double least = INFINITY;
+	double best = 0.0;
 
 	KG_ASSERT(isfinite(total) && total > 0.0);
-	for (int i = 0; i < 4; i++) {
-		weight[i] = (uint8_t)((double)s[i] / unit + 0.5);
-		if (s[i] > 0 && weight[i] == 0)
-			weight[i] = 1;
-		if (weight[i] > weight[greatest])
-			greatest = i;
-		sum += weight[i];
+	for (int parts = KG_FAIRY_WEIGHT_SUM_MAX; parts >= KG_FAIRY_WEIGHT_SUM_MAX / 2; parts--) {
+		uint8_t w[4];
+		double unit = weigh(w, s, total, parts);
+		double error = 0.0;
+
+		for (int i = 0; i < 4; i++)
+			error += ((double)s[i] - unit * w[i]) * ((double)s[i] - unit * w[i]);
+		if (unit > 0.0 && error < least) {
+			least = error;
+			best = unit;
+			memcpy(weight, w, sizeof(w));
+		}
 	}
-	/* 62 leaves room for four roundings to the nearest. Three scales next to nothing are raised
-	 * to 1, which is one too many; the greatest loses least. */
-	if (sum > KG_FAIRY_WEIGHT_SUM_MAX)
-		weight[greatest] = (uint8_t)(weight[greatest] - (sum - KG_FAIRY_WEIGHT_SUM_MAX));
-	return (float)unit;
+	return (float)best;
 }
 
 kg_err kg_fairy_quantize(kg_fairy *out, const float *r, uint32_t rows, uint32_t cols,

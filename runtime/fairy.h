@@ -75,7 +75,11 @@ KG_NODISCARD kg_err kg_fairy_quantize(kg_fairy *out, const float *r, uint32_t ro
 				      uint32_t stages, float *residual);
 
 /* Four scales of a plane, finite and not all zero, as u0 u1 w0 w1 with a sum of at most
- * KG_FAIRY_WEIGHT_SUM_MAX; returns the unit. A scale above zero gets at least 1. */
+ * KG_FAIRY_WEIGHT_SUM_MAX; returns the unit. A scale above zero gets at least 1. For every number
+ * of parts from the maximum down to its half the scales are rounded to whole parts of their sum and
+ * the unit is fitted by least squares; the least squared error of the four counts, of equals the
+ * first.
+ */
 float kg_fairy_weights(uint8_t weight[4], const float s[4]);
 
 /* The real matrix a kg_fairy stands for, rows x cols row-major: plane units times exact integers,

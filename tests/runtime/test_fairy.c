@@ -221,6 +221,52 @@ static void test_fairy__one_scale_beside_three_of_nothing_fits(void **state)
 	free(b);
 }
 
+/* Squared distance of four scales from whole multiples of a unit. */
+static double weights_error(const float s[4], const double w[4], double unit)
+{
+	double error = 0;
+
+	for (int i = 0; i < 4; i++)
+		error += (s[i] - unit * w[i]) * (s[i] - unit * w[i]);
+	return error;
+}
+
+static void test_fairy__scales_are_the_nearest_whole_weights(void **state)
+{
+	static const float exact[4] = {5.25f, 1.5f, 4.5f, 0.75f}; /* 7, 2, 6, 1 times 0.75 */
+	uint8_t weight[4];
+	kg_rng rng;
+
+	(void)state;
+	assert_true(fabsf(kg_fairy_weights(weight, exact) * (float)weight[3] - 0.75f) < 1e-6f);
+	assert_int_equal(weight[0], 7 * weight[3]);
+	assert_int_equal(weight[1], 2 * weight[3]);
+	assert_int_equal(weight[2], 6 * weight[3]);
+	kg_rng_init_u64(&rng, 1);
+	for (int round = 0; round < 200; round++) {
+		float s[4];
+		double w[4];
+		double total = 0;
+		double found;
+		float unit;
+
+		for (int i = 0; i < 4; i++) {
+			s[i] = kg_rng_float(&rng) + 0.05f;
+			total += s[i];
+		}
+		unit = kg_fairy_weights(weight, s);
+		for (int i = 0; i < 4; i++)
+			w[i] = weight[i];
+		found = weights_error(s, w, (double)unit);
+		for (int parts = 32; parts <= 62;
+		     parts++) { /* 62 have room whatever is rounded up */
+			for (int i = 0; i < 4; i++)
+				w[i] = fmax(1.0, floor(s[i] / total * parts + 0.5));
+			assert_true(found <= weights_error(s, w, total / parts) + 1e-12);
+		}
+	}
+}
+
 static void test_fairy__all_zero_is_quantized(void **state)
 {
 	bench *b = calloc(1, sizeof(*b));
@@ -300,6 +346,7 @@ int main(void)
 		cmocka_unit_test(test_fairy__every_stage_lowers_the_error),
 		cmocka_unit_test(test_fairy__weights_fit_the_kernel_tables),
 		cmocka_unit_test(test_fairy__one_scale_beside_three_of_nothing_fits),
+		cmocka_unit_test(test_fairy__scales_are_the_nearest_whole_weights),
 		cmocka_unit_test(test_fairy__all_zero_is_quantized),
 		cmocka_unit_test(test_fairy__refuses_what_it_cannot_code),
 		cmocka_unit_test(test_pairing__undo_is_the_inverse_and_seeds_matter),
