@@ -76,12 +76,29 @@ static void place(layout *l, size_t at, const void *data, size_t size)
 	l->end = at + size;
 }
 
+/* Finite floats, scales above 0; integers within ±127. */
+static bool is_sound(const uint8_t *data, const kg_cache_part *part, bool scales)
+{
+	const float *x = (const float *)(const void *)data;
+	bool bad = false;
+
+	if (!part->floats) {
+		for (size_t i = 0; i < part->size; i++)
+			bad |= data[i] == 0x80;
+		return !bad;
+	}
+	for (size_t i = 0; i < part->size / sizeof(*x); i++)
+		bad |= !(fabsf(x[i]) < INFINITY) || (scales && x[i] <= 0.0f);
+	return !bad;
+}
+
 kg_err kg_prefix_write(const char *path, const kg_cache *cache, const uint32_t *tokens,
 		       uint32_t count, const uint8_t digest[KG_PREFIX_DIGEST_SIZE])
 {
 	const head h = head_of(cache, count, digest);
 	size_t start = cache_at(count);
 	layout l = {0};
+	bool sound = true;
 	kg_err err;
 
 	if (count == 0)
@@ -97,12 +114,16 @@ kg_err kg_prefix_write(const char *path, const kg_cache *cache, const uint32_t *
 			kg_cache_part part[KG_CACHE_PARTS];
 			uint32_t parts = kg_cache_parts(part, cache, layer, kv, count);
 
-			for (uint32_t i = 0; i < parts; i++)
-				place(&l, start + part[i].at, cache->memory + part[i].at,
-				      part[i].size);
+			for (uint32_t i = 0; i < parts; i++) {
+				const uint8_t *data = cache->memory + part[i].at;
+
+				sound = sound && is_sound(data, &part[i], cache->quantized);
+				place(&l, start + part[i].at, data, part[i].size);
+			}
 		}
 	place(&l, start + cache->size, NULL, 0);
-	err = kg_fs_write_parts(path, l.part, l.count, 0600);
+	err = sound ? kg_fs_write_parts(path, l.part, l.count, 0600)
+		    : kg_fail(KG_EINVAL, "%s: the model's numbers overflow: nothing to keep", path);
 	free(l.part);
 	return err;
 }
@@ -184,22 +205,6 @@ void kg_prefix_close(kg_prefix *prefix)
 	if (prefix->data != NULL)
 		(void)munmap(prefix->data, prefix->size);
 	prefix->data = NULL;
-}
-
-/* Finite floats, scales above 0; integers within ±127. */
-static bool is_sound(const uint8_t *data, const kg_cache_part *part, bool scales)
-{
-	const float *x = (const float *)(const void *)data;
-	bool bad = false;
-
-	if (!part->floats) {
-		for (size_t i = 0; i < part->size; i++)
-			bad |= data[i] == 0x80;
-		return !bad;
-	}
-	for (size_t i = 0; i < part->size / sizeof(*x); i++)
-		bad |= !(fabsf(x[i]) < INFINITY) || (scales && x[i] <= 0.0f);
-	return !bad;
 }
 
 static kg_err check_numbers(const kg_prefix *prefix, const kg_cache *cache)

@@ -77,7 +77,7 @@ void kg_session_rewind(kg_session *session, uint32_t position);
 
 /* Writes what has been taken in to a file that sessions of the same weights can begin from, whole
  * or not at all. `digest` is the caller's word on what the weights are. KG_EINVAL when nothing has
- * been taken in, KG_ENOMEM, KG_EIO, KG_EFULL. */
+ * been taken in or its numbers overflow, KG_ENOMEM, KG_EIO, KG_EFULL. */
 KG_NODISCARD kg_err kg_session_save(const kg_session *session, const char *path,
 				    const uint8_t digest[KG_PREFIX_DIGEST_SIZE]);
 

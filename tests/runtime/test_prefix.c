@@ -229,6 +229,27 @@ static void test_new__refuses_numbers_that_cannot_be(void **state)
 	release(&m);
 }
 
+/* What could not be read again is not written. */
+static void test_save__refuses_numbers_that_overflow(void **state)
+{
+	mind m = mind_of(KG_FORMAT_F32);
+	const kg_tensor *t = kg_model_tensor(m.model, KG_TENSOR_ATTN_NORM, 1);
+	float *gain = kg_model_floats(m.model, KG_TENSOR_ATTN_NORM, 1);
+	kg_session *session;
+
+	(void)state;
+	for (uint32_t i = 0; i < t->cols; i++)
+		gain[i] = 3e38f;
+	(void)unlink(path);
+	assert_int_equal(kg_session_new(&session, m.weights, NULL), KG_OK);
+	assert_int_equal(kg_session_step(session, 5, NULL), KG_OK);
+	assert_int_equal(kg_session_save(session, path, digest), KG_EINVAL);
+	assert_non_null(strstr(kg_err_text(), "overflow"));
+	assert_false(kg_fs_exists(path));
+	kg_session_free(session);
+	release(&m);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -252,6 +273,7 @@ int main(void)
 		cmocka_unit_test(test_new__refuses_what_belongs_to_something_else),
 		cmocka_unit_test(test_new__refuses_a_file_cut_anywhere),
 		cmocka_unit_test(test_new__refuses_numbers_that_cannot_be),
+		cmocka_unit_test(test_save__refuses_numbers_that_overflow),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
