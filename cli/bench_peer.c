@@ -45,13 +45,16 @@ static kg_err run(json_t **report, json_t **result, double *cpu_s, const kg_benc
 	return kg_fail(KG_ECORRUPT, "%s: its report is no list of one result", bench->peer);
 }
 
-/* "llama 7B TQ2_0 - 2.06 bpw ternary" is called TQ2_0: what stands behind the size. */
+/* "llama 7B TQ2_0 - 2.06 bpw ternary" is called TQ2_0: the word behind the size, as far as it is of
+ * such characters. */
 static void name_format(char *out, size_t room, const char *type)
 {
+	static const char letters[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
 	const char *size = strstr(type, "B ");
 	const char *name = size == NULL ? type : size + 2;
 
-	(void)snprintf(out, room, "%.*s", (int)strcspn(name, " "), name);
+	(void)snprintf(out, room, "%.*s", (int)strspn(name, letters), name);
 }
 
 static kg_err read_result(kg_bench_peer_round *out, const json_t *result, const char *peer)

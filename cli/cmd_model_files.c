@@ -3,6 +3,7 @@
 #include <getopt.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/fs.h"
 #include "cli/model.h"
@@ -53,13 +54,40 @@ static int parse(options *o, const char *allowed, int argc, char **argv)
 	return KG_EXIT_YES;
 }
 
+static bool is_same(const char *a, const char *b)
+{
+	struct stat first;
+	struct stat second;
+
+	return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev &&
+	       first.st_ino == second.st_ino;
+}
+
+/* Whether `output` is, by its name, one of the files that a model in a folder consists of. */
+static bool is_part(const char *folder, const char *output)
+{
+	static const char *const ends[] = {".safetensors", ".json", ".model"};
+	char path[KG_PATH_SIZE];
+	const char *slash = strrchr(output, '/');
+	size_t size = strlen(output);
+	size_t length = slash == NULL ? 0 : (size_t)(slash - output) + 1;
+
+	if (access(output, F_OK) != 0 || length >= sizeof(path))
+		return false;
+	memcpy(path, output, length);
+	path[length] = '\0';
+	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++)
+		if (size >= strlen(ends[i]) &&
+		    strcmp(output + size - strlen(ends[i]), ends[i]) == 0)
+			return is_same(folder, length == 0 ? "." : path);
+	return false;
+}
+
 kg_err kg_cli_check_output(const char *input, const char *output)
 {
-	struct stat a;
 	struct stat b;
 
-	if (stat(input, &a) == 0 && stat(output, &b) == 0 && a.st_dev == b.st_dev &&
-	    a.st_ino == b.st_ino)
+	if (is_same(input, output) || is_part(input, output))
 		return kg_fail(KG_EINVAL, "%s would overwrite its own source", output);
 	if (lstat(output, &b) == 0 && !S_ISREG(b.st_mode))
 		return kg_fail(KG_EINVAL, "%s is there and no regular file", output);

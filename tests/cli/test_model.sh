@@ -123,6 +123,8 @@ mkdir "$here/folder"
 expect 111 model import "$here/folder" -o "$here/new.fairy"
 err "folder/config.json"
 echo '{"model_type": "gpt2"}' >"$here/folder/config.json"
+expect 111 model import "$here/folder" -o "$here/folder/config.json"
+err "would overwrite its own source"
 expect 111 model import "$here/folder" -o "$here/new.fairy"
 err 'model_type "gpt2" is not known here'
 for left in "$here/new.fairy" "$here/new.gguf"; do
