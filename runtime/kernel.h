@@ -27,6 +27,7 @@ enum {
 	KG_LINE_SIZE = 64,
 	KG_KERNEL_BATCH = 64, /* vectors of one call at most */
 	KG_GROUP_LINES = 4,   /* of a group of kg_kernel.groups: 32 columns */
+	KG_KERNEL_FOUR = 4,   /* vectors whose results lie side by side on their way */
 };
 
 /* What a line holds: its columns, where they are, and the whole number that a code stands for. */
@@ -116,10 +117,11 @@ typedef struct {
 
 /* Sums of one or two planes that become numbers of y here and there. */
 typedef struct {
-	const int32_t *sum;
-	float step;
+	const int32_t *sum;    /* of scatter_four: vector v at sum + v * stride, second likewise */
 	const int32_t *second; /* NULL where there is one plane */
-	float second_step;
+	size_t stride;
+	float step[KG_KERNEL_FOUR]; /* of each vector */
+	float second_step[KG_KERNEL_FOUR];
 	const uint16_t *index; /* each once */
 	const int8_t *sign;    /* +1 or -1 */
 	uint32_t n;            /* all of them can be read up to the next multiple of 16 */
@@ -153,9 +155,15 @@ typedef struct {
 	void (*gather)(int8_t *out, const int8_t *x, const uint16_t *index, const int8_t *sign,
 		       uint32_t n);
 
-	/* y[index[i]] = sign[i] * ((float)sum[i] * step), with a second plane
-	 * sign[i] * ((float)sum[i] * step + (float)second[i] * second_step). */
+	/* y[index[i]] = sign[i] * ((float)sum[i] * step[0]), with a second plane
+	 * sign[i] * ((float)sum[i] * step[0] + (float)second[i] * second_step[0]). */
 	void (*scatter)(float *y, const kg_kernel_scatter *from);
+
+	/* The same for four vectors side by side, what vector v gets at entry r at room[4 * r + v],
+	 * so that an index is read and a place is found once for all; then out of the room: y[r] of
+	 * vector v, at y + v * y_stride, = room[4 * r + v], r < n. room is aligned to 64 bytes. */
+	void (*scatter_four)(float *room, const kg_kernel_scatter *from);
+	void (*spread_four)(float *y, size_t y_stride, const float *room, uint32_t n);
 
 	/* y[i] = (float)sum[i] * (scale[i] * step). */
 	void (*scale_f32)(float *y, const int32_t *sum, const float *scale, float step, uint32_t n);

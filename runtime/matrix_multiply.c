@@ -6,7 +6,14 @@
 #include "runtime/half.h"
 #include "runtime/matrix_impl.h"
 
-enum { PLANE_COLS = 16 /* what columns of planes are padded to */ };
+enum {
+	PLANE_COLS = 16, /* what columns of planes are padded to */
+	/* Of fours of vectors: few tiles are not worth a call, sums of many leave the nearest
+	 * cache; weights up to this size stay in the second-level one. */
+	FOURS_TILES_MIN = 8,
+	FOURS_TILES_MAX = 32,
+	FOURS_SIZE_MAX = 1 << 20,
+};
 
 /* A part of a product that the room for sums is large enough for. */
 typedef struct {
@@ -168,12 +175,11 @@ static void multiply_groups(const part *p)
 		       rest * sizeof(float));
 }
 
-static void multiply_planes(const part *p, const int8_t *room)
+/* Exact sums of a part of all planes: of a vector real ones, then imaginary ones, plane by plane.
+ */
+static kg_kernel_job sum_planes(const part *p, const int8_t *room)
 {
 	const kg_matrix *matrix = p->matrix;
-	uint32_t half = matrix->rows / 2;
-	uint32_t begin = p->first * KG_TILE_ROWS;
-	size_t padded = (size_t)p->tiles * KG_TILE_ROWS;
 	kg_kernel_job job = job_of(p, 2 * matrix->plane_count);
 
 	job.x = room;
@@ -184,21 +190,41 @@ static void multiply_planes(const part *p, const int8_t *room)
 		plane.line += (size_t)p->first * plane.lines * KG_LINE_SIZE;
 		plane.tiles = p->tiles;
 		p->kernel->plane(&plane, &job);
-		job.y += 2 * padded;
+		job.y += (size_t)2 * p->tiles * KG_TILE_ROWS;
 	}
+	job.y = p->sums;
+	return job;
+}
+
+/* From the sums of vectors v .. v+count-1 to their real (0) or imaginary (1) rows. */
+static kg_kernel_scatter scatter_of(const part *p, const kg_kernel_job *job, uint32_t half,
+				    uint32_t v, uint32_t count)
+{
+	const kg_matrix *matrix = p->matrix;
+	size_t padded = (size_t)p->tiles * KG_TILE_ROWS;
+	const int32_t *sum = job->y + v * job->y_stride + half * padded;
+	size_t row = (size_t)half * (matrix->rows / 2) + (size_t)p->first * KG_TILE_ROWS;
+	kg_kernel_scatter from = {.sum = sum,
+				  .second = matrix->plane_count > 1 ? sum + 2 * padded : NULL,
+				  .stride = job->y_stride,
+				  .index = matrix->row + row,
+				  .sign = matrix->row_sign + row,
+				  .n = p->rows};
+
+	for (uint32_t i = 0; i < count; i++) {
+		from.step[i] = matrix->weight[0].unit * p->activation->step[v + i];
+		from.second_step[i] = matrix->weight[1].unit * p->activation->step[v + i];
+	}
+	return from;
+}
+
+static void multiply_planes(const part *p, const int8_t *room)
+{
+	kg_kernel_job job = sum_planes(p, room);
+
 	for (uint32_t v = 0; v < job.count; v++)
-		for (uint32_t part_of = 0; part_of < 2; part_of++) {
-			const int32_t *sum = p->sums + v * job.y_stride + part_of * padded;
-			float step = p->activation->step[v];
-			size_t row = (size_t)part_of * half + begin;
-			kg_kernel_scatter from = {
-				.sum = sum,
-				.step = matrix->weight[0].unit * step,
-				.second = matrix->plane_count > 1 ? sum + 2 * padded : NULL,
-				.second_step = matrix->weight[1].unit * step,
-				.index = matrix->row + row,
-				.sign = matrix->row_sign + row,
-				.n = p->rows};
+		for (uint32_t half = 0; half < 2; half++) {
+			kg_kernel_scatter from = scatter_of(p, &job, half, v, 1);
 
 			p->kernel->scatter(p->y + v * p->y_stride, &from);
 		}
@@ -249,13 +275,88 @@ static void multiply_part(const part *p, const int8_t *room)
 	}
 }
 
+/* A part from tile `first` on that has at most `most` tiles. */
+static part part_of(const part *all, uint32_t first, uint32_t most)
+{
+	bool fairy = all->matrix->plane_count != 0;
+	uint32_t left = (fairy ? all->matrix->rows / 2 : all->matrix->rows) - first * KG_TILE_ROWS;
+	part p = *all;
+
+	p.first = first;
+	p.tiles = all->tiles - first < most ? all->tiles - first : most;
+	p.rows = left < p.tiles * KG_TILE_ROWS ? left : p.tiles * KG_TILE_ROWS;
+	if (!fairy)
+		p.y += (size_t)first * KG_TILE_ROWS;
+	return p;
+}
+
+/* Floats of the room that four vectors of results lie in side by side. */
+static uint32_t side_by_side(const kg_matrix *matrix)
+{
+	return (KG_KERNEL_FOUR * matrix->rows + KG_TILE_ROWS - 1) / KG_TILE_ROWS * KG_TILE_ROWS;
+}
+
+/* Tiles of a part of four vectors; 0 where vectors go one by one: the room is too small, or weights
+ * that are read for every four vectors again would not come from a near cache. */
+static uint32_t tiles_of_fours(const kg_matrix *matrix)
+{
+	uint32_t room = side_by_side(matrix);
+	uint32_t sums = KG_KERNEL_FOUR * sums_of(matrix) * KG_TILE_ROWS;
+	size_t size = (size_t)kg_matrix_tiles(matrix) * matrix->plane[0].lines * KG_LINE_SIZE;
+	uint32_t tiles = room < KG_MATRIX_SUMS ? (KG_MATRIX_SUMS - room) / sums : 0;
+
+	if (tiles < FOURS_TILES_MIN || matrix->plane_count * size > FOURS_SIZE_MAX)
+		return 0;
+	return tiles < FOURS_TILES_MAX ? tiles : FOURS_TILES_MAX;
+}
+
+/* All rows of a fairy matrix, as many vectors as there are whole fours of; returns their count. */
+static uint32_t multiply_fours(const part *all, const int8_t *room)
+{
+	const kg_matrix *matrix = all->matrix;
+	uint32_t tiles = tiles_of_fours(matrix);
+	uint32_t count = all->activation->count / KG_KERNEL_FOUR * KG_KERNEL_FOUR;
+	float *side = (float *)(void *)all->sums;
+
+	if (tiles == 0)
+		return 0;
+	for (uint32_t v = 0; v < count; v += KG_KERNEL_FOUR) {
+		const kg_activation four = {.step = all->activation->step + v,
+					    .count = KG_KERNEL_FOUR};
+
+		for (uint32_t first = 0; first < all->tiles; first += tiles) {
+			part p = part_of(all, first, tiles);
+			kg_kernel_job job;
+
+			p.activation = &four;
+			p.sums += side_by_side(matrix);
+			job = sum_planes(&p, room + v * kg_matrix_room(matrix->cols));
+			for (uint32_t half = 0; half < 2; half++) {
+				kg_kernel_scatter from =
+					scatter_of(&p, &job, half, 0, KG_KERNEL_FOUR);
+
+				p.kernel->scatter_four(side, &from);
+			}
+		}
+		all->kernel->spread_four(all->y + v * all->y_stride, all->y_stride, side,
+					 matrix->rows);
+	}
+	return count;
+}
+
 void kg_matrix_multiply(float *y, size_t y_stride, const kg_matrix *matrix, const kg_kernel *kernel,
 			const kg_activation *activation, const int8_t *room, int32_t *sums,
 			uint32_t first, uint32_t last)
 {
-	bool fairy = matrix->plane_count != 0;
-	uint32_t rows = fairy ? matrix->rows / 2 : matrix->rows;
-	uint32_t most = KG_MATRIX_SUMS / (activation->count * sums_of(matrix) * KG_TILE_ROWS);
+	kg_activation rest = *activation;
+	part all = {.matrix = matrix,
+		    .kernel = kernel,
+		    .activation = &rest,
+		    .y = y,
+		    .y_stride = y_stride,
+		    .sums = sums,
+		    .tiles = last};
+	uint32_t most;
 
 	KG_ASSERT(activation->count >= 1 && activation->count <= KG_MATRIX_BATCH);
 	KG_ASSERT(first <= last && last <= kg_matrix_tiles(matrix));
@@ -264,22 +365,21 @@ void kg_matrix_multiply(float *y, size_t y_stride, const kg_matrix *matrix, cons
 					  last);
 		return;
 	}
-	while (first < last) {
-		uint32_t tiles = last - first < most ? last - first : most;
-		uint32_t begin = first * KG_TILE_ROWS;
-		uint32_t left = rows - begin;
-		part p = {.matrix = matrix,
-			  .kernel = kernel,
-			  .activation = activation,
-			  .y = fairy ? y : y + begin,
-			  .y_stride = y_stride,
-			  .sums = sums,
-			  .first = first,
-			  .tiles = tiles,
-			  .rows = left < tiles * KG_TILE_ROWS ? left : tiles * KG_TILE_ROWS};
+	if (matrix->plane_count != 0 && first == 0 && last == matrix->plane[0].tiles) {
+		uint32_t done = multiply_fours(&all, room);
+
+		rest.step += done;
+		rest.count -= done;
+		room += done * kg_matrix_room(matrix->cols);
+		all.y += done * y_stride;
+		if (rest.count == 0)
+			return;
+	}
+	most = KG_MATRIX_SUMS / (rest.count * sums_of(matrix) * KG_TILE_ROWS);
+	for (; first < last; first += most < last - first ? most : last - first) {
+		part p = part_of(&all, first, most);
 
 		multiply_part(&p, room);
-		first += tiles;
 	}
 }
 

@@ -16,24 +16,29 @@ AVX2_INLINE __m256 load_eight(bool f16, const void *from, size_t at)
 		   : _mm256_loadu_ps((const float *)from + at);
 }
 
+/* Entries i .. i+7 of vector v. */
+static inline __m256 scattered(const kg_kernel_scatter *from, uint32_t i, size_t v)
+{
+	__m128i sign = _mm_loadl_epi64((const __m128i *)(const void *)(from->sign + i));
+	__m256 x = _mm256_cvtepi32_ps(load(from->sum + v * from->stride + i));
+
+	x = _mm256_mul_ps(x, _mm256_set1_ps(from->step[v]));
+	if (from->second != NULL) {
+		__m256 w = _mm256_cvtepi32_ps(load(from->second + v * from->stride + i));
+
+		x = _mm256_add_ps(x, _mm256_mul_ps(w, _mm256_set1_ps(from->second_step[v])));
+	}
+	return _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(sign)), x);
+}
+
 void kg_kernel__avx2_scatter(float *y, const kg_kernel_scatter *from)
 {
-	const __m256 step = _mm256_set1_ps(from->step);
-	const __m256 second = _mm256_set1_ps(from->second_step);
-
 	for (uint32_t i = 0; i < from->n; i += WIDTH) {
 		uint32_t count = from->n - i < WIDTH ? from->n - i : WIDTH;
-		__m128i sign = _mm_loadl_epi64((const __m128i *)(const void *)(from->sign + i));
-		__m256 v = _mm256_mul_ps(_mm256_cvtepi32_ps(load(from->sum + i)), step);
 		const uint16_t *to = from->index + i;
 		float room[WIDTH];
 
-		if (from->second != NULL)
-			v = _mm256_add_ps(
-				v,
-				_mm256_mul_ps(_mm256_cvtepi32_ps(load(from->second + i)), second));
-		v = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(sign)), v);
-		_mm256_storeu_ps(room, v);
+		_mm256_storeu_ps(room, scattered(from, i, 0));
 		if (count == WIDTH)
 			for (int k = 0; k < WIDTH; k++)
 				y[to[k]] = room[k];
@@ -41,6 +46,65 @@ void kg_kernel__avx2_scatter(float *y, const kg_kernel_scatter *from)
 			for (uint32_t k = 0; k < count; k++)
 				y[to[k]] = room[k];
 	}
+}
+
+/* Rows of four vectors to where they belong, eight of them from registers of one vector each. */
+static inline void put_fours(float *room, const uint16_t *to, const __m256 x[KG_KERNEL_FOUR])
+{
+	__m256d low01 = _mm256_castps_pd(_mm256_unpacklo_ps(x[0], x[1]));
+	__m256d high01 = _mm256_castps_pd(_mm256_unpackhi_ps(x[0], x[1]));
+	__m256d low23 = _mm256_castps_pd(_mm256_unpacklo_ps(x[2], x[3]));
+	__m256d high23 = _mm256_castps_pd(_mm256_unpackhi_ps(x[2], x[3]));
+	/* Half h of row[j] is row 4 h + j. */
+	const __m256 row[4] = {_mm256_castpd_ps(_mm256_unpacklo_pd(low01, low23)),
+			       _mm256_castpd_ps(_mm256_unpackhi_pd(low01, low23)),
+			       _mm256_castpd_ps(_mm256_unpacklo_pd(high01, high23)),
+			       _mm256_castpd_ps(_mm256_unpackhi_pd(high01, high23))};
+
+	for (int j = 0; j < 4; j++, to++) {
+		_mm_store_ps(room + (size_t)4 * to[0], _mm256_castps256_ps128(row[j]));
+		_mm_store_ps(room + (size_t)4 * to[4], _mm256_extractf128_ps(row[j], 1));
+	}
+}
+
+void kg_kernel__avx2_scatter_four(float *room, const kg_kernel_scatter *from)
+{
+	for (uint32_t i = 0; i < from->n; i += WIDTH) {
+		__m256 x[KG_KERNEL_FOUR];
+
+		for (size_t v = 0; v < KG_KERNEL_FOUR; v++)
+			x[v] = scattered(from, i, v);
+		if (from->n - i >= WIDTH) {
+			put_fours(room, from->index + i, x);
+			continue;
+		}
+		for (size_t v = 0; v < KG_KERNEL_FOUR; v++) {
+			float rest[WIDTH];
+
+			_mm256_storeu_ps(rest, x[v]);
+			for (uint32_t k = 0; k < from->n - i; k++)
+				room[(size_t)KG_KERNEL_FOUR * from->index[i + k] + v] = rest[k];
+		}
+	}
+}
+
+void kg_kernel__avx2_spread_four(float *y, size_t y_stride, const float *room, uint32_t n)
+{
+	const uint32_t whole = n - n % KG_KERNEL_FOUR;
+
+	for (uint32_t r = 0; r < whole; r += KG_KERNEL_FOUR, room += 16) {
+		__m128 a = _mm_load_ps(room);
+		__m128 b = _mm_load_ps(room + 4);
+		__m128 c = _mm_load_ps(room + 8);
+		__m128 d = _mm_load_ps(room + 12);
+
+		_MM_TRANSPOSE4_PS(a, b, c, d);
+		_mm_storeu_ps(y + r, a);
+		_mm_storeu_ps(y + y_stride + r, b);
+		_mm_storeu_ps(y + 2 * y_stride + r, c);
+		_mm_storeu_ps(y + 3 * y_stride + r, d);
+	}
+	kg_kernel__spread_four(y + whole, y_stride, room, n - whole);
 }
 
 void kg_kernel__avx2_scale_f32(float *y, const int32_t *sum, const float *scale, float step,

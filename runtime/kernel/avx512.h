@@ -85,6 +85,8 @@ void kg_kernel__avx512_groups(float *out, size_t out_stride, const kg_kernel_lin
 void kg_kernel__avx512_plane(const kg_kernel_plane *p, const kg_kernel_job *job);
 void kg_kernel__avx512_phases(const kg_kernel_phases *p, const kg_kernel_job *job);
 void kg_kernel__avx512_scatter(float *y, const kg_kernel_scatter *from);
+void kg_kernel__avx512_scatter_four(float *room, const kg_kernel_scatter *from);
+void kg_kernel__avx512_spread_four(float *y, size_t y_stride, const float *room, uint32_t n);
 void kg_kernel__avx512_scale_f32(float *y, const int32_t *sum, const float *scale, float step,
 				 uint32_t n);
 void kg_kernel__avx512_scale_f16(float *y, const int32_t *sum, const uint16_t *scale, float divisor,

@@ -13,25 +13,32 @@ static inline __mmask16 rest_of(size_t n)
 	return (__mmask16)((1u << n % LANES) - 1);
 }
 
+/* Entries i .. i+15 of vector v. */
+static inline __m512 scattered(const kg_kernel_scatter *from, uint32_t i, size_t v)
+{
+	__m128i sign = _mm_loadu_si128((const __m128i *)(const void *)(from->sign + i));
+	__m512 x = _mm512_cvtepi32_ps(_mm512_loadu_si512(from->sum + v * from->stride + i));
+
+	x = _mm512_mul_ps(x, _mm512_set1_ps(from->step[v]));
+	if (from->second != NULL) {
+		__m512 w =
+			_mm512_cvtepi32_ps(_mm512_loadu_si512(from->second + v * from->stride + i));
+
+		w = _mm512_mul_ps(w, _mm512_set1_ps(from->second_step[v]));
+		x = _mm512_add_ps(x, w);
+	}
+	return _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(sign)), x);
+}
+
 /* Stored one by one: the scatter instruction is a fifth slower. */
 void kg_kernel__avx512_scatter(float *y, const kg_kernel_scatter *from)
 {
 	for (uint32_t i = 0; i < from->n; i += LANES) {
 		uint32_t count = from->n - i < LANES ? from->n - i : LANES;
-		__m128i sign = _mm_loadu_si128((const __m128i *)(const void *)(from->sign + i));
-		__m512 v = _mm512_cvtepi32_ps(_mm512_loadu_si512(from->sum + i));
 		const uint16_t *to = from->index + i;
 		float room[LANES];
 
-		v = _mm512_mul_ps(v, _mm512_set1_ps(from->step));
-		if (from->second != NULL) {
-			__m512 w = _mm512_cvtepi32_ps(_mm512_loadu_si512(from->second + i));
-
-			w = _mm512_mul_ps(w, _mm512_set1_ps(from->second_step));
-			v = _mm512_add_ps(v, w);
-		}
-		v = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(sign)), v);
-		_mm512_storeu_ps(room, v);
+		_mm512_storeu_ps(room, scattered(from, i, 0));
 		if (count == LANES)
 			for (int k = 0; k < LANES; k++)
 				y[to[k]] = room[k];
@@ -39,6 +46,74 @@ void kg_kernel__avx512_scatter(float *y, const kg_kernel_scatter *from)
 			for (uint32_t k = 0; k < count; k++)
 				y[to[k]] = room[k];
 	}
+}
+
+/* Rows of four vectors to where they belong, sixteen of them from registers of one vector each. */
+static inline void put_fours(float *room, const uint16_t *to, const __m512 x[KG_KERNEL_FOUR])
+{
+	__m512d low01 = _mm512_castps_pd(_mm512_unpacklo_ps(x[0], x[1]));
+	__m512d high01 = _mm512_castps_pd(_mm512_unpackhi_ps(x[0], x[1]));
+	__m512d low23 = _mm512_castps_pd(_mm512_unpacklo_ps(x[2], x[3]));
+	__m512d high23 = _mm512_castps_pd(_mm512_unpackhi_ps(x[2], x[3]));
+	/* Lane l of row[j] is row 4 l + j. */
+	const __m512 row[4] = {_mm512_castpd_ps(_mm512_unpacklo_pd(low01, low23)),
+			       _mm512_castpd_ps(_mm512_unpackhi_pd(low01, low23)),
+			       _mm512_castpd_ps(_mm512_unpacklo_pd(high01, high23)),
+			       _mm512_castpd_ps(_mm512_unpackhi_pd(high01, high23))};
+
+	for (int j = 0; j < 4; j++, to++) {
+		_mm_store_ps(room + (size_t)4 * to[0], _mm512_castps512_ps128(row[j]));
+		_mm_store_ps(room + (size_t)4 * to[4], _mm512_extractf32x4_ps(row[j], 1));
+		_mm_store_ps(room + (size_t)4 * to[8], _mm512_extractf32x4_ps(row[j], 2));
+		_mm_store_ps(room + (size_t)4 * to[12], _mm512_extractf32x4_ps(row[j], 3));
+	}
+}
+
+void kg_kernel__avx512_scatter_four(float *room, const kg_kernel_scatter *from)
+{
+	for (uint32_t i = 0; i < from->n; i += LANES) {
+		__m512 x[KG_KERNEL_FOUR];
+
+		for (size_t v = 0; v < KG_KERNEL_FOUR; v++)
+			x[v] = scattered(from, i, v);
+		if (from->n - i >= LANES) {
+			put_fours(room, from->index + i, x);
+			continue;
+		}
+		for (size_t v = 0; v < KG_KERNEL_FOUR; v++) {
+			float rest[LANES];
+
+			_mm512_storeu_ps(rest, x[v]);
+			for (uint32_t k = 0; k < from->n - i; k++)
+				room[(size_t)KG_KERNEL_FOUR * from->index[i + k] + v] = rest[k];
+		}
+	}
+}
+
+void kg_kernel__avx512_spread_four(float *y, size_t y_stride, const float *room, uint32_t n)
+{
+	/* Of two registers, four rows each: vectors 0 and 1, eight rows each; then 2 and 3. */
+	const __m512i first =
+		_mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 1, 5, 9, 13, 17, 21, 25, 29);
+	const __m512i last = _mm512_add_epi32(first, _mm512_set1_epi32(2));
+	const uint32_t whole = n - n % LANES;
+
+	for (uint32_t r = 0; r < whole; r += LANES, room += (size_t)KG_KERNEL_FOUR * LANES) {
+		__m512 a = _mm512_load_ps(room);
+		__m512 b = _mm512_load_ps(room + LANES);
+		__m512 c = _mm512_load_ps(room + (size_t)2 * LANES);
+		__m512 d = _mm512_load_ps(room + (size_t)3 * LANES);
+		__m512 ab = _mm512_permutex2var_ps(a, first, b);
+		__m512 cd = _mm512_permutex2var_ps(c, first, d);
+
+		_mm512_storeu_ps(y + r, _mm512_shuffle_f32x4(ab, cd, 0x44));
+		_mm512_storeu_ps(y + y_stride + r, _mm512_shuffle_f32x4(ab, cd, 0xee));
+		ab = _mm512_permutex2var_ps(a, last, b);
+		cd = _mm512_permutex2var_ps(c, last, d);
+		_mm512_storeu_ps(y + 2 * y_stride + r, _mm512_shuffle_f32x4(ab, cd, 0x44));
+		_mm512_storeu_ps(y + 3 * y_stride + r, _mm512_shuffle_f32x4(ab, cd, 0xee));
+	}
+	kg_kernel__spread_four(y + whole, y_stride, room, n - whole);
 }
 
 void kg_kernel__avx512_scale_f32(float *y, const int32_t *sum, const float *scale, float step,

@@ -207,15 +207,34 @@ void kg_kernel__gather(int8_t *out, const int8_t *x, const uint16_t *index, cons
 		out[i] = (int8_t)(sign[i] * x[index[i]]);
 }
 
+/* What entry i of vector v becomes. */
+static float scattered(const kg_kernel_scatter *from, uint32_t i, size_t v)
+{
+	float part = (float)from->sum[v * from->stride + i] * from->step[v];
+
+	if (from->second != NULL)
+		part += (float)from->second[v * from->stride + i] * from->second_step[v];
+	return (float)from->sign[i] * part;
+}
+
 void kg_kernel__scatter(float *y, const kg_kernel_scatter *from)
 {
-	for (uint32_t i = 0; i < from->n; i++) {
-		float part = (float)from->sum[i] * from->step;
+	for (uint32_t i = 0; i < from->n; i++)
+		y[from->index[i]] = scattered(from, i, 0);
+}
 
-		if (from->second != NULL)
-			part += (float)from->second[i] * from->second_step;
-		y[from->index[i]] = (float)from->sign[i] * part;
-	}
+void kg_kernel__scatter_four(float *room, const kg_kernel_scatter *from)
+{
+	for (uint32_t i = 0; i < from->n; i++)
+		for (size_t v = 0; v < KG_KERNEL_FOUR; v++)
+			room[(size_t)KG_KERNEL_FOUR * from->index[i] + v] = scattered(from, i, v);
+}
+
+void kg_kernel__spread_four(float *y, size_t y_stride, const float *room, uint32_t n)
+{
+	for (size_t r = 0; r < n; r++)
+		for (size_t v = 0; v < KG_KERNEL_FOUR; v++)
+			y[v * y_stride + r] = room[KG_KERNEL_FOUR * r + v];
 }
 
 static void scale_f32(float *y, const int32_t *sum, const float *scale, float step, uint32_t n)
@@ -315,6 +334,8 @@ const kg_kernel kg_kernel_scalar = {
 	.phases = phases,
 	.gather = kg_kernel__gather,
 	.scatter = kg_kernel__scatter,
+	.scatter_four = kg_kernel__scatter_four,
+	.spread_four = kg_kernel__spread_four,
 	.scale_f32 = scale_f32,
 	.scale_f16 = scale_f16,
 	.mix_i8 = mix_i8,

@@ -11,9 +11,12 @@ extern const kg_kernel kg_kernel_avx512vnni; /* AVX-512 F, BW, VL, VNNI */
 extern const kg_kernel kg_kernel_avx512vbmi; /* the same with VBMI */
 extern const kg_kernel kg_kernel_neon;       /* ARMv8.2 with the dot product */
 
-/* The definitions of gather and scatter, where there is nothing faster. */
+/* The definitions of gather, scatter and its two for four vectors, where there is nothing faster.
+ */
 void kg_kernel__gather(int8_t *out, const int8_t *x, const uint16_t *index, const int8_t *sign,
 		       uint32_t n);
 void kg_kernel__scatter(float *y, const kg_kernel_scatter *from);
+void kg_kernel__scatter_four(float *room, const kg_kernel_scatter *from);
+void kg_kernel__spread_four(float *y, size_t y_stride, const float *room, uint32_t n);
 
 #endif

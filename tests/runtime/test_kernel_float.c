@@ -279,9 +279,9 @@ static void check_scatter(const kg_kernel *scalar, const kg_kernel *table)
 			float want[N + 1] = {0};
 			float got[N + 1] = {0};
 			kg_kernel_scatter from = {.sum = sum[0],
-						  .step = kg_rng_float(&rng),
+						  .step = {kg_rng_float(&rng)},
 						  .second = planes == 2 ? sum[1] : NULL,
-						  .second_step = kg_rng_float(&rng),
+						  .second_step = {kg_rng_float(&rng)},
 						  .index = index,
 						  .sign = sign,
 						  .n = n};
@@ -297,13 +297,62 @@ static void check_scatter(const kg_kernel *scalar, const kg_kernel *table)
 			table->scatter(got, &from);
 			assert_memory_equal(want, got, sizeof(want));
 			for (uint32_t i = 0; i < n; i++) {
-				float y = (float)sum[0][i] * from.step;
+				float y = (float)sum[0][i] * from.step[0];
 
 				if (planes == 2)
-					y += (float)sum[1][i] * from.second_step;
+					y += (float)sum[1][i] * from.second_step[0];
 				assert_true(want[index[i]] == (sign[i] < 0 ? -y : y));
 			}
 			assert_true(want[n] == 0.0f);
+		}
+}
+
+/* Four vectors side by side and spread: each is what scatter makes of it alone. */
+static void check_scatter_four(const kg_kernel *scalar, const kg_kernel *table)
+{
+	enum { N = 50, ROOM = 64, FOUR = KG_KERNEL_FOUR };
+	static int32_t sum[2 * FOUR * ROOM];
+	static float room[FOUR * ROOM] __attribute__((aligned(64)));
+	int8_t sign[ROOM] = {0};
+	uint16_t index[ROOM] = {0};
+	uint32_t order[N];
+	kg_rng rng;
+
+	kg_rng_init_u64(&rng, 24);
+	for (uint32_t n = 0; n <= N; n++)
+		for (int planes = 1; planes <= 2; planes++) {
+			float got[FOUR][N + 1] = {{0}};
+			kg_kernel_scatter from = {.sum = sum,
+						  .second = planes == 2 ? sum + FOUR * ROOM : NULL,
+						  .stride = ROOM,
+						  .index = index,
+						  .sign = sign,
+						  .n = n};
+
+			kg_rng_permutation(&rng, order, n);
+			kg_rng_signs(&rng, sign, n);
+			for (uint32_t i = 0; i < n; i++)
+				index[i] = (uint16_t)order[i];
+			for (uint32_t i = 0; i < 2 * FOUR * ROOM; i++)
+				sum[i] = i % 7 == 0 ? 0 : (int32_t)kg_rng_u64(&rng);
+			for (int v = 0; v < FOUR; v++) {
+				from.step[v] = kg_rng_float(&rng);
+				from.second_step[v] = kg_rng_float(&rng);
+			}
+			table->scatter_four(room, &from);
+			table->spread_four(got[0], N + 1, room, n);
+			for (size_t v = 0; v < FOUR; v++) {
+				float want[N + 1] = {0};
+				kg_kernel_scatter one = from;
+
+				one.sum += v * ROOM;
+				if (one.second != NULL)
+					one.second += v * ROOM;
+				one.step[0] = from.step[v];
+				one.second_step[0] = from.second_step[v];
+				scalar->scatter(want, &one);
+				assert_memory_equal(want, got[v], sizeof(want));
+			}
 		}
 }
 
@@ -311,6 +360,7 @@ static void test_scatter__is_the_same_in_every_table(void **state)
 {
 	(void)state;
 	each_table(check_scatter);
+	each_table(check_scatter_four);
 }
 
 static void test_scale__is_the_same_in_every_table(void **state)
