@@ -57,8 +57,8 @@ static void check_places(const kg_lines *lines)
 			size_t at = place(lines, i, j, &shift);
 			unsigned mask = (1U << lines->bits) - 1;
 
-			assert_int_equal(data[at] >> shift & mask, back[j]);
-			assert_int_equal(seen[at] >> shift & mask, 0);
+			assert_int_equal((unsigned)data[at] >> shift & mask, back[j]);
+			assert_int_equal((unsigned)seen[at] >> shift & mask, 0);
 			seen[at] |= (uint8_t)(mask << shift);
 		}
 	}
