@@ -137,21 +137,6 @@ static uint32_t block_of(const kg_cache *cache, uint32_t tokens)
 	return most > KG_KERNEL_BATCH ? KG_KERNEL_BATCH : (uint32_t)most;
 }
 
-/* Scores of one query in place of its sums, then what it takes of every value; zeros up to `end`.
- */
-static void share(int32_t *sum, const kg_kernel *kernel, const head_view *at, float step,
-		  uint32_t count, uint32_t end)
-{
-	float *score = (float *)(void *)sum;
-
-	for (uint32_t t = 0; t < count; t++)
-		score[t] = ((float)sum[t] * at->key_scale[t]) * step;
-	kernel->softmax(score, count);
-	for (uint32_t t = 0; t < count; t++)
-		score[t] *= at->value_scale[t];
-	memset(score + count, 0, (end - count) * sizeof(*score));
-}
-
 /* Queries begin .. end-1 of those of all tokens, token by token. */
 static void attend_i8(const kg_cache *cache, const kg_kernel *kernel, const kg_cache_query *query,
 		      uint32_t begin, uint32_t end, int8_t *room, int32_t *sums)
@@ -171,6 +156,7 @@ static void attend_i8(const kg_cache *cache, const kg_kernel *kernel, const kg_c
 				   .count = end - begin,
 				   .last = tiles};
 	float step[KG_KERNEL_BATCH];
+	uint32_t seen[KG_KERNEL_BATCH];
 
 	for (uint32_t i = 0; i < job.count; i++) {
 		uint32_t v = (begin + i) / query->group;
@@ -180,18 +166,25 @@ static void attend_i8(const kg_cache *cache, const kg_kernel *kernel, const kg_c
 		step[i] = kernel->quantize(q, query->x + v * query->x_stride + g * n, n) *
 			  cache->scale;
 		memset(q + n, 0, stride - n);
+		seen[i] = query->first + v + 1;
 	}
 	kernel->lines(&keys, &job);
 	for (uint32_t i = 0; i < job.count; i += MIXED) {
 		uint32_t count = job.count - i < MIXED ? job.count - i : MIXED;
-		uint32_t most = query->first + (begin + i + count - 1) / query->group + 1;
+		uint32_t most = seen[i + count - 1];
+		/* What it takes of every value, in place of the sums. */
+		float *share = (float *)(void *)(sums + i * tokens);
 
-		for (uint32_t k = i; k < i + count; k++)
-			share(sums + k * tokens, kernel, &at, step[k],
-			      query->first + (begin + k) / query->group + 1, most);
+		kernel->weigh(share, &(kg_kernel_scores){.sum = sums + i * tokens,
+							 .stride = tokens,
+							 .step = step + i,
+							 .key_scale = at.key_scale,
+							 .value_scale = at.value_scale,
+							 .count = seen + i,
+							 .end = most,
+							 .vectors = count});
 		kernel->mix_i8(mixture + i * cache->width, cache->width, (const int8_t *)at.value,
-			       cache->width, (const float *)(void *)(sums + i * tokens), tokens,
-			       most, count);
+			       cache->width, share, tokens, most, count);
 	}
 	for (uint32_t i = 0; i < job.count; i++) {
 		uint32_t v = (begin + i) / query->group;

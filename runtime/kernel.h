@@ -127,6 +127,18 @@ typedef struct {
 	uint32_t n;            /* all of them can be read up to the next multiple of 16 */
 } kg_kernel_scatter;
 
+/* What some queries make of the tokens of a head. */
+typedef struct {
+	const int32_t *sum;     /* query times key: query v at sum + v * stride */
+	size_t stride;          /* also of what comes out */
+	const float *step;      /* of each query */
+	const float *key_scale; /* of each token */
+	const float *value_scale;
+	const uint32_t *count; /* tokens that each query sees, 1 at least */
+	uint32_t end;          /* not less than any of them */
+	uint32_t vectors;      /* queries, 1..KG_KERNEL_BATCH */
+} kg_kernel_scores;
+
 typedef struct {
 	const char *name;
 	bool (*usable)(void); /* on this machine */
@@ -150,10 +162,10 @@ typedef struct {
 	 * `plane`. */
 	void (*phases)(const kg_kernel_phases *phases, const kg_kernel_job *job);
 
-	/* out[i] = sign[i] * x[index[i]], sign +1 or -1. x can be read up to the next multiple of
-	 * 64 after its highest index; out does not overlap it. */
-	void (*gather)(int8_t *out, const int8_t *x, const uint16_t *index, const int8_t *sign,
-		       uint32_t n);
+	/* out[i] = sign[i] * x[index[i]], sign +1 or -1, index[i] < reach. x can be read up to the
+	 * next multiple of 64 after `reach`; out does not overlap it. */
+	void (*gather)(int8_t *out, const int8_t *x, uint32_t reach, const uint16_t *index,
+		       const int8_t *sign, uint32_t n);
 
 	/* y[index[i]] = sign[i] * ((float)sum[i] * step[0]), with a second plane
 	 * sign[i] * ((float)sum[i] * step[0] + (float)second[i] * second_step[0]). */
@@ -171,6 +183,11 @@ typedef struct {
 	/* y[i] = (float)sum[i] * (scale[i] / divisor * step), scale[i] converted exactly. */
 	void (*scale_f16)(float *y, const int32_t *sum, const uint16_t *scale, float divisor,
 			  float step, uint32_t n);
+
+	/* p[v][t] = softmax, over t < count[v], of ((float)sum[t] * key_scale[t]) * step[v], times
+	 * value_scale[t]; zeros from there to `end`. p of vector v at p + v * stride, which may be
+	 * where the sums are. */
+	void (*weigh)(float *p, const kg_kernel_scores *from);
 
 	/* y[v][d] = sum over t < count of p[v][t] * value[t][d], d < width, a multiple of 16. Four
 	 * partial sums per d by t mod 4, each in order of t, multiply then add; then (0+1) + (2+3).

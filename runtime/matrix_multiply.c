@@ -60,12 +60,12 @@ void kg_matrix_prepare(const kg_matrix *matrix, const kg_kernel *kernel,
 		int8_t *out = room + v * kg_matrix_room(matrix->cols);
 
 		if (half == m) {
-			kernel->gather(out, x, matrix->col, matrix->col_sign, 2 * m);
+			kernel->gather(out, x, 2 * m, matrix->col, matrix->col_sign, 2 * m);
 			continue;
 		}
-		kernel->gather(out, x, matrix->col, matrix->col_sign, m);
+		kernel->gather(out, x, 2 * m, matrix->col, matrix->col_sign, m);
 		memset(out + m, 0, half - m);
-		kernel->gather(out + half, x, matrix->col + m, matrix->col_sign + m, m);
+		kernel->gather(out + half, x, 2 * m, matrix->col + m, matrix->col_sign + m, m);
 		memset(out + half + m, 0, half - m);
 	}
 }

@@ -8,13 +8,14 @@ static bool usable(void)
 	return kg_processor_has(x86_cpu_AVX2) && kg_processor_has(x86_cpu_F16C);
 }
 
-static void gather(int8_t *out, const int8_t *x, const uint16_t *index, const int8_t *sign,
-		   uint32_t n)
+static void gather(int8_t *out, const int8_t *x, uint32_t reach, const uint16_t *index,
+		   const int8_t *sign, uint32_t n)
 {
 	enum { BLOCK = 32 };
 	uint32_t whole = n - n % BLOCK;
 	int8_t room[BLOCK];
 
+	(void)reach;
 	for (uint32_t from = 0; from < whole; from += BLOCK) {
 		for (uint32_t i = 0; i < BLOCK; i++)
 			room[i] = x[index[from + i]];
@@ -37,6 +38,7 @@ const kg_kernel kg_kernel_avx2 = {
 	.spread_four = kg_kernel__avx2_spread_four,
 	.scale_f32 = kg_kernel__avx2_scale_f32,
 	.scale_f16 = kg_kernel__avx2_scale_f16,
+	.weigh = kg_kernel__avx2_weigh,
 	.mix_i8 = kg_kernel__avx2_mix_i8,
 	.rows_f32 = kg_kernel__avx2_rows_f32,
 	.rows_f16 = kg_kernel__avx2_rows_f16,

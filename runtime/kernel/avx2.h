@@ -99,6 +99,7 @@ void kg_kernel__avx2_scale_f32(float *y, const int32_t *sum, const float *scale,
 			       uint32_t n);
 void kg_kernel__avx2_scale_f16(float *y, const int32_t *sum, const uint16_t *scale, float divisor,
 			       float step, uint32_t n);
+void kg_kernel__avx2_weigh(float *p, const kg_kernel_scores *from);
 void kg_kernel__avx2_mix_i8(float *y, size_t y_stride, const int8_t *value, uint32_t width,
 			    const float *p, size_t p_stride, uint32_t count, uint32_t vectors);
 void kg_kernel__avx2_rows_f32(float *y, size_t y_stride, const float *w, const float *x,

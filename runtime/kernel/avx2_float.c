@@ -434,6 +434,11 @@ void kg_kernel__avx2_softmax(float *x, size_t n)
 		x[i] *= scale;
 }
 
+void kg_kernel__avx2_weigh(float *p, const kg_kernel_scores *from)
+{
+	kg_kernel__weigh_by(p, from, kg_kernel__avx2_softmax);
+}
+
 void kg_kernel__avx2_swiglu(float *gate, const float *up, size_t n)
 {
 	const __m256 one = _mm256_set1_ps(1.0f);

@@ -442,6 +442,67 @@ void kg_kernel__avx512_softmax(float *x, size_t n)
 	}
 }
 
+/* Scores of query v; returns the greatest. */
+static float put_scores(float *p, const kg_kernel_scores *from, uint32_t v)
+{
+	const int32_t *sum = from->sum + v * from->stride;
+	const uint32_t n = from->count[v];
+	const __m512 step = _mm512_set1_ps(from->step[v]);
+	__m512 most = _mm512_set1_ps(((float)sum[0] * from->key_scale[0]) * from->step[v]);
+
+	for (uint32_t t = 0; t < n; t += LANES) {
+		__mmask16 some = n - t < LANES ? rest_of(n) : (__mmask16)-1;
+		__m512 x = _mm512_cvtepi32_ps(_mm512_maskz_loadu_epi32(some, sum + t));
+
+		x = _mm512_mul_ps(x, _mm512_maskz_loadu_ps(some, from->key_scale + t));
+		x = _mm512_mul_ps(x, step);
+		most = _mm512_mask_max_ps(most, some, x, most);
+		_mm512_mask_storeu_ps(p + t, some, x);
+	}
+	return _mm512_reduce_max_ps(most);
+}
+
+/* Their exponentials, n of them; returns the factor that makes their sum 1. */
+static float put_exps(float *p, uint32_t n, float greatest_score)
+{
+	const __m512 most = _mm512_set1_ps(greatest_score);
+	__m512 sum[4] = {_mm512_setzero_ps()};
+
+	for (uint32_t t = 0; t < n; t += LANES) {
+		__mmask16 some = n - t < LANES ? rest_of(n) : (__mmask16)-1;
+		__m512 x = exps(_mm512_sub_ps(_mm512_maskz_loadu_ps(some, p + t), most));
+
+		_mm512_mask_storeu_ps(p + t, some, x);
+		sum[0] = _mm512_mask_add_ps(sum[0], some, sum[0], x);
+	}
+	sum[1] = sum[2] = sum[3] = sum[0];
+	return 1.0f / _mm_cvtss_f32(trees(sum));
+}
+
+/* Step by step for all queries: what one waits for, another does not. */
+void kg_kernel__avx512_weigh(float *p, const kg_kernel_scores *from)
+{
+	float of[KG_KERNEL_BATCH];
+
+	for (uint32_t v = 0; v < from->vectors; v++)
+		of[v] = put_scores(p + v * from->stride, from, v);
+	for (uint32_t v = 0; v < from->vectors; v++)
+		of[v] = put_exps(p + v * from->stride, from->count[v], of[v]);
+	for (uint32_t v = 0; v < from->vectors; v++, p += from->stride) {
+		const uint32_t n = from->count[v];
+		const __m512 factor = _mm512_set1_ps(of[v]);
+
+		for (uint32_t t = 0; t < n; t += LANES) {
+			__mmask16 some = n - t < LANES ? rest_of(n) : (__mmask16)-1;
+			__m512 x = _mm512_mul_ps(_mm512_maskz_loadu_ps(some, p + t), factor);
+
+			x = _mm512_mul_ps(x, _mm512_maskz_loadu_ps(some, from->value_scale + t));
+			_mm512_mask_storeu_ps(p + t, some, x);
+		}
+		memset(p + n, 0, (from->end - n) * sizeof(*p));
+	}
+}
+
 void kg_kernel__avx512_swiglu(float *gate, const float *up, size_t n)
 {
 	const __m512 one = _mm512_set1_ps(1.0f);

@@ -13,45 +13,66 @@ enum {
 	TABLES_MAX = 24,          /* with more of them, bytes one by one are as fast */
 };
 
-static uint32_t greatest(const uint16_t *index, uint32_t n)
+/* Where sixty-four indices point: their low seven bits, the table of 128, and that table's lowest
+ * two bits. */
+typedef struct {
+	__m512i low;
+	__m512i table;
+	__mmask64 odd;
+	__mmask64 second;
+} places;
+
+/* Of `count` (4, 2 or 1) tables, the first of which `table` has a number that `count` divides; to
+ * the bytes that are there. */
+AVX512_INLINE __m512i pick(__m512i out, int count, const int8_t *x, uint32_t lines, uint32_t table,
+			   const places *at)
 {
-	__m512i most = _mm512_setzero_si512();
+	const __m512i group = _mm512_set1_epi8((char)-count);
+	__m512i part[4];
+	__mmask64 here = _mm512_cmpeq_epi8_mask(_mm512_and_si512(at->table, group),
+						_mm512_set1_epi8((char)table));
 
-	for (uint32_t i = 0; i < n; i += 32) {
-		__mmask32 some = n - i < 32 ? (__mmask32)((1U << (n - i)) - 1) : ~0U;
+	for (int t = 0; t < count; t++) {
+		uint32_t line = 2 * (table + (uint32_t)t);
+		__m512i first = _mm512_loadu_si512(x + (size_t)line * KG_LINE_SIZE);
+		__m512i second = first;
 
-		most = _mm512_max_epu16(most, _mm512_maskz_loadu_epi16(some, index + i));
+		if (line + 1 < lines)
+			second = _mm512_loadu_si512(x + (size_t)(line + 1) * KG_LINE_SIZE);
+		part[t] = _mm512_permutex2var_epi8(first, at->low, second);
 	}
-	most = _mm512_max_epu32(_mm512_srli_epi32(most, 16),
-				_mm512_and_si512(most, _mm512_set1_epi32(0xffff)));
-	return _mm512_reduce_max_epu32(most);
+	for (int t = 0; t + 1 < count; t += 2)
+		part[t] = _mm512_mask_mov_epi8(part[t], at->odd, part[t + 1]);
+	if (count == 4)
+		part[0] = _mm512_mask_mov_epi8(part[0], at->second, part[2]);
+	return _mm512_mask_mov_epi8(out, here, part[0]);
 }
 
-/* The bytes of x that sixty-four indices name: `low` their low seven bits, `which` the table of
- * 128. `lines` of 64 bytes can be read. */
-static inline __m512i pick(const int8_t *x, uint32_t lines, __m512i low, __m512i which)
+/* The bytes of x, all its lines, that the indices name. */
+static inline __m512i pick_all(const int8_t *x, uint32_t lines, const places *at)
 {
 	__m512i out = _mm512_setzero_si512();
+	uint32_t tables = (lines + 1) / 2;
+	uint32_t t = 0;
 
-	for (uint32_t t = 0; 2 * t < lines; t++, x += TABLE) {
-		__m512i first = _mm512_loadu_si512(x);
-		__m512i second = 2 * t + 1 < lines ? _mm512_loadu_si512(x + KG_LINE_SIZE) : first;
-		__mmask64 here = _mm512_cmpeq_epi8_mask(which, _mm512_set1_epi8((char)t));
-
-		out = _mm512_mask_mov_epi8(out, here, _mm512_permutex2var_epi8(first, low, second));
+	for (; t + 4 <= tables; t += 4)
+		out = pick(out, 4, x, lines, t, at);
+	if (t + 2 <= tables) {
+		out = pick(out, 2, x, lines, t, at);
+		t += 2;
 	}
-	return out;
+	return t < tables ? pick(out, 1, x, lines, t, at) : out;
 }
 
-static void gather(int8_t *out, const int8_t *x, const uint16_t *index, const int8_t *sign,
-		   uint32_t n)
+static void gather(int8_t *out, const int8_t *x, uint32_t reach, const uint16_t *index,
+		   const int8_t *sign, uint32_t n)
 {
-	uint32_t lines = greatest(index, n) / KG_LINE_SIZE + 1;
+	uint32_t lines = (reach + KG_LINE_SIZE - 1) / KG_LINE_SIZE;
 	uint8_t even_bytes[KG_LINE_SIZE];
 	__m512i even;
 
 	if (lines > 2 * TABLES_MAX) {
-		kg_kernel_avx512vnni.gather(out, x, index, sign, n);
+		kg_kernel_avx512vnni.gather(out, x, reach, index, sign, n);
 		return;
 	}
 	for (int i = 0; i < KG_LINE_SIZE; i++)
@@ -62,13 +83,16 @@ static void gather(int8_t *out, const int8_t *x, const uint16_t *index, const in
 		__mmask64 some = ~0ULL >> (KG_LINE_SIZE - count);
 		__m512i i0 = _mm512_maskz_loadu_epi16((__mmask32)some, index + from);
 		__m512i i1 = _mm512_maskz_loadu_epi16((__mmask32)(some >> 32), index + from + 32);
-		__m512i low = _mm512_permutex2var_epi8(i0, even, i1);
-		__m512i which = _mm512_permutex2var_epi8(_mm512_srli_epi16(i0, 7), even,
-							 _mm512_srli_epi16(i1, 7));
+		places at = {.low = _mm512_permutex2var_epi8(i0, even, i1),
+			     .table = _mm512_permutex2var_epi8(_mm512_srli_epi16(i0, 7), even,
+							       _mm512_srli_epi16(i1, 7))};
 		__mmask64 negative =
 			_mm512_movepi8_mask(_mm512_maskz_loadu_epi8(some, sign + from));
-		__m512i v = pick(x, lines, low, which);
+		__m512i v;
 
+		at.odd = _mm512_test_epi8_mask(at.table, _mm512_set1_epi8(1));
+		at.second = _mm512_test_epi8_mask(at.table, _mm512_set1_epi8(2));
+		v = pick_all(x, lines, &at);
 		v = _mm512_mask_sub_epi8(v, negative, _mm512_setzero_si512(), v);
 		_mm512_mask_storeu_epi8(out + from, some, v);
 	}
@@ -112,6 +136,7 @@ const kg_kernel kg_kernel_avx512vbmi = {
 	.spread_four = kg_kernel__avx512_spread_four,
 	.scale_f32 = kg_kernel__avx512_scale_f32,
 	.scale_f16 = kg_kernel__avx512_scale_f16,
+	.weigh = kg_kernel__avx512_weigh,
 	.mix_i8 = kg_kernel__avx512_mix_i8,
 	.rows_f32 = kg_kernel__avx512_rows_f32,
 	.rows_f16 = kg_kernel__avx512_rows_f16,

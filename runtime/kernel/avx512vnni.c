@@ -11,9 +11,10 @@ static bool usable(void)
 
 /* One by one, because a gather instruction reads four bytes for one and is no faster; the signs in
  * whole registers. */
-static void gather(int8_t *out, const int8_t *x, const uint16_t *index, const int8_t *sign,
-		   uint32_t n)
+static void gather(int8_t *out, const int8_t *x, uint32_t reach, const uint16_t *index,
+		   const int8_t *sign, uint32_t n)
 {
+	(void)reach;
 	for (uint32_t from = 0; from < n; from += KG_LINE_SIZE) {
 		uint32_t count = n - from < KG_LINE_SIZE ? n - from : KG_LINE_SIZE;
 		__mmask64 some = ~0ULL >> (KG_LINE_SIZE - count);
@@ -43,6 +44,7 @@ const kg_kernel kg_kernel_avx512vnni = {
 	.spread_four = kg_kernel__avx512_spread_four,
 	.scale_f32 = kg_kernel__avx512_scale_f32,
 	.scale_f16 = kg_kernel__avx512_scale_f16,
+	.weigh = kg_kernel__avx512_weigh,
 	.mix_i8 = kg_kernel__avx512_mix_i8,
 	.rows_f32 = kg_kernel__avx512_rows_f32,
 	.rows_f16 = kg_kernel__avx512_rows_f16,

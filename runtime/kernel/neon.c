@@ -615,6 +615,11 @@ static uint32_t argmax(const float *x, size_t n)
 	return lowest;
 }
 
+static void weigh(float *p, const kg_kernel_scores *from)
+{
+	kg_kernel__weigh_by(p, from, loops_softmax);
+}
+
 const kg_kernel kg_kernel_neon = {
 	.name = "neon",
 	.usable = usable,
@@ -628,6 +633,7 @@ const kg_kernel kg_kernel_neon = {
 	.spread_four = kg_kernel__spread_four,
 	.scale_f32 = scale_f32,
 	.scale_f16 = scale_f16,
+	.weigh = weigh,
 	.mix_i8 = mix_i8,
 	.rows_f32 = rows_f32,
 	.rows_f16 = rows_f16,

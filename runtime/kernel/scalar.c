@@ -200,9 +200,10 @@ static void phases(const kg_kernel_phases *p, const kg_kernel_job *job)
 		}
 }
 
-void kg_kernel__gather(int8_t *out, const int8_t *x, const uint16_t *index, const int8_t *sign,
-		       uint32_t n)
+void kg_kernel__gather(int8_t *out, const int8_t *x, uint32_t reach, const uint16_t *index,
+		       const int8_t *sign, uint32_t n)
 {
+	(void)reach;
 	for (uint32_t i = 0; i < n; i++)
 		out[i] = (int8_t)(sign[i] * x[index[i]]);
 }
@@ -248,6 +249,11 @@ static void scale_f16(float *y, const int32_t *sum, const uint16_t *scale, float
 {
 	for (uint32_t i = 0; i < n; i++)
 		y[i] = (float)sum[i] * (kg_half_to_float(scale[i]) / divisor * step);
+}
+
+static void weigh(float *p, const kg_kernel_scores *from)
+{
+	kg_kernel__weigh_by(p, from, kg_fmath_softmax);
 }
 
 static void mix_one(float *y, const int8_t *value, uint32_t width, const float *p, uint32_t count)
@@ -338,6 +344,7 @@ const kg_kernel kg_kernel_scalar = {
 	.spread_four = kg_kernel__spread_four,
 	.scale_f32 = scale_f32,
 	.scale_f16 = scale_f16,
+	.weigh = weigh,
 	.mix_i8 = mix_i8,
 	.rows_f32 = rows_f32,
 	.rows_f16 = rows_f16,

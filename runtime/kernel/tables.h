@@ -13,10 +13,28 @@ extern const kg_kernel kg_kernel_neon;       /* ARMv8.2 with the dot product */
 
 /* The definitions of gather, scatter and its two for four vectors, where there is nothing faster.
  */
-void kg_kernel__gather(int8_t *out, const int8_t *x, const uint16_t *index, const int8_t *sign,
-		       uint32_t n);
+void kg_kernel__gather(int8_t *out, const int8_t *x, uint32_t reach, const uint16_t *index,
+		       const int8_t *sign, uint32_t n);
 void kg_kernel__scatter(float *y, const kg_kernel_scatter *from);
 void kg_kernel__scatter_four(float *room, const kg_kernel_scatter *from);
 void kg_kernel__spread_four(float *y, size_t y_stride, const float *room, uint32_t n);
+
+/* kg_kernel.weigh around the softmax of a table. */
+static inline void kg_kernel__weigh_by(float *p, const kg_kernel_scores *from,
+				       void (*softmax)(float *x, size_t n))
+{
+	for (uint32_t v = 0; v < from->vectors; v++, p += from->stride) {
+		const int32_t *sum = from->sum + v * from->stride;
+		uint32_t count = from->count[v];
+
+		for (uint32_t t = 0; t < count; t++)
+			p[t] = ((float)sum[t] * from->key_scale[t]) * from->step[v];
+		softmax(p, count);
+		for (uint32_t t = 0; t < count; t++)
+			p[t] *= from->value_scale[t];
+		for (uint32_t t = count; t < from->end; t++)
+			p[t] = 0.0f;
+	}
+}
 
 #endif

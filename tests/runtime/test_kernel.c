@@ -528,7 +528,7 @@ static void check_gather(const kg_kernel *table)
 				sign[i] = (kg_rng_u64(&rng) & 1) != 0 ? 1 : -1;
 			}
 			got[n] = 77;
-			table->gather(got, x, index, sign, n);
+			table->gather(got, x, widths[w], index, sign, n);
 			for (uint32_t i = 0; i < n; i++)
 				assert_int_equal(got[i], sign[i] * x[index[i]]);
 			assert_int_equal(got[n], 77);

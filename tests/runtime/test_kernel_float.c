@@ -445,10 +445,59 @@ static void check_loops(const kg_kernel *scalar, const kg_kernel *table)
 		}
 }
 
+/* Queries that see more and more tokens, in place of their sums. */
+static void check_weigh(const kg_kernel *scalar, const kg_kernel *table)
+{
+	enum { TOKENS = 70, QUERIES = 5 };
+	float scale[2][TOKENS];
+	float step[QUERIES];
+	uint32_t count[QUERIES];
+	kg_rng rng;
+
+	kg_rng_init_u64(&rng, 25);
+	for (uint32_t first = 1; first + QUERIES <= TOKENS; first++) {
+		int32_t sum[QUERIES * TOKENS];
+		float want[QUERIES * TOKENS];
+		kg_kernel_scores from = {.sum = sum,
+					 .stride = TOKENS,
+					 .step = step,
+					 .key_scale = scale[0],
+					 .value_scale = scale[1],
+					 .count = count,
+					 .end = first + QUERIES,
+					 .vectors = QUERIES};
+
+		for (int t = 0; t < QUERIES * TOKENS; t++) {
+			sum[t] = (int32_t)kg_rng_below(&rng, 20001) - 10000;
+			want[t] = 0.0f;
+		}
+		for (int t = 0; t < TOKENS; t++) {
+			scale[0][t] = kg_rng_float(&rng) + 0.1f;
+			scale[1][t] = kg_rng_float(&rng) + 0.1f;
+		}
+		for (uint32_t v = 0; v < QUERIES; v++) {
+			float *w = want + (size_t)v * TOKENS;
+
+			count[v] = first + v;
+			step[v] = kg_rng_float(&rng) * 1e-3f;
+			for (uint32_t t = 0; t < count[v]; t++)
+				w[t] = ((float)sum[v * TOKENS + t] * scale[0][t]) * step[v];
+			scalar->softmax(w, count[v]);
+			for (uint32_t t = 0; t < count[v]; t++)
+				w[t] *= scale[1][t];
+		}
+		table->weigh((float *)(void *)sum, &from);
+		for (size_t v = 0; v < QUERIES; v++)
+			assert_memory_equal(want + v * TOKENS, sum + v * TOKENS,
+					    from.end * sizeof(*want));
+	}
+}
+
 static void test_loops__are_the_same_in_every_table(void **state)
 {
 	(void)state;
 	each_table(check_loops);
+	each_table(check_weigh);
 }
 
 static void test_dot_f16__converts_all_halves_exactly(void **state)
