@@ -10,6 +10,7 @@ enum {
 	 * queries alone are more. */
 	SCORES = 16384,
 	QUERIES_MIN = 4,
+	SCALES_SIZE = 2 * KG_TILE_ROWS * sizeof(float), /* of 16 tokens */
 	MIXED = 8, /* queries mixed at once: more would share values, but each to the longest */
 };
 
@@ -17,8 +18,7 @@ enum {
 typedef struct {
 	uint8_t *key;
 	uint8_t *value;
-	float *key_scale;
-	float *value_scale;
+	float *scale; /* of the keys of 16 tokens, of their values, of the next 16 */
 } head_view;
 
 static size_t lines_up(size_t size)
@@ -39,14 +39,9 @@ static size_t offset(const kg_cache *cache, uint32_t layer, uint32_t head)
 static head_view view(const kg_cache *cache, uint32_t layer, uint32_t head)
 {
 	uint8_t *at = cache->memory + offset(cache, layer, head);
-	uint8_t *scales = at + cache->key_bytes + cache->value_bytes;
+	void *scale = at + cache->key_bytes + cache->value_bytes;
 
-	return (head_view){
-		.key = at,
-		.value = at + cache->key_bytes,
-		.key_scale = (float *)(void *)scales,
-		.value_scale = (float *)(void *)(scales + cache->scale_bytes),
-	};
+	return (head_view){.key = at, .value = at + cache->key_bytes, .scale = scale};
 }
 
 void kg_cache_lay_out(kg_cache *cache)
@@ -57,14 +52,14 @@ void kg_cache_lay_out(kg_cache *cache)
 	if (cache->quantized) {
 		cache->key_bytes = (size_t)tiles_of(cache->context) * cache->quads * KG_LINE_SIZE;
 		cache->value_bytes = lines_up((size_t)cache->context * cache->width);
-		cache->scale_bytes = lines_up(cache->context * sizeof(float));
+		cache->scale_bytes = tiles_of(cache->context) * SCALES_SIZE;
 	} else {
 		cache->key_bytes =
 			lines_up((size_t)cache->context * cache->head_dim * sizeof(float));
 		cache->value_bytes = cache->key_bytes;
 		cache->scale_bytes = 0;
 	}
-	cache->head_bytes = cache->key_bytes + cache->value_bytes + 2 * cache->scale_bytes;
+	cache->head_bytes = cache->key_bytes + cache->value_bytes + cache->scale_bytes;
 	cache->size = (size_t)cache->layers * cache->kv_heads * cache->head_bytes;
 }
 
@@ -95,6 +90,7 @@ void kg_cache_put(kg_cache *cache, const kg_kernel *kernel, uint32_t layer, uint
 	head_view at = view(cache, layer, head);
 	size_t n = cache->head_dim;
 	uint8_t *lines;
+	float *scale;
 	int8_t *row;
 
 	KG_ASSERT(position < cache->context);
@@ -103,16 +99,17 @@ void kg_cache_put(kg_cache *cache, const kg_kernel *kernel, uint32_t layer, uint
 		memcpy(at.value + position * n * sizeof(float), value, n * sizeof(float));
 		return;
 	}
+	scale = at.scale + position + position / KG_TILE_ROWS * KG_TILE_ROWS;
 	row = (int8_t *)at.value + (size_t)position * cache->width;
 	lines = at.key + (size_t)(position / KG_TILE_ROWS) * cache->quads * KG_LINE_SIZE +
 		(size_t)KG_TILE_COLS * (position % KG_TILE_ROWS);
 	/* The value's row holds the key for a moment, on its way into the tile. */
-	at.key_scale[position] = kernel->quantize(row, key, n);
+	scale[0] = kernel->quantize(row, key, n);
 	for (size_t q = 0; q < n / KG_TILE_COLS; q++)
 		memcpy(lines + q * KG_LINE_SIZE, row + q * KG_TILE_COLS, KG_TILE_COLS);
 	memcpy(lines + n / KG_TILE_COLS * KG_LINE_SIZE, row + n - n % KG_TILE_COLS,
 	       n % KG_TILE_COLS);
-	at.value_scale[position] = kernel->quantize(row, value, n);
+	scale[KG_TILE_ROWS] = kernel->quantize(row, value, n);
 }
 
 size_t kg_cache_room(const kg_cache *cache)
@@ -178,8 +175,7 @@ static void attend_i8(const kg_cache *cache, const kg_kernel *kernel, const kg_c
 		kernel->weigh(share, &(kg_kernel_scores){.sum = sums + i * tokens,
 							 .stride = tokens,
 							 .step = step + i,
-							 .key_scale = at.key_scale,
-							 .value_scale = at.value_scale,
+							 .scale = at.scale,
 							 .count = seen + i,
 							 .end = most,
 							 .vectors = count});
@@ -251,18 +247,25 @@ uint32_t kg_cache_parts(kg_cache_part parts[KG_CACHE_PARTS], const kg_cache *cac
 	size_t at = offset(cache, layer, head);
 	size_t values = at + cache->key_bytes;
 	size_t scales = values + cache->value_bytes;
+	size_t whole = (size_t)(count / KG_TILE_ROWS) * SCALES_SIZE;
+	size_t rest = count % KG_TILE_ROWS * sizeof(float);
 	size_t floats = (size_t)count * cache->head_dim * sizeof(float);
+	uint32_t n = 2;
 
 	KG_ASSERT(count <= cache->context);
 	if (!cache->quantized) {
 		parts[0] = (kg_cache_part){at, floats, true};
 		parts[1] = (kg_cache_part){values, floats, true};
-		return 2;
+		return n;
 	}
 	parts[0] =
 		(kg_cache_part){at, (size_t)tiles_of(count) * cache->quads * KG_LINE_SIZE, false};
 	parts[1] = (kg_cache_part){values, (size_t)count * cache->width, false};
-	parts[2] = (kg_cache_part){scales, count * sizeof(float), true};
-	parts[3] = (kg_cache_part){scales + cache->scale_bytes, count * sizeof(float), true};
-	return KG_CACHE_PARTS;
+	if (whole != 0)
+		parts[n++] = (kg_cache_part){scales, whole, true};
+	if (rest != 0) {
+		parts[n++] = (kg_cache_part){scales + whole, rest, true};
+		parts[n++] = (kg_cache_part){scales + whole + SCALES_SIZE / 2, rest, true};
+	}
+	return n;
 }

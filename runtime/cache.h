@@ -2,7 +2,8 @@
 /*
  * cache – keys and values of one session, per layer, key head and token.
  *
- * int8 form: a head vector is stored in steps of its own scale. Keys lie in tiles of 16 tokens
+ * int8 form: a head vector is stored in steps of its own scale; the scales of 16 keys and of their
+ * values lie side by side. Keys lie in tiles of 16 tokens
  * (runtime/kernel.h), so that all scores of several queries are one product of lines; values lie
  * token by token, padded to 16. Float form: both lie token by token. The memory is one mapping,
  * anonymous or a private one of a file (runtime/prefix.h), whose pages appear when they are first
@@ -82,7 +83,7 @@ typedef struct {
 	bool floats; /* else int8 */
 } kg_cache_part;
 
-enum { KG_CACHE_PARTS = 4 };
+enum { KG_CACHE_PARTS = 5 }; /* at most */
 
 /* What positions 0 .. count-1 of one layer and head take, in order of place. Returns how many parts
  * that is. */

@@ -129,11 +129,10 @@ typedef struct {
 
 /* What some queries make of the tokens of a head. */
 typedef struct {
-	const int32_t *sum;     /* query times key: query v at sum + v * stride */
-	size_t stride;          /* also of what comes out */
-	const float *step;      /* of each query */
-	const float *key_scale; /* of each token */
-	const float *value_scale;
+	const int32_t *sum;    /* query times key: query v at sum + v * stride */
+	size_t stride;         /* also of what comes out */
+	const float *step;     /* of each query */
+	const float *scale;    /* of 16 tokens that of each key, then of each value; the next 16 */
 	const uint32_t *count; /* tokens that each query sees, 1 at least */
 	uint32_t end;          /* not less than any of them */
 	uint32_t vectors;      /* queries, 1..KG_KERNEL_BATCH */
@@ -184,9 +183,9 @@ typedef struct {
 	void (*scale_f16)(float *y, const int32_t *sum, const uint16_t *scale, float divisor,
 			  float step, uint32_t n);
 
-	/* p[v][t] = softmax, over t < count[v], of ((float)sum[t] * key_scale[t]) * step[v], times
-	 * value_scale[t]; zeros from there to `end`. p of vector v at p + v * stride, which may be
-	 * where the sums are. */
+	/* p[v][t] = softmax, over t < count[v], of ((float)sum[t] * scale of key t) * step[v],
+	 * times the scale of value t; zeros from there to `end`. p of vector v at p + v * stride,
+	 * which may be where the sums are. */
 	void (*weigh)(float *p, const kg_kernel_scores *from);
 
 	/* y[v][d] = sum over t < count of p[v][t] * value[t][d], d < width, a multiple of 16. Four

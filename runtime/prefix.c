@@ -13,7 +13,7 @@
 #include "base/fs.h"
 
 /* Counts forms of the file and of the arithmetic whose results it holds. */
-enum { VERSION = 1 };
+enum { VERSION = 2 };
 
 static const char magic[8] = {'K', 'G', 'P', 'R', 'E', 'F', 'I', 'X'};
 

@@ -448,13 +448,13 @@ static float put_scores(float *p, const kg_kernel_scores *from, uint32_t v)
 	const int32_t *sum = from->sum + v * from->stride;
 	const uint32_t n = from->count[v];
 	const __m512 step = _mm512_set1_ps(from->step[v]);
-	__m512 most = _mm512_set1_ps(((float)sum[0] * from->key_scale[0]) * from->step[v]);
+	__m512 most = _mm512_set1_ps(((float)sum[0] * from->scale[0]) * from->step[v]);
 
 	for (uint32_t t = 0; t < n; t += LANES) {
 		__mmask16 some = n - t < LANES ? rest_of(n) : (__mmask16)-1;
 		__m512 x = _mm512_cvtepi32_ps(_mm512_maskz_loadu_epi32(some, sum + t));
 
-		x = _mm512_mul_ps(x, _mm512_maskz_loadu_ps(some, from->key_scale + t));
+		x = _mm512_mul_ps(x, _mm512_maskz_loadu_ps(some, from->scale + (size_t)2 * t));
 		x = _mm512_mul_ps(x, step);
 		most = _mm512_mask_max_ps(most, some, x, most);
 		_mm512_mask_storeu_ps(p + t, some, x);
@@ -496,7 +496,8 @@ void kg_kernel__avx512_weigh(float *p, const kg_kernel_scores *from)
 			__mmask16 some = n - t < LANES ? rest_of(n) : (__mmask16)-1;
 			__m512 x = _mm512_mul_ps(_mm512_maskz_loadu_ps(some, p + t), factor);
 
-			x = _mm512_mul_ps(x, _mm512_maskz_loadu_ps(some, from->value_scale + t));
+			x = _mm512_mul_ps(x, _mm512_maskz_loadu_ps(
+						     some, from->scale + (size_t)2 * t + LANES));
 			_mm512_mask_storeu_ps(p + t, some, x);
 		}
 		memset(p + n, 0, (from->end - n) * sizeof(*p));

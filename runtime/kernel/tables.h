@@ -27,11 +27,13 @@ static inline void kg_kernel__weigh_by(float *p, const kg_kernel_scores *from,
 		const int32_t *sum = from->sum + v * from->stride;
 		uint32_t count = from->count[v];
 
-		for (uint32_t t = 0; t < count; t++)
-			p[t] = ((float)sum[t] * from->key_scale[t]) * from->step[v];
+		for (uint32_t t = 0; t < count; t += KG_TILE_ROWS)
+			for (uint32_t i = t; i < count && i < t + KG_TILE_ROWS; i++)
+				p[i] = ((float)sum[i] * from->scale[t + i]) * from->step[v];
 		softmax(p, count);
-		for (uint32_t t = 0; t < count; t++)
-			p[t] *= from->value_scale[t];
+		for (uint32_t t = 0; t < count; t += KG_TILE_ROWS)
+			for (uint32_t i = t; i < count && i < t + KG_TILE_ROWS; i++)
+				p[i] *= from->scale[t + i + KG_TILE_ROWS];
 		for (uint32_t t = count; t < from->end; t++)
 			p[t] = 0.0f;
 	}

@@ -449,7 +449,7 @@ static void check_loops(const kg_kernel *scalar, const kg_kernel *table)
 static void check_weigh(const kg_kernel *scalar, const kg_kernel *table)
 {
 	enum { TOKENS = 70, QUERIES = 5 };
-	float scale[2][TOKENS];
+	float scale[(TOKENS + 15) / 16][2][16]; /* of keys, of values */
 	float step[QUERIES];
 	uint32_t count[QUERIES];
 	kg_rng rng;
@@ -461,8 +461,7 @@ static void check_weigh(const kg_kernel *scalar, const kg_kernel *table)
 		kg_kernel_scores from = {.sum = sum,
 					 .stride = TOKENS,
 					 .step = step,
-					 .key_scale = scale[0],
-					 .value_scale = scale[1],
+					 .scale = scale[0][0],
 					 .count = count,
 					 .end = first + QUERIES,
 					 .vectors = QUERIES};
@@ -472,8 +471,8 @@ static void check_weigh(const kg_kernel *scalar, const kg_kernel *table)
 			want[t] = 0.0f;
 		}
 		for (int t = 0; t < TOKENS; t++) {
-			scale[0][t] = kg_rng_float(&rng) + 0.1f;
-			scale[1][t] = kg_rng_float(&rng) + 0.1f;
+			scale[t / 16][0][t % 16] = kg_rng_float(&rng) + 0.1f;
+			scale[t / 16][1][t % 16] = kg_rng_float(&rng) + 0.1f;
 		}
 		for (uint32_t v = 0; v < QUERIES; v++) {
 			float *w = want + (size_t)v * TOKENS;
@@ -481,10 +480,11 @@ static void check_weigh(const kg_kernel *scalar, const kg_kernel *table)
 			count[v] = first + v;
 			step[v] = kg_rng_float(&rng) * 1e-3f;
 			for (uint32_t t = 0; t < count[v]; t++)
-				w[t] = ((float)sum[v * TOKENS + t] * scale[0][t]) * step[v];
+				w[t] = ((float)sum[v * TOKENS + t] * scale[t / 16][0][t % 16]) *
+				       step[v];
 			scalar->softmax(w, count[v]);
 			for (uint32_t t = 0; t < count[v]; t++)
-				w[t] *= scale[1][t];
+				w[t] *= scale[t / 16][1][t % 16];
 		}
 		table->weigh((float *)(void *)sum, &from);
 		for (size_t v = 0; v < QUERIES; v++)
