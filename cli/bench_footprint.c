@@ -27,9 +27,9 @@ enum {
 /* Bytes. */
 typedef struct {
 	double pss;
-	double private;       /* of mappings that are not shared */
-	double private_dirty; /* of these, what is no unchanged page of a file */
-	double shared_file;   /* resident in shared mappings: the model where it is mapped */
+	double private;     /* of mappings that are not shared */
+	double anonymous;   /* of these, what no file is behind */
+	double shared_file; /* resident in shared mappings: the model where it is mapped */
 } footprint;
 
 /* The child's half: becomes the program, traced. */
@@ -157,8 +157,11 @@ static kg_err measure(footprint *out, pid_t pid)
 			(void)field(line, "Rss", &out->shared_file);
 			continue;
 		}
-		if (field(line, "Private_Dirty", &out->private_dirty))
-			(void)field(line, "Private_Dirty", &out->private);
+		/* Not Private_Dirty: pages of a file that was just written, as of a program just
+		 * linked, count there until they are on the disk. */
+		if (field(line, "Anonymous", &out->anonymous))
+			continue;
+		(void)field(line, "Private_Dirty", &out->private);
 		(void)field(line, "Private_Clean", &out->private);
 	}
 	(void)fclose(file);
@@ -245,7 +248,7 @@ static kg_err footprint_of(kg_bench *bench, const kg_bench_subject *subject, boo
 		       one.shared_file / 1048576.0);
 	err = put(bench, subject, "private memory", one.private, note);
 	if (err == KG_OK)
-		err = put(bench, subject, "of it dirty", one.private_dirty,
+		err = put(bench, subject, "of it anonymous", one.anonymous,
 			  "what each further copy adds");
 	if (err == KG_OK && many)
 		err = copies(&one, &pss, &command, writes, COPIES);
