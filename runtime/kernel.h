@@ -212,6 +212,14 @@ typedef struct {
 	/* The same; `a` holds IEEE halves, converted exactly. */
 	float (*dot_f16)(const uint16_t *a, const float *b, size_t n);
 
+	/* x[i] += y[i]. They do not overlap. */
+	void (*add)(float *x, const float *y, size_t n);
+
+	/* out[i] = gain[i] * (x[i] * r), r = 1 / sqrt(dot_f32(x, x, n) / divisor + eps). out
+	 * overlaps neither of the others. */
+	void (*norm)(float *out, const float *x, const float *gain, size_t n, float divisor,
+		     float eps);
+
 	/* kg_fmath_softmax, kg_fmath_swiglu and kg_fmath_quantize in wider vectors. */
 	void (*softmax)(float *x, size_t n);
 	void (*swiglu)(float *gate, const float *up, size_t n);

@@ -196,26 +196,25 @@ static kg_kernel_job sum_planes(const part *p, const int8_t *room)
 	return job;
 }
 
-/* From the sums of vectors v .. v+count-1 to their real (0) or imaginary (1) rows. */
-static kg_kernel_scatter scatter_of(const part *p, const kg_kernel_job *job, uint32_t half,
-				    uint32_t v, uint32_t count)
+/* From the sums of vectors v .. v+count-1 to their real (0) or imaginary (1) rows. In place: a copy
+ * would wait for what has just been stored. */
+static inline void set_scatter(kg_kernel_scatter *from, const part *p, const kg_kernel_job *job,
+			       uint32_t half, uint32_t v, uint32_t count)
 {
 	const kg_matrix *matrix = p->matrix;
 	size_t padded = (size_t)p->tiles * KG_TILE_ROWS;
-	const int32_t *sum = job->y + v * job->y_stride + half * padded;
 	size_t row = (size_t)half * (matrix->rows / 2) + (size_t)p->first * KG_TILE_ROWS;
-	kg_kernel_scatter from = {.sum = sum,
-				  .second = matrix->plane_count > 1 ? sum + 2 * padded : NULL,
-				  .stride = job->y_stride,
-				  .index = matrix->row + row,
-				  .sign = matrix->row_sign + row,
-				  .n = p->rows};
 
+	from->sum = job->y + v * job->y_stride + half * padded;
+	from->second = matrix->plane_count > 1 ? from->sum + 2 * padded : NULL;
+	from->stride = job->y_stride;
+	from->index = matrix->row + row;
+	from->sign = matrix->row_sign + row;
+	from->n = p->rows;
 	for (uint32_t i = 0; i < count; i++) {
-		from.step[i] = matrix->weight[0].unit * p->activation->step[v + i];
-		from.second_step[i] = matrix->weight[1].unit * p->activation->step[v + i];
+		from->step[i] = matrix->weight[0].unit * p->activation->step[v + i];
+		from->second_step[i] = matrix->weight[1].unit * p->activation->step[v + i];
 	}
-	return from;
 }
 
 static void multiply_planes(const part *p, const int8_t *room)
@@ -224,8 +223,9 @@ static void multiply_planes(const part *p, const int8_t *room)
 
 	for (uint32_t v = 0; v < job.count; v++)
 		for (uint32_t half = 0; half < 2; half++) {
-			kg_kernel_scatter from = scatter_of(p, &job, half, v, 1);
+			kg_kernel_scatter from;
 
+			set_scatter(&from, p, &job, half, v, 1);
 			p->kernel->scatter(p->y + v * p->y_stride, &from);
 		}
 }
@@ -332,9 +332,9 @@ static uint32_t multiply_fours(const part *all, const int8_t *room)
 			p.sums += side_by_side(matrix);
 			job = sum_planes(&p, room + v * kg_matrix_room(matrix->cols));
 			for (uint32_t half = 0; half < 2; half++) {
-				kg_kernel_scatter from =
-					scatter_of(&p, &job, half, 0, KG_KERNEL_FOUR);
+				kg_kernel_scatter from;
 
+				set_scatter(&from, &p, &job, half, 0, KG_KERNEL_FOUR);
 				p.kernel->scatter_four(side, &from);
 			}
 		}

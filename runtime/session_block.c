@@ -7,7 +7,7 @@ static void attention_row(const kg_session_batch *b, uint32_t v)
 	const kg_session *s = b->session;
 
 	if (b->l > 0)
-		kg_session__add(x_of(b, v), h_of(b, v), s->stream);
+		s->kernel->add(x_of(b, v), h_of(b, v), s->stream);
 	kg_session__norm(s, h_of(b, v), x_of(b, v), b->layer->attn_norm, s->stream);
 }
 
@@ -16,7 +16,7 @@ static void feed_row(const kg_session_batch *b, uint32_t v)
 {
 	const kg_session *s = b->session;
 
-	kg_session__add(x_of(b, v), part_of(b, v), s->stream);
+	s->kernel->add(x_of(b, v), part_of(b, v), s->stream);
 	kg_session__norm(s, h_of(b, v), x_of(b, v), b->layer->ffn_norm, s->stream);
 }
 
@@ -110,5 +110,5 @@ void kg_session__layers(kg_session *s, const kg_session_block *block, uint32_t c
 		feed_forward(&batch, block);
 	}
 	for (uint32_t v = 0; v < count; v++)
-		kg_session__add(x_of(&batch, v), h_of(&batch, v), s->stream);
+		s->kernel->add(x_of(&batch, v), h_of(&batch, v), s->stream);
 }

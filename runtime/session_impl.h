@@ -116,7 +116,6 @@ void kg_session__run(const kg_session *session, kg_team_work *stage, void *conte
  * of the n floats where they are complex. */
 void kg_session__norm(const kg_session *session, float *out, const float *x, const float *gain,
 		      uint32_t n);
-void kg_session__add(float *x, const float *y, uint32_t n);
 
 /* Looks up the queries of key head `head`, which lie at x as those of kg_session.part do, for all
  * tokens; what they get goes to h. */

@@ -40,7 +40,7 @@ static void shape(const kg_session *s, float *x, uint32_t heads, const float *bi
 	uint32_t n = s->config->head_dim;
 
 	if (bias != NULL)
-		kg_session__add(x, bias, heads * n);
+		s->kernel->add(x, bias, heads * n);
 	for (uint32_t h = 0; h < heads; h++, x += n) {
 		if (gain != NULL)
 			norm_head(s, x, gain, n);
@@ -71,7 +71,7 @@ static void attend(void *context, uint32_t head, uint32_t worker)
 		shape(s, key, 1, layer->k_bias == NULL ? NULL : layer->k_bias + k_at, layer->k_norm,
 		      angles);
 		if (layer->v_bias != NULL)
-			kg_session__add(value, layer->v_bias + k_at, n);
+			s->kernel->add(value, layer->v_bias + k_at, n);
 		kg_cache_put(&s->cache, s->kernel, b->l, head, position, key, value);
 	}
 	kg_session__look_up(b, head, worker, s->part);

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <math.h>
 #include <string.h>
 
 #include "runtime/session_impl.h"
@@ -19,20 +18,10 @@ typedef struct {
 	uint32_t chunk; /* tiles of a chunk */
 } stage;
 
-void kg_session__norm(const kg_session *s, float *restrict out, const float *restrict x,
-		      const float *restrict gain, uint32_t n)
+void kg_session__norm(const kg_session *s, float *out, const float *x, const float *gain,
+		      uint32_t n)
 {
-	float mean = s->kernel->dot_f32(x, x, n) / (float)(n / s->planes);
-	float r = 1.0f / sqrtf(mean + s->config->norm_eps);
-
-	for (uint32_t i = 0; i < n; i++)
-		out[i] = gain[i] * (x[i] * r);
-}
-
-void kg_session__add(float *restrict x, const float *restrict y, uint32_t n)
-{
-	for (uint32_t i = 0; i < n; i++)
-		x[i] += y[i];
+	s->kernel->norm(out, x, gain, n, (float)(n / s->planes), s->config->norm_eps);
 }
 
 static bool is_shared(const kg_session *s, double work)

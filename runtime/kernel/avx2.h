@@ -109,6 +109,9 @@ void kg_kernel__avx2_rows_f16(float *y, size_t y_stride, const uint16_t *w, cons
 float kg_kernel__avx2_dot_f32(const float *a, const float *b, size_t n);
 float kg_kernel__avx2_dot_f16(const uint16_t *a, const float *b, size_t n);
 uint32_t kg_kernel__avx2_argmax(const float *x, size_t n);
+void kg_kernel__avx2_add(float *x, const float *y, size_t n);
+void kg_kernel__avx2_norm(float *out, const float *x, const float *gain, size_t n, float divisor,
+			  float eps);
 void kg_kernel__avx2_softmax(float *x, size_t n);
 void kg_kernel__avx2_swiglu(float *gate, const float *up, size_t n);
 float kg_kernel__avx2_quantize(int8_t *q, const float *x, size_t n);

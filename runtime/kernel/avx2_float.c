@@ -439,6 +439,17 @@ void kg_kernel__avx2_weigh(float *p, const kg_kernel_scores *from)
 	kg_kernel__weigh_by(p, from, kg_kernel__avx2_softmax);
 }
 
+void kg_kernel__avx2_add(float *x, const float *y, size_t n)
+{
+	kg_kernel__add_by(x, y, n);
+}
+
+void kg_kernel__avx2_norm(float *out, const float *x, const float *gain, size_t n, float divisor,
+			  float eps)
+{
+	kg_kernel__norm_by(out, x, gain, n, divisor, eps, kg_kernel__avx2_dot_f32);
+}
+
 void kg_kernel__avx2_swiglu(float *gate, const float *up, size_t n)
 {
 	const __m256 one = _mm256_set1_ps(1.0f);

@@ -504,6 +504,17 @@ void kg_kernel__avx512_weigh(float *p, const kg_kernel_scores *from)
 	}
 }
 
+void kg_kernel__avx512_add(float *x, const float *y, size_t n)
+{
+	kg_kernel__add_by(x, y, n);
+}
+
+void kg_kernel__avx512_norm(float *out, const float *x, const float *gain, size_t n, float divisor,
+			    float eps)
+{
+	kg_kernel__norm_by(out, x, gain, n, divisor, eps, kg_kernel__avx512_dot_f32);
+}
+
 void kg_kernel__avx512_swiglu(float *gate, const float *up, size_t n)
 {
 	const __m512 one = _mm512_set1_ps(1.0f);

@@ -620,6 +620,16 @@ static void weigh(float *p, const kg_kernel_scores *from)
 	kg_kernel__weigh_by(p, from, loops_softmax);
 }
 
+static void add_floats(float *x, const float *y, size_t n)
+{
+	kg_kernel__add_by(x, y, n);
+}
+
+static void norm(float *out, const float *x, const float *gain, size_t n, float divisor, float eps)
+{
+	kg_kernel__norm_by(out, x, gain, n, divisor, eps, dot_f32);
+}
+
 const kg_kernel kg_kernel_neon = {
 	.name = "neon",
 	.usable = usable,
@@ -640,6 +650,8 @@ const kg_kernel kg_kernel_neon = {
 	.argmax = argmax,
 	.dot_f32 = dot_f32,
 	.dot_f16 = dot_f16,
+	.add = add_floats,
+	.norm = norm,
 	.softmax = loops_softmax,
 	.swiglu = loops_swiglu,
 	.quantize = loops_quantize,

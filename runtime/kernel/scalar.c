@@ -331,6 +331,16 @@ static uint32_t argmax(const float *x, size_t n)
 	return at;
 }
 
+static void add(float *x, const float *y, size_t n)
+{
+	kg_kernel__add_by(x, y, n);
+}
+
+static void norm(float *out, const float *x, const float *gain, size_t n, float divisor, float eps)
+{
+	kg_kernel__norm_by(out, x, gain, n, divisor, eps, dot_f32);
+}
+
 const kg_kernel kg_kernel_scalar = {
 	.name = "scalar",
 	.usable = usable,
@@ -351,6 +361,8 @@ const kg_kernel kg_kernel_scalar = {
 	.argmax = argmax,
 	.dot_f32 = dot_f32,
 	.dot_f16 = dot_f16,
+	.add = add,
+	.norm = norm,
 	.softmax = kg_fmath_softmax,
 	.swiglu = kg_fmath_swiglu,
 	.quantize = kg_fmath_quantize,

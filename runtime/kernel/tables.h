@@ -3,6 +3,8 @@
 #ifndef KG_RUNTIME_KERNEL_TABLES_H
 #define KG_RUNTIME_KERNEL_TABLES_H
 
+#include <math.h>
+
 #include "runtime/kernel.h"
 
 extern const kg_kernel kg_kernel_scalar;
@@ -37,6 +39,25 @@ static inline void kg_kernel__weigh_by(float *p, const kg_kernel_scores *from,
 		for (uint32_t t = count; t < from->end; t++)
 			p[t] = 0.0f;
 	}
+}
+
+/* kg_kernel.add, and kg_kernel.norm around the dot product of a table: for the compiler to widen.
+ */
+static inline void kg_kernel__add_by(float *restrict x, const float *restrict y, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		x[i] += y[i];
+}
+
+static inline void kg_kernel__norm_by(float *restrict out, const float *restrict x,
+				      const float *restrict gain, size_t n, float divisor,
+				      float eps,
+				      float (*dot)(const float *a, const float *b, size_t n))
+{
+	float r = 1.0f / sqrtf(dot(x, x, n) / divisor + eps);
+
+	for (size_t i = 0; i < n; i++)
+		out[i] = gain[i] * (x[i] * r);
 }
 
 #endif

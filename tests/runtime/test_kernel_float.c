@@ -439,6 +439,14 @@ static void check_loops(const kg_kernel *scalar, const kg_kernel *table)
 			assert_memory_equal(want, got, n * sizeof(*want));
 			memcpy(want, a, sizeof(a));
 			memcpy(got, a, sizeof(a));
+			scalar->add(want, b, n);
+			table->add(got, b, n);
+			assert_memory_equal(want, got, sizeof(want));
+			scalar->norm(want, a, b, n, (float)n, 1e-5f);
+			table->norm(got, a, b, n, (float)n, 1e-5f);
+			assert_memory_equal(want, got, sizeof(want));
+			memcpy(want, a, sizeof(a));
+			memcpy(got, a, sizeof(a));
 			scalar->softmax(want, n);
 			table->softmax(got, n);
 			assert_memory_equal(want, got, n * sizeof(*want));
