@@ -220,6 +220,10 @@ typedef struct {
 	void (*norm)(float *out, const float *x, const float *gain, size_t n, float divisor,
 		     float eps);
 
+	/* Turns the pairs (2 i, 2 i + 1) of x, n in all, by their angles: re * cosine[i] - im *
+	 * sine[i], re * sine[i] + im * cosine[i]. */
+	void (*turn)(float *x, const float *cosine, const float *sine, size_t n);
+
 	/* kg_fmath_softmax, kg_fmath_swiglu and kg_fmath_quantize in wider vectors. */
 	void (*softmax)(float *x, size_t n);
 	void (*swiglu)(float *gate, const float *up, size_t n);

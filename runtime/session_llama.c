@@ -20,19 +20,6 @@ static void norm_head(const kg_session *s, float *x, const float *gain, uint32_t
 		x[i] = gain[i] * (x[i] * r);
 }
 
-/* Turns the pairs (2i, 2i+1). */
-static void turn(float *restrict x, const float *restrict cosine, const float *restrict sine,
-		 size_t half)
-{
-	for (size_t i = 0; i < half; i++) {
-		float re = x[2 * i];
-		float im = x[2 * i + 1];
-
-		x[2 * i] = re * cosine[i] - im * sine[i];
-		x[2 * i + 1] = re * sine[i] + im * cosine[i];
-	}
-}
-
 /* A product made queries or a key: bias, norm of every head, and the turn. */
 static void shape(const kg_session *s, float *x, uint32_t heads, const float *bias,
 		  const float *gain, const float *angles)
@@ -44,7 +31,7 @@ static void shape(const kg_session *s, float *x, uint32_t heads, const float *bi
 	for (uint32_t h = 0; h < heads; h++, x += n) {
 		if (gain != NULL)
 			norm_head(s, x, gain, n);
-		turn(x, angles, angles + n / 2, n / 2);
+		s->kernel->turn(x, angles, angles + n / 2, n / 2);
 	}
 }
 

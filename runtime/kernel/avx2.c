@@ -47,6 +47,7 @@ const kg_kernel kg_kernel_avx2 = {
 	.dot_f16 = kg_kernel__avx2_dot_f16,
 	.add = kg_kernel__avx2_add,
 	.norm = kg_kernel__avx2_norm,
+	.turn = kg_kernel__avx2_turn,
 	.softmax = kg_kernel__avx2_softmax,
 	.swiglu = kg_kernel__avx2_swiglu,
 	.quantize = kg_kernel__avx2_quantize,

@@ -450,6 +450,11 @@ void kg_kernel__avx2_norm(float *out, const float *x, const float *gain, size_t 
 	kg_kernel__norm_by(out, x, gain, n, divisor, eps, kg_kernel__avx2_dot_f32);
 }
 
+void kg_kernel__avx2_turn(float *x, const float *cosine, const float *sine, size_t n)
+{
+	kg_kernel__turn_by(x, cosine, sine, n);
+}
+
 void kg_kernel__avx2_swiglu(float *gate, const float *up, size_t n)
 {
 	const __m256 one = _mm256_set1_ps(1.0f);

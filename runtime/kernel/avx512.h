@@ -104,6 +104,7 @@ uint32_t kg_kernel__avx512_argmax(const float *x, size_t n);
 void kg_kernel__avx512_add(float *x, const float *y, size_t n);
 void kg_kernel__avx512_norm(float *out, const float *x, const float *gain, size_t n, float divisor,
 			    float eps);
+void kg_kernel__avx512_turn(float *x, const float *cosine, const float *sine, size_t n);
 void kg_kernel__avx512_softmax(float *x, size_t n);
 void kg_kernel__avx512_swiglu(float *gate, const float *up, size_t n);
 float kg_kernel__avx512_quantize(int8_t *q, const float *x, size_t n);

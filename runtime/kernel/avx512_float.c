@@ -515,6 +515,27 @@ void kg_kernel__avx512_norm(float *out, const float *x, const float *gain, size_
 	kg_kernel__norm_by(out, x, gain, n, divisor, eps, kg_kernel__avx512_dot_f32);
 }
 
+void kg_kernel__avx512_turn(float *x, const float *cosine, const float *sine, size_t n)
+{
+	enum { PAIRS = LANES / 2 };
+	const __m512i twice = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+	const size_t whole = n - n % PAIRS;
+
+	for (size_t i = 0; i < whole; i += PAIRS) {
+		__m512 v = _mm512_loadu_ps(x + 2 * i);
+		__m512 c = _mm512_castps256_ps512(_mm256_loadu_ps(cosine + i));
+		__m512 s = _mm512_castps256_ps512(_mm256_loadu_ps(sine + i));
+		__m512 straight = _mm512_mul_ps(v, _mm512_permutexvar_ps(twice, c));
+		__m512 crossed =
+			_mm512_mul_ps(_mm512_permute_ps(v, 0xb1), _mm512_permutexvar_ps(twice, s));
+
+		v = _mm512_add_ps(straight, crossed);
+		v = _mm512_mask_sub_ps(v, 0x5555, straight, crossed);
+		_mm512_storeu_ps(x + 2 * i, v);
+	}
+	kg_kernel__turn_by(x + 2 * whole, cosine + whole, sine + whole, n - whole);
+}
+
 void kg_kernel__avx512_swiglu(float *gate, const float *up, size_t n)
 {
 	const __m512 one = _mm512_set1_ps(1.0f);

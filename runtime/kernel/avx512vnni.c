@@ -53,6 +53,7 @@ const kg_kernel kg_kernel_avx512vnni = {
 	.dot_f16 = kg_kernel__avx512_dot_f16,
 	.add = kg_kernel__avx512_add,
 	.norm = kg_kernel__avx512_norm,
+	.turn = kg_kernel__avx512_turn,
 	.softmax = kg_kernel__avx512_softmax,
 	.swiglu = kg_kernel__avx512_swiglu,
 	.quantize = kg_kernel__avx512_quantize,

@@ -630,6 +630,11 @@ static void norm(float *out, const float *x, const float *gain, size_t n, float 
 	kg_kernel__norm_by(out, x, gain, n, divisor, eps, dot_f32);
 }
 
+static void turn(float *x, const float *cosine, const float *sine, size_t n)
+{
+	kg_kernel__turn_by(x, cosine, sine, n);
+}
+
 const kg_kernel kg_kernel_neon = {
 	.name = "neon",
 	.usable = usable,
@@ -652,6 +657,7 @@ const kg_kernel kg_kernel_neon = {
 	.dot_f16 = dot_f16,
 	.add = add_floats,
 	.norm = norm,
+	.turn = turn,
 	.softmax = loops_softmax,
 	.swiglu = loops_swiglu,
 	.quantize = loops_quantize,

@@ -341,6 +341,11 @@ static void norm(float *out, const float *x, const float *gain, size_t n, float 
 	kg_kernel__norm_by(out, x, gain, n, divisor, eps, dot_f32);
 }
 
+static void turn(float *x, const float *cosine, const float *sine, size_t n)
+{
+	kg_kernel__turn_by(x, cosine, sine, n);
+}
+
 const kg_kernel kg_kernel_scalar = {
 	.name = "scalar",
 	.usable = usable,
@@ -363,6 +368,7 @@ const kg_kernel kg_kernel_scalar = {
 	.dot_f16 = dot_f16,
 	.add = add,
 	.norm = norm,
+	.turn = turn,
 	.softmax = kg_fmath_softmax,
 	.swiglu = kg_fmath_swiglu,
 	.quantize = kg_fmath_quantize,

@@ -60,4 +60,16 @@ static inline void kg_kernel__norm_by(float *restrict out, const float *restrict
 		out[i] = gain[i] * (x[i] * r);
 }
 
+static inline void kg_kernel__turn_by(float *restrict x, const float *restrict cosine,
+				      const float *restrict sine, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		float re = x[2 * i];
+		float im = x[2 * i + 1];
+
+		x[2 * i] = re * cosine[i] - im * sine[i];
+		x[2 * i + 1] = re * sine[i] + im * cosine[i];
+	}
+}
+
 #endif

@@ -439,6 +439,9 @@ static void check_loops(const kg_kernel *scalar, const kg_kernel *table)
 			assert_memory_equal(want, got, n * sizeof(*want));
 			memcpy(want, a, sizeof(a));
 			memcpy(got, a, sizeof(a));
+			scalar->turn(want, b, b + n / 2, n / 2);
+			table->turn(got, b, b + n / 2, n / 2);
+			assert_memory_equal(want, got, sizeof(want));
 			scalar->add(want, b, n);
 			table->add(got, b, n);
 			assert_memory_equal(want, got, sizeof(want));
