@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/tokenizer_sentencepiece.h"
+
 enum { HEADER_SIZE = 28, SCORE_TEXT_MAX = 32, CONTROLS = 3 };
 
 static const float rope_theta = 10000.0f; /* llama2.c knows no other */
@@ -83,6 +85,31 @@ static bool is_text(const uint8_t *data, size_t size)
 	return size >= 6 && memcmp(data, "<unk>\t", 6) == 0;
 }
 
+/* The first piece of a SentencePiece model, a field of bytes with a field of bytes in it. As a
+ * length of a piece, which is what the other form begins with, these would be 655,360 at least. */
+static bool is_sentencepiece(const uint8_t *data, size_t size)
+{
+	return size >= 4 && data[0] == 0x0a && data[2] == 0x0a;
+}
+
+static kg_err take_sentencepiece(kg_tokenizer **out, const uint8_t *data, size_t size,
+				 uint32_t count)
+{
+	const kg_tokenizer_hints hints = {.bos = KG_TOKENIZER_NONE, .eos = KG_TOKENIZER_NONE};
+	kg_tokenizer *t = NULL;
+	kg_err err = kg_tokenizer_from_sentencepiece(&t, data, size, &hints);
+
+	if (err == KG_OK && kg_tokenizer_count(t) != count)
+		err = kg_fail(KG_ECORRUPT, "tokenizer file: %u pieces; the model has %u",
+			      kg_tokenizer_count(t), count);
+	if (err != KG_OK) {
+		kg_tokenizer_free(t);
+		return err == KG_EINVAL ? kg_fail_context(KG_ECORRUPT, "tokenizer file") : err;
+	}
+	*out = t;
+	return KG_OK;
+}
+
 static kg_err take_lines(kg_tokenizer *t, cursor c, uint32_t count)
 {
 	uint32_t id = 0;
@@ -128,8 +155,11 @@ kg_err kg_llama2c_tokenizer(kg_tokenizer **out, const uint8_t *data, size_t size
 		.bos = 1, .eos = 2, .unknown = 0, .add_bos = true, .add_space_prefix = true};
 	cursor c = {data, size};
 	kg_tokenizer *t = NULL;
-	kg_err err = kg_tokenizer_new(&t, count);
+	kg_err err;
 
+	if (is_sentencepiece(data, size))
+		return take_sentencepiece(out, data, size, count);
+	err = kg_tokenizer_new(&t, count);
 	if (err != KG_OK)
 		return err;
 	err = is_text(data, size) ? take_lines(t, c, count) : take_pieces(t, c, count);

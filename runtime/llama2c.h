@@ -5,8 +5,9 @@
  * A checkpoint is seven 32-bit integers (dim, hidden, layers, heads, kv heads, vocabulary, context;
  * a negative vocabulary means a head of its own) and float32 tensors; two tables of rotations among
  * them are skipped. A tokenizer is the longest piece's length and then score, length and bytes of
- * every piece; SentencePiece's text form (a line "piece TAB score" each) is read as well. Every
- * size is checked against the header: a byte too few or too many is an error.
+ * every piece; what SentencePiece writes is read as well: its model, and its text form (a line
+ * "piece TAB score" each). Every size is checked against the header: a byte too few or too many is
+ * an error.
  */
 #ifndef KG_RUNTIME_LLAMA2C_H
 #define KG_RUNTIME_LLAMA2C_H

@@ -134,6 +134,73 @@ static void test_llama2c__ids_have_their_kinds(void **state)
 	kg_buf_release(&file);
 }
 
+/* A piece of a SentencePiece model; texts are short, so that lengths are bytes. */
+static void put_model_piece(kg_buf *out, const char *piece, float score, uint8_t kind)
+{
+	uint8_t length = (uint8_t)strlen(piece);
+
+	kg_buf_put_u8(out, 1 << 3 | 2);
+	kg_buf_put_u8(out, (uint8_t)(length + 9));
+	kg_buf_put_u8(out, 1 << 3 | 2);
+	kg_buf_put_u8(out, length);
+	kg_buf_puts(out, piece);
+	kg_buf_put_u8(out, 2 << 3 | 5);
+	kg_buf_put(out, &score, sizeof(score));
+	kg_buf_put_u8(out, 3 << 3);
+	kg_buf_put_u8(out, kind);
+}
+
+static kg_buf make_sentencepiece(void)
+{
+	/* Field 2, the trainer's: its field 3, the type, is 2, pairs. */
+	static const uint8_t trainer[] = {2 << 3 | 2, 2, 3 << 3, 2};
+	kg_buf out;
+
+	kg_buf_init(&out, 1 << 20);
+	put_model_piece(&out, "<unk>", 0, KG_TOKEN_UNKNOWN);
+	put_model_piece(&out, "<s>", 0, KG_TOKEN_CONTROL);
+	put_model_piece(&out, "</s>", 0, KG_TOKEN_CONTROL);
+	put_model_piece(&out, "\u2581", -1, KG_TOKEN_NORMAL);
+	put_model_piece(&out, "a", -2, KG_TOKEN_NORMAL);
+	put_model_piece(&out, "\u2581a", -3, KG_TOKEN_NORMAL);
+	kg_buf_put(&out, trainer, sizeof(trainer));
+	return out;
+}
+
+static void test_llama2c__a_sentencepiece_model_is_a_tokenizer(void **state)
+{
+	static const uint32_t expected[] = {1, 5, 4};
+	kg_buf file = make_sentencepiece();
+	kg_tokenizer *t = NULL;
+	uint32_t *ids = NULL;
+	size_t count = 0;
+
+	(void)state;
+	assert_int_equal(kg_llama2c_tokenizer(&t, file.data, file.size, VOCABULARY), KG_OK);
+	assert_int_equal(kg_tokenizer_encode(t, "aa", 2, true, &ids, &count), KG_OK);
+	assert_int_equal(count, 3);
+	assert_memory_equal(ids, expected, sizeof(expected));
+	free(ids);
+	kg_tokenizer_free(t);
+	for (uint32_t other = VOCABULARY - 1; other <= VOCABULARY + 1; other += 2) {
+		t = NULL;
+		assert_int_equal(kg_llama2c_tokenizer(&t, file.data, file.size, other),
+				 KG_ECORRUPT);
+		assert_non_null(strstr(kg_err_text(), "6 pieces; the model has"));
+		assert_null(t);
+	}
+	/* Cut in any piece it is refused, whatever form it is taken for. */
+	for (size_t cut = 0; cut + 4 < file.size; cut++) {
+		uint8_t *part = malloc(cut + 1);
+
+		assert_non_null(part);
+		memcpy(part, file.data, cut);
+		assert_int_not_equal(kg_llama2c_tokenizer(&t, part, cut, VOCABULARY), KG_OK);
+		free(part);
+	}
+	kg_buf_release(&file);
+}
+
 static void test_llama2c__every_size_but_the_right_one_is_refused(void **state)
 {
 	kg_buf checkpoint = make_checkpoint(header);
@@ -323,6 +390,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_llama2c__tensors_are_taken_in_order),
 		cmocka_unit_test(test_llama2c__ids_have_their_kinds),
+		cmocka_unit_test(test_llama2c__a_sentencepiece_model_is_a_tokenizer),
 		cmocka_unit_test(test_llama2c__every_size_but_the_right_one_is_refused),
 		cmocka_unit_test(test_llama2c__hostile_headers_are_refused),
 		cmocka_unit_test(test_llama2c__a_weight_that_is_no_number_is_refused),
