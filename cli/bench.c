@@ -69,7 +69,7 @@ static void print_row(kg_bench *bench, const kg_bench_row *row)
 	       row->shape == NULL ? "" : row->shape, row->format == NULL ? "" : row->format,
 	       threads, value, row->unit, number);
 	if (row->ratio_to != NULL)
-		printf(" %.2f x %s", row->ratio, row->ratio_to);
+		printf(" %.2f x %s%s", row->ratio, row->ratio_to, row->share > 0.0 ? "," : "");
 	if (row->share > 0.0)
 		printf(" %.0f %%", 100.0 * row->share);
 	if (row->note != NULL)

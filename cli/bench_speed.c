@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "cli/bench.h"
+#include "cli/model.h"
 #include "runtime/generate.h"
-#include "runtime/nursery.h"
 
 /* Long enough for the clock, short enough to take turns. */
 static const double round_s = 0.25;
@@ -67,9 +67,7 @@ static kg_err open_mind(mind *m, const kg_bench_subject *subject, uint32_t threa
 	const kg_session_options options = {.threads = threads};
 	const kg_sampler_settings greedy = {.top_p = 1.0f};
 	uint32_t context;
-	kg_err err = strcmp(subject->path, "nursery") == 0
-			     ? kg_nursery_open(&m->model)
-			     : kg_model_open(&m->model, subject->path);
+	kg_err err = kg_cli_model_open(&m->model, subject->path);
 
 	if (err == KG_OK)
 		err = kg_weights_new(&m->weights, m->model, &subject->strategy, NULL);
@@ -228,7 +226,8 @@ static kg_err put(kg_bench *bench, contest *c, contest *all, size_t count)
 		row.ratio_to = rival_name;
 		row.ratio = row.value / rival;
 	}
-	if (c->peer_model == NULL && !c->prompt && bench->threads == 1) {
+	/* Weights made from the file's own are read from elsewhere, and are fewer bytes. */
+	if (c->peer_model == NULL && !c->prompt && bench->threads == 1 && !c->subject->derived) {
 		double rate = 0.0;
 		kg_err err = kg_bench_stream(&rate, (size_t)c->bytes);
 

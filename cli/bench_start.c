@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "cli/bench.h"
-#include "runtime/nursery.h"
+#include "cli/model.h"
 
 enum { SWARM = 8, SWARM_TOKENS = 200 };
 
@@ -16,8 +16,7 @@ static kg_err prompt_bytes(size_t *out, const kg_bench_subject *subject, const c
 	uint32_t *ids = NULL;
 	size_t count = 0;
 	kg_buf text;
-	kg_err err = strcmp(subject->path, "nursery") == 0 ? kg_nursery_open(&model)
-							   : kg_model_open(&model, subject->path);
+	kg_err err = kg_cli_model_open(&model, subject->path);
 
 	kg_buf_init(&text, 4096);
 	if (err == KG_OK)

@@ -15,7 +15,6 @@
 #include "cli/model.h"
 #include "runtime/export_gguf.h"
 #include "runtime/kernel.h"
-#include "runtime/nursery.h"
 
 enum { SPAWNS = 20, SPAWNS_ALL = 50, SEED = 1 };
 
@@ -142,10 +141,9 @@ static kg_err add_model(kg_bench *bench, const kg_bench_options *o,
 			char name[KG_MODEL_NAME_MAX + 1])
 {
 	uint32_t formats = o->formats_count == 0 ? 1 : o->formats_count;
-	bool nursery = strcmp(o->model, "nursery") == 0;
 	kg_model *model = NULL;
 	kg_strategy own;
-	kg_err err = nursery ? kg_nursery_open(&model) : kg_model_open(&model, o->model);
+	kg_err err = kg_cli_model_open(&model, o->model);
 
 	if (err != KG_OK)
 		return err;

@@ -14,7 +14,6 @@
 #include "identity/hash.h"
 #include "runtime/gguf.h"
 #include "runtime/model.h"
-#include "runtime/nursery.h"
 #include "runtime/tokenizer_gguf.h"
 
 /* Options of all parts; each part accepts some. */
@@ -84,27 +83,17 @@ static json_t *describe(const kg_model *model, const uint8_t digest[KG_HASH_SIZE
 	size_t size;
 
 	(void)kg_model_bytes(model, &size);
-	return json_pack("{s:s, s:s, s:I, s:s, s:f, s:I, s:o, s:I, s:I, s:o, s:I, s:I, s:I, s:I, "
-			 "s:I}",
-			 "architecture", kg_architecture_name(c->architecture), "name",
-			 kg_model_name(model), "parameters", (json_int_t)parameters, "format",
-			 kg_strategy_name(&strategy), "bits_per_weight",
-			 8.0 * (double)kg_model_tensor_bytes(model) / (double)parameters,
-			 "file_bytes", (json_int_t)size, "digest", hex_text(digest), "vocabulary",
-			 (json_int_t)c->vocabulary, "context", (json_int_t)c->context, "genome",
-			 genome_of(model), "dim", (json_int_t)c->dim, "hidden",
-			 (json_int_t)c->hidden, "layers", (json_int_t)c->layers, "heads",
-			 (json_int_t)c->heads, "kv_heads", (json_int_t)c->kv_heads);
-}
-
-static void print_genome(const json_t *genome)
-{
-	const char *seed = json_string_value(json_object_get(genome, "seed"));
-
-	printf("%-16s %s of base %s, seed %s\n", "genome",
-	       json_string_value(json_object_get(genome, "strategy")),
-	       json_string_value(json_object_get(genome, "base_digest")),
-	       seed == NULL ? "none" : seed);
+	return json_pack(
+		"{s:s, s:s, s:I, s:s, s:f, s:I, s:o, s:I, s:I, s:o, s:I, s:I, s:I, s:I, "
+		"s:I, s:o}",
+		"architecture", kg_architecture_name(c->architecture), "name", kg_model_name(model),
+		"parameters", (json_int_t)parameters, "format", kg_strategy_name(&strategy),
+		"bits_per_weight", 8.0 * (double)kg_model_tensor_bytes(model) / (double)parameters,
+		"file_bytes", (json_int_t)size, "digest", hex_text(digest), "vocabulary",
+		(json_int_t)c->vocabulary, "context", (json_int_t)c->context, "genome",
+		genome_of(model), "dim", (json_int_t)c->dim, "hidden", (json_int_t)c->hidden,
+		"layers", (json_int_t)c->layers, "heads", (json_int_t)c->heads, "kv_heads",
+		(json_int_t)c->kv_heads, "calibration", hex_text(kg_model_calibration(model)));
 }
 
 static void print_plain(json_t *about)
@@ -121,7 +110,7 @@ static void print_plain(json_t *about)
 		else if (json_is_real(value))
 			printf("%-16s %.3f\n", key, json_real_value(value));
 		else if (json_is_object(value))
-			print_genome(value);
+			print_plain(value);
 	}
 }
 
@@ -138,7 +127,7 @@ static int run_info(int argc, char **argv)
 		return code;
 	if (argc - optind > 1)
 		return kg_cli_usage(&kg_cmd_model, "info takes one model");
-	err = argc > optind ? kg_model_open(&model, argv[optind]) : kg_nursery_open(&model);
+	err = kg_cli_model_open(&model, argc > optind ? argv[optind] : NULL);
 	if (err == KG_OK)
 		err = kg_base_digest(digest, model);
 	if (err == KG_OK) {

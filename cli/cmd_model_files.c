@@ -199,7 +199,7 @@ static kg_err export(const char *source, const char *output, kg_ggml_type type)
 	kg_err err = kg_cli_check_output(source, output);
 
 	if (err == KG_OK)
-		err = kg_model_open(&model, source);
+		err = kg_cli_model_open(&model, source);
 	if (err == KG_OK)
 		err = kg_export_gguf_save(model, type, output);
 	kg_model_free(model);

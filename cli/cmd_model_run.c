@@ -15,7 +15,6 @@
 #include "runtime/document.h"
 #include "runtime/evaluate.h"
 #include "runtime/generate.h"
-#include "runtime/nursery.h"
 #include "runtime/team.h"
 
 enum { TOKENS_MAX = 1 << 20, LESSONS_MAX = 100000, TOKENS_DEFAULT = 256, LESSONS_DEFAULT = 100 };
@@ -163,13 +162,6 @@ static int parse(options *o, const char *allowed, int argc, char **argv)
 }
 
 /* "nursery" or NULL is the embedded model. */
-static kg_err open_model(kg_model **out, const char *path)
-{
-	if (path == NULL || strcmp(path, "nursery") == 0)
-		return kg_nursery_open(out);
-	return kg_model_open(out, path);
-}
-
 static bool is_float(kg_strategy strategy)
 {
 	return strategy.linear == KG_FORMAT_F32 || strategy.linear == KG_FORMAT_F16;
@@ -192,7 +184,7 @@ static kg_err open_mind(mind *m, const options *o, const char *path)
 {
 	uint8_t seed[KG_HASH_SIZE];
 	kg_strategy strategy;
-	kg_err err = open_model(&m->model, path);
+	kg_err err = kg_cli_model_open(&m->model, path);
 
 	if (err == KG_OK && o->agent_seed != NULL)
 		err = kg_seed_from_label(seed, o->agent_seed);
@@ -303,7 +295,7 @@ static kg_err encode_question(const kg_model *model, const char *question, uint3
 	return err;
 }
 
-/* The tokens to go on from; of a text they are shown, of a question only the answer will be. */
+/* The tokens to go on from. */
 static kg_err encode_prompt(const kg_model *model, const options *o, const char *prompt,
 			    uint32_t **ids, size_t *count)
 {
@@ -321,7 +313,7 @@ static kg_err encode_prompt(const kg_model *model, const options *o, const char 
 	if (err == KG_OK && *count > context)
 		err = kg_fail(KG_EFULL, "a prompt of %zu tokens: the context has room for %u",
 			      *count, context);
-	return err == KG_OK && !o->chat ? show_prompt(tokenizer, *ids, *count) : err;
+	return err;
 }
 
 static kg_err continue_text(mind *m, const options *o, const char *prompt)
@@ -346,6 +338,9 @@ static kg_err continue_text(mind *m, const options *o, const char *prompt)
 		err = open_cached_session(m, o, ids, count);
 	else if (err == KG_OK)
 		err = open_session(m, o);
+	/* Of a question only the answer is shown. */
+	if (err == KG_OK && !o->chat)
+		err = show_prompt(kg_model_tokenizer(m->model), ids, count);
 	if (err == KG_OK) {
 		uint32_t read = kg_session_position(m->session);
 
@@ -383,6 +378,8 @@ int kg_cli_model_generate(kg_cli *cli, int argc, char **argv)
 	if (kg_sampler_check(&o.sampler) != KG_OK)
 		return kg_cli_usage(&kg_cmd_model, "%s", kg_err_text());
 	prompt = argv[argc - 1];
+	if (argc - optind == 1 && kg_fs_exists(prompt))
+		return kg_cli_usage(&kg_cmd_model, "generate takes a prompt; %s is a file", prompt);
 	if (strcmp(prompt, "-") == 0) {
 		err = kg_cli_stdin(&input, KG_TOKENIZER_TEXT_MAX);
 		prompt = input;
@@ -411,7 +408,7 @@ static kg_err open_reference(mind *reference, const mind *m, const options *o)
 	kg_err err;
 
 	if (o->base != NULL) {
-		err = open_model(&reference->model, o->base);
+		err = kg_cli_model_open(&reference->model, o->base);
 		if (err == KG_OK)
 			err = kg_weights_new(&reference->weights, reference->model, NULL, NULL);
 		return err == KG_OK ? open_session(reference, o) : err;
@@ -531,10 +528,8 @@ static json_t *text_json(const mind *m, const kg_text_score *score)
 		agreement_json(m, score), "windows", (json_int_t)score->windows);
 }
 
-static void print_text(const json_t *text)
+static void print_text(const json_t *text, bool compared)
 {
-	const json_t *agreement = json_object_get(text, "top1_agreement");
-
 	printf("%-22s %lld tokens, %lld bytes\n", "scored",
 	       json_integer_value(json_object_get(text, "tokens")),
 	       json_integer_value(json_object_get(text, "bytes")));
@@ -546,8 +541,9 @@ static void print_text(const json_t *text)
 	       json_real_value(json_object_get(text, "bits_per_byte")));
 	printf("%-22s %.4f\n", "perplexity per byte",
 	       json_real_value(json_object_get(text, "perplexity_per_byte")));
-	if (json_is_real(agreement))
-		printf("%-22s %.4f\n", "agrees with the base", json_real_value(agreement));
+	if (compared)
+		printf("%-22s %.4f\n", "agrees with the base",
+		       json_real_value(json_object_get(text, "top1_agreement")));
 }
 
 static void print_cell(const kg_lesson_score *score)
@@ -593,7 +589,7 @@ static kg_err print_results(const mind *m, const options *o, const kg_text_score
 	if (!failed && o->json)
 		kg_json_print(all, true);
 	if (!failed && !o->json && o->text != NULL)
-		print_text(all);
+		print_text(all, text->compared);
 	if (!failed && !o->json && o->lessons)
 		print_lessons(o, lessons);
 	json_decref(all);

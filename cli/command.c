@@ -66,9 +66,9 @@ kg_err kg_cli_u64(uint64_t *out, const char *what, const char *text, uint64_t mi
 
 	errno = 0;
 	v = strtoull(text, &end, 10);
-	if (!isdigit((unsigned char)text[0]) || *end != '\0' || errno != 0)
+	if (*end != '\0' || !isdigit((unsigned char)text[text[0] == '-']))
 		return kg_fail(KG_EINVAL, "%s '%s' is not a whole number", what, text);
-	if (v < min || v > max)
+	if (text[0] == '-' || errno != 0 || v < min || v > max)
 		return kg_fail(KG_EINVAL, "%s %s is outside %llu..%llu", what, text,
 			       (unsigned long long)min, (unsigned long long)max);
 	*out = v;
@@ -102,7 +102,7 @@ kg_err kg_cli_stdin(char **out, size_t size_max)
 
 		got = fread(part, 1, sizeof(part), stdin);
 		kg_buf_put(&text, part, got);
-	} while (got > 0);
+	} while (got > 0 && kg_buf_ok(&text) == KG_OK);
 	if (ferror(stdin))
 		err = kg_fail(KG_EIO, "standard input cannot be read");
 	else if (kg_buf_ok(&text) != KG_OK)

@@ -15,6 +15,9 @@ int kg_cli_model_export(int argc, char **argv);
 bool kg_cli_is_folder(const char *path);
 void kg_cli_model_name(char out[KG_MODEL_NAME_MAX + 1], const char *path);
 
+/* model_open.c: the .fairy file, or the embedded model where `path` is NULL or "nursery". */
+KG_NODISCARD kg_err kg_cli_model_open(kg_model **out, const char *path);
+
 /* KG_EINVAL when writing `output` would replace `input`, or what is no file: a written file takes
  * the place of what was there, be it a device or a link. */
 KG_NODISCARD kg_err kg_cli_check_output(const char *input, const char *output);

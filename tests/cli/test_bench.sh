@@ -75,6 +75,11 @@ done
 [ "$(field "decode 64" shape)" = '"S256"' ] || complain "the shape of decoding"
 [ "$(field "decode 64" format)" = '"fairy2"' ] || complain "the format of decoding"
 [ "$(field "decode 64" ratio)" = null ] || complain "a ratio to nothing"
+[ -n "$(field "decode 64" roofline)" ] || complain "no share of what reading allows"
+# Floats that are measured as fairy2 are not read as the bytes of their file.
+measure --model nursery --repeat 1 --part speed --json
+[ "$(field "decode 64" format)" = '"fairy2"' ] || complain "floats are not taken as agents take them"
+! grep -qF roofline "$here/out" || complain "a share of what is not read"
 measure --model nursery --repeat 1 --part speed --format fairy2,int8 --threads 2 --json
 json
 positive "decode 64"

@@ -54,7 +54,7 @@ cp "$here/out" "$here/want"
 generate nursery "$start dog" -n 24 --temperature 0.7 --seed 3 --prompt-cache "$here/first"
 cmp -s "$here/want" "$here/out" || complain "another draw after a kept prompt"
 
-# Of other weights, damaged, or no such file at all: one line, and the file stays.
+# Of other weights, damaged, or no such file at all: one line, nothing shown, and the file stays.
 cp "$here/first" "$here/kept"
 expect 111 model generate nursery "$start" -n 4 --prompt-cache "$here/kept" --strategy int8
 err "is of another model"
@@ -70,6 +70,15 @@ err "holds no prompt"
 [ "$(cat "$here/kept")" = "a diary" ] || complain "a file of something else was written over"
 expect 111 model generate nursery "$start" -n 4 --prompt-cache "$here/none/kept"
 err "$here/none/kept"
+[ ! -s "$here/out" ] || complain "the prompt of a refused command is shown"
+
+# A file where only a prompt is expected is a model whose prompt was forgotten.
+expect 100 model generate "$here/kept"
+err "is a file"
+# Standard input without an end is read up to the limit.
+timeout 60 "$kg" model generate nursery - </dev/zero >"$here/out" 2>"$here/err"
+[ $? -eq 111 ] || complain "an endless prompt: not trouble"
+err "standard input is longer than"
 
 # The same score with several threads.
 printf '%s dog and a cat. They played in the park all day and were happy.\n' "$start" >"$here/text"
@@ -85,11 +94,23 @@ out '"windows": 2'
 cp "$here/out" "$here/want"
 expect 0 model eval --text "$here/text" --windows 2 --json --threads 3
 cmp -s "$here/want" "$here/out" || complain "another score with 3 threads"
+expect 0 model eval --text "$here/text" --windows 2 --strategy f32
+no_out "agrees with the base"
+expect 0 model eval --text "$here/text" --windows 2 --strategy f32 --base nursery
+out "agrees with the base"
 
 expect 100 model generate nursery hi --threads 0
-err "--threads"
+err "--threads 0 is outside 1..64"
 expect 100 model generate nursery hi --threads 65
-err "--threads"
+err "--threads 65 is outside 1..64"
+expect 100 model generate nursery hi --threads -1
+err "--threads -1 is outside 1..64"
+expect 100 model generate nursery hi --threads 99999999999999999999999
+err "--threads 99999999999999999999999 is outside 1..64"
+expect 100 model generate nursery hi --threads 1.5
+err "--threads '1.5' is not a whole number"
+expect 100 model generate nursery hi --threads -
+err "--threads '-' is not a whole number"
 expect 100 model eval --text t --prompt-cache "$here/kept"
 err "--prompt-cache"
 
