@@ -258,11 +258,14 @@ static kg_err score_text(kg_quantize_result *result, const options *o)
 	return err;
 }
 
-static kg_err write_svg(const kg_quantize_result *result, const char *path)
+/* The model may be there by another name. */
+static kg_err write_svg(const kg_quantize_result *result, const char *output, const char *path)
 {
 	kg_buf svg;
-	kg_err err;
+	kg_err err = kg_cli_check_output(output, path);
 
+	if (err != KG_OK)
+		return err;
 	kg_buf_init(&svg, SVG_SIZE_MAX);
 	kg_quantize_svg(&svg, result);
 	err = kg_buf_ok(&svg);
@@ -280,7 +283,7 @@ static kg_err tell(kg_quantize_result *result, const options *o)
 	if (err == KG_OK && o->report != NULL)
 		err = score_text(result, o);
 	if (err == KG_OK && o->svg != NULL)
-		err = write_svg(result, o->svg);
+		err = write_svg(result, o->output, o->svg);
 	if (err == KG_OK && o->json) {
 		document = kg_quantize_json(result);
 		if (document == NULL)
@@ -307,6 +310,19 @@ static kg_err check_outputs(const options *o)
 		if (err == KG_OK && o->svg != NULL)
 			err = kg_cli_check_output(inputs[i], o->svg);
 	}
+	if (err == KG_OK && o->svg != NULL && strcmp(o->svg, o->output) == 0)
+		err = kg_fail(KG_EINVAL, "%s cannot be the model and its picture", o->svg);
+	return err;
+}
+
+/* Told before the work, not after it. */
+static kg_err check_report(const kg_model *base, const options *o)
+{
+	uint32_t *ids = NULL;
+	size_t count;
+	kg_err err = read_text(&ids, &count, base, o->report);
+
+	free(ids);
 	return err;
 }
 
@@ -326,13 +342,15 @@ static kg_err quantize(const options *o)
 	    (sigaction(SIGINT, &action, NULL) != 0 || sigaction(SIGTERM, &action, NULL) != 0))
 		err = kg_fail_errno(errno, "signals");
 	if (err == KG_OK)
-		err = kg_model_open(&base, o->source);
+		err = kg_cli_model_open(&base, o->source);
 	if (err == KG_OK)
 		err = kg_base_digest(digest, base);
 	if (err == KG_OK && o->seed_label != NULL) {
 		err = kg_seed_from_label(seed, o->seed_label);
 		form.seed = seed;
 	}
+	if (err == KG_OK && o->report != NULL)
+		err = check_report(base, o);
 	if (err == KG_OK && o->calibrate != NULL)
 		err = save_calibrated(base, o, &form, &result.calibration_windows);
 	else if (err == KG_OK)

@@ -126,7 +126,7 @@ void kg_quantize_print(const kg_quantize_result *result)
 		print_layers(result);
 	if (result->has_text)
 		print_text(result);
-	printf("\n%s: %zu bytes, %.3f bits per weight; the base has %zu bytes\n",
+	printf("\n%s: %zu bytes, %.3f bits per parameter; the base has %zu bytes\n",
 	       kg_strategy_name(&strategy), file_bytes(result->model), file_bits(result->model),
 	       file_bytes(result->base));
 }
@@ -144,6 +144,12 @@ static json_t *sum_json(const kg_report_sum *sum)
 			 number(kg_report_error(sum)));
 }
 
+/* Null for what is in no layer. */
+static json_t *layer_json(const kg_tensor *t)
+{
+	return t->role < KG_TENSOR_LAYER_ROLES ? json_integer((json_int_t)t->layer) : json_null();
+}
+
 static json_t *tensors_json(const kg_quantize_result *result)
 {
 	json_t *all = json_array();
@@ -155,13 +161,12 @@ static json_t *tensors_json(const kg_quantize_result *result)
 		json_t *one = sum_json(&row->sum);
 
 		failed = one == NULL ||
-			 json_object_update_new(one, json_pack("{s:s, s:s, s:I, s:s, s:I, s:I}",
-							       "name", t->name, "class",
-							       kg_quantize_class_name(t->role),
-							       "layer", (json_int_t)t->layer,
-							       "format", kg_format_name(t->format),
-							       "rows", (json_int_t)t->rows, "cols",
-							       (json_int_t)t->cols)) != 0;
+			 json_object_update_new(
+				 one, json_pack("{s:s, s:s, s:o, s:s, s:I, s:I}", "name", t->name,
+						"class", kg_quantize_class_name(t->role), "layer",
+						layer_json(t), "format", kg_format_name(t->format),
+						"rows", (json_int_t)t->rows, "cols",
+						(json_int_t)t->cols)) != 0;
 		failed |= json_array_append_new(all, one);
 	}
 	if (failed) {

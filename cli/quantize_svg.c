@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <math.h>
+#include <string.h>
 
 #include "cli/quantize.h"
 
@@ -10,8 +11,12 @@ enum {
 	RIGHT = 600,
 	TOP = 64,
 	BOTTOM = 350,
-	TICKS = 5,       /* of errors */
-	LABELS_MAX = 16, /* of layers */
+	TITLE = 28, /* lines of text: what the model is called, how it is quantized */
+	SUBTITLE = 48,
+	TITLE_SIZE = 16,
+	TITLE_CHARACTERS = 60, /* of a name that fit at this size */
+	TICKS = 5,             /* of errors */
+	LABELS_MAX = 16,       /* of layers */
 };
 
 /* Seven hues told apart on white and on black, by those too who see fewer of them. */
@@ -32,6 +37,11 @@ static void put_style(kg_buf *out)
 {
 	kg_buf_puts(out, "<style>text{font:13px sans-serif}.t{font-size:16px;font-weight:bold}"
 			 "polyline,.k{fill:none;stroke-width:2}");
+	/* The feed-forward part is dashed: fewer hues to tell apart, and lines that meet are seen.
+	 */
+	for (int k = 0; k < KG_STRATEGY_CLASSES; k++)
+		if (kg_quantize_classes[k] >= KG_TENSOR_FFN_GATE)
+			kg_buf_printf(out, ".l%d{stroke-dasharray:7 3}", k);
 	put_colours(out, "#ffffff", "#222222", "#dddddd", light);
 	kg_buf_puts(out, "@media(prefers-color-scheme:dark){");
 	put_colours(out, "#111111", "#dddddd", "#333333", dark);
@@ -67,6 +77,24 @@ static void put_name(kg_buf *out, const char *name)
 
 	put_escaped(out, text == NULL ? "the model" : name);
 	json_decref(text);
+}
+
+/* A long name is set in smaller letters, so that it ends where the picture does. */
+static void put_titles(kg_buf *out, const kg_quantize_result *result)
+{
+	kg_strategy strategy = kg_model_strategy(result->model);
+	const char *name = kg_model_name(result->model);
+
+	kg_buf_printf(out, "<text class=\"t\" x=\"%d\" y=\"%d\"", LEFT, TITLE);
+	if (strlen(name) > TITLE_CHARACTERS)
+		kg_buf_printf(out, " style=\"font-size:%.1fpx\"",
+			      TITLE_SIZE * TITLE_CHARACTERS / (double)strlen(name));
+	kg_buf_puts(out, ">");
+	put_name(out, name);
+	kg_buf_printf(out, "</text>\n<text x=\"%d\" y=\"%d\">", LEFT, SUBTITLE);
+	put_escaped(out, kg_strategy_name(&strategy));
+	kg_buf_puts(out, result->calibration_windows > 0 ? ", calibrated" : "");
+	kg_buf_puts(out, "</text>\n");
 }
 
 /* The end of the axis: a round number that is not below the greatest error. */
@@ -159,7 +187,6 @@ static void put_class(kg_buf *out, const kg_quantize_result *result, int k, doub
 
 void kg_quantize_svg(kg_buf *out, const kg_quantize_result *result)
 {
-	kg_strategy strategy = kg_model_strategy(result->model);
 	double end = axis_end(&result->report);
 
 	kg_buf_printf(out,
@@ -171,12 +198,7 @@ void kg_quantize_svg(kg_buf *out, const kg_quantize_result *result)
 	put_name(out, kg_model_name(result->model));
 	kg_buf_puts(out, ": errors of quantized weights by layer</title>\n");
 	put_style(out);
-	kg_buf_printf(out, "<text class=\"t\" x=\"%d\" y=\"32\">", LEFT);
-	put_name(out, kg_model_name(result->model));
-	kg_buf_puts(out, " as ");
-	put_escaped(out, kg_strategy_name(&strategy));
-	kg_buf_puts(out, result->calibration_windows > 0 ? ", calibrated" : "");
-	kg_buf_puts(out, "</text>\n");
+	put_titles(out, result);
 	put_axes(out, kg_model_get_config(result->model)->layers, end);
 	for (int k = 0; k < KG_STRATEGY_CLASSES; k++)
 		put_class(out, result, k, end);

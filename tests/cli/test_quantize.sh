@@ -33,7 +33,15 @@ expect 111 model quantize "$here/m.fairy" --strategy int4 -o "$here/q.fairy" --c
 echo short >"$here/short"
 expect 111 model quantize "$here/m.fairy" --strategy int4 -o "$here/q.fairy" --calibrate "$here/short"
 err "one window needs 49"
+expect 111 model quantize "$here/m.fairy" --strategy int4 -o "$here/q.fairy" --report "$here/none"
+err "$here/none"
+expect 111 model quantize "$here/m.fairy" --strategy int4 -o "$here/q.fairy" --svg "$here/q.fairy"
+err "cannot be the model and its picture"
 [ ! -e "$here/q.fairy" ] || complain "a failed command left a file"
+expect 111 model quantize "$here/m.fairy" --strategy int4 -o "$here/q.fairy" --svg "$here/./q.fairy"
+err "would overwrite"
+expect 0 model info "$here/q.fairy"
+no_out "calibration"
 cp "$here/text" "$here/text.copy"
 expect 111 model quantize "$here/m.fairy" --strategy int4 -o "$here/text" --calibrate "$here/text"
 expect 111 model quantize "$here/m.fairy" --strategy int4 -o "$here/q.fairy" --svg "$here/m.fairy"
@@ -48,11 +56,13 @@ out "attn_v       int8"
 out "ffn_down     fairy2"
 out "layer"
 no_out "perplexity"
+out "bits per parameter; the base has"
 expect 0 model quantize "$here/m.fairy" --strategy int2 -o "$here/plain.fairy" --json
 json
 [ "$(value text)" = null ] || complain "a text that was not there"
 [ "$(value calibration)" = null ] || complain "a calibration that was not there"
 [ "$(grep -c '"name":' "$here/out")" -eq 16 ] || complain "not 14 matrices and 2 tables"
+[ "$(grep -c '"layer": null' "$here/out")" -eq 2 ] || complain "tables are in a layer"
 [ "$(value file_bytes)" -eq "$(wc -c <"$here/plain.fairy")" ] || complain "the size of the file"
 [ "$(value base_bytes)" -eq "$(wc -c <"$here/m.fairy")" ] || complain "the size of the base"
 # Two bits, a scale of 16 for a row of 24 or 36 of them, and what fills up tiles and lines.
@@ -71,12 +81,16 @@ cmp -s "$here/a.svg" "$here/b.svg" || complain "one calibration, two pictures"
 ! cmp -s "$here/a.fairy" "$here/plain.fairy" || complain "calibration changed nothing"
 [ "$(value calibration_windows)" -eq 20 ] || complain "not 20 windows"
 [ "$(value windows)" -eq 20 ] || complain "not 20 windows of the report"
+calibration=$(value calibration)
 nll=$(value nll_per_token)
 base=$(value nll_per_token_base)
 kept=$(value information_retention)
 agreement=$(value top1_agreement)
 # 259 tokens: what a guess among all of them costs is their logarithm.
 true_of "($kept - (log(259) - $nll) / (log(259) - $base))^2 < 1e-12"
+expect 0 model info "$here/a.fairy" --json
+json
+[ "$(value calibration)" = "$calibration" ] || complain "info says another calibration"
 expect 0 model eval "$here/a.fairy" --text "$here/text" --windows 20 --base "$here/m.fairy" --json
 json
 [ "$(value nll_per_token)" = "$nll" ] || complain "eval says another loss"
@@ -91,13 +105,27 @@ out "fairy2:"
 # The picture: well-formed, names its axes, knows light and dark, takes nothing from elsewhere.
 "$tools/xml_check" <"$here/a.svg" 2>"$here/err" || complain "the picture is not well-formed"
 for part in "prefers-color-scheme:dark" ">layer<" ">relative squared error of the weights<" \
-	"<title id" attn_q attn_k attn_v attn_output ffn_gate ffn_up ffn_down "int2, calibrated"; do
+	"<title id" attn_q attn_k attn_v attn_output ffn_gate ffn_up ffn_down "int2, calibrated" \
+	"stroke-dasharray"; do
 	grep -qF -- "$part" "$here/a.svg" || complain "the picture lacks $part"
 done
 [ "$(grep -c '<polyline' "$here/a.svg")" -eq 7 ] || complain "not a line for each class"
 [ "$(grep -c '<circle' "$here/a.svg")" -eq 14 ] || complain "not a point for each matrix"
+! grep -qF "style=\"font-size" "$here/a.svg" || complain "a short name is set small"
 ! grep -vF 'xmlns="http://www.w3.org/2000/svg"' "$here/a.svg" | grep -qE 'https?:|href|url\(' ||
 	complain "the picture wants something from elsewhere"
+
+# The embedded model is one like any other: quantized, described, taken out.
+expect 0 model quantize nursery --strategy int4 -o "$here/n.fairy"
+expect 0 model info nursery
+out "nursery"
+expect 0 model export nursery -o "$here/n.gguf"
+# A name of the greatest length stays within the picture.
+name=$(printf '%0128d' 0)
+expect 0 model import "$here/n.gguf" -o "$here/n.fairy" --name "$name"
+expect 0 model quantize "$here/n.fairy" --strategy int4 -o "$here/o.fairy" --svg "$here/o.svg"
+"$tools/xml_check" <"$here/o.svg" 2>"$here/err" || complain "the picture is not well-formed"
+grep -qF "font-size:7.5px" "$here/o.svg" || complain "a long name has no bound"
 
 # Ctrl-C: one line, and no file, whole or half.
 i=0
