@@ -72,6 +72,9 @@ void kg_matrix_release(kg_matrix *matrix);
 /* Parts that a product can be cut in. */
 uint32_t kg_matrix_tiles(const kg_matrix *matrix);
 
+/* Whether four vectors cost less together when a product is not cut in parts. */
+bool kg_matrix_takes_fours(const kg_matrix *matrix);
+
 /* Bytes of room that kg_matrix_prepare fills for one vector of at most `cols` numbers, a multiple
  * of KG_LINE_SIZE. */
 size_t kg_matrix_room(uint32_t cols);

@@ -310,6 +310,11 @@ static uint32_t tiles_of_fours(const kg_matrix *matrix)
 	return tiles < FOURS_TILES_MAX ? tiles : FOURS_TILES_MAX;
 }
 
+bool kg_matrix_takes_fours(const kg_matrix *matrix)
+{
+	return matrix->plane_count != 0 && tiles_of_fours(matrix) != 0;
+}
+
 /* All rows of a fairy matrix, as many vectors as there are whole fours of; returns their count. */
 static uint32_t multiply_fours(const part *all, const int8_t *room)
 {

@@ -15,7 +15,7 @@ typedef struct {
 	kg_activation in;
 	int8_t *room[KG_SESSION_PRODUCTS];
 	uint32_t tiles; /* of all products */
-	uint32_t chunk; /* tiles of a chunk */
+	uint32_t chunk; /* tiles of a chunk, or vectors */
 } stage;
 
 void kg_session__norm(const kg_session *s, float *out, const float *x, const float *gain,
@@ -117,6 +117,39 @@ static void multiply(void *context, uint32_t chunk, uint32_t worker)
 	}
 }
 
+/* All products of a few vectors. */
+static void multiply_vectors(void *context, uint32_t chunk, uint32_t worker)
+{
+	const stage *st = context;
+	const kg_session *s = st->batch->session;
+	uint32_t v = chunk * st->chunk;
+	kg_activation in = st->in;
+
+	in.count = in.count - v < st->chunk ? in.count - v : st->chunk;
+	in.x += v * in.x_stride;
+	in.q += v * in.q_stride;
+	in.step += v;
+	for (uint32_t p = 0; p < st->linear->products; p++) {
+		const kg_session_product *product = &st->linear->product[p];
+		const kg_matrix *matrix = product->matrix;
+
+		kg_matrix_multiply(product->y + v * product->y_stride, product->y_stride, matrix,
+				   s->kernel, &in, st->room[p] + v * kg_matrix_room(matrix->cols),
+				   s->sums + worker * s->sums_count, 0, kg_matrix_tiles(matrix));
+	}
+}
+
+/* Whether vectors are what threads share: where matrices take whole fours of them, and there are
+ * enough for all. */
+static bool is_cut_by_vectors(const kg_session *s, const kg_session_linear *linear, uint32_t count)
+{
+	bool fours = count >= s->threads * CHUNKS_PER_THREAD * KG_KERNEL_FOUR / 2;
+
+	for (uint32_t p = 0; p < linear->products; p++)
+		fours = fours && kg_matrix_takes_fours(linear->product[p].matrix);
+	return fours;
+}
+
 static double work_of(const kg_session_linear *linear, uint32_t count)
 {
 	double work = 0.0;
@@ -157,6 +190,12 @@ void kg_session__linear(const kg_session_batch *batch, const kg_session_linear *
 		s->observer(s->observer_context, batch->l, linear->role,
 			    linear->x + v * linear->stride, linear->n);
 	st.chunk = st.tiles;
+	if (is_shared(s, work) && is_cut_by_vectors(s, linear, batch->count)) {
+		st.chunk = KG_KERNEL_FOUR;
+		kg_session__run(s, multiply_vectors, &st,
+				(batch->count + KG_KERNEL_FOUR - 1) / KG_KERNEL_FOUR, work);
+		return;
+	}
 	if (is_shared(s, work))
 		st.chunk = st.tiles / (s->threads * CHUNKS_PER_THREAD) + 1;
 	kg_session__run(s, multiply, &st, (st.tiles + st.chunk - 1) / st.chunk, work);
