@@ -224,7 +224,9 @@ static kg_err open_tokenizer(kg_tokenizer **out, const char *path)
 static int run_tokenize(int argc, char **argv)
 {
 	options o;
-	kg_tokenizer *tokenizer = NULL;
+	kg_tokenizer *own = NULL;
+	const kg_tokenizer *tokenizer;
+	kg_model *nursery = NULL;
 	char *input = NULL;
 	const char *text;
 	kg_err err;
@@ -234,7 +236,9 @@ static int run_tokenize(int argc, char **argv)
 		return code;
 	if (argc - optind < 1 || argc - optind > 2)
 		return kg_cli_usage(&kg_cmd_model, "tokenize takes a model and one text");
-	err = open_tokenizer(&tokenizer, argv[optind]);
+	err = strcmp(argv[optind], "nursery") == 0 ? kg_cli_model_open(&nursery, NULL)
+						   : open_tokenizer(&own, argv[optind]);
+	tokenizer = nursery == NULL ? own : kg_model_tokenizer(nursery);
 	text = argc - optind == 2 ? argv[optind + 1] : "-";
 	if (err == KG_OK && strcmp(text, "-") == 0) {
 		err = kg_cli_stdin(&input, KG_TOKENIZER_TEXT_MAX);
@@ -244,7 +248,8 @@ static int run_tokenize(int argc, char **argv)
 		err = o.decode ? print_text(tokenizer, text)
 			       : print_ids(tokenizer, text, o.without_bos);
 	free(input);
-	kg_tokenizer_free(tokenizer);
+	kg_tokenizer_free(own);
+	kg_model_free(nursery);
 	return err == KG_OK ? KG_EXIT_YES : kg_cli_trouble("model tokenize");
 }
 

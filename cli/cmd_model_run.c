@@ -316,6 +316,19 @@ static kg_err encode_prompt(const kg_model *model, const options *o, const char 
 	return err;
 }
 
+/* As `ask` gives it: without the space that sets an answer off from its question. */
+static void print_answer(const kg_generation *made)
+{
+	static const char space[] = " \t\r\n";
+	const char *text = kg_buf_text(&made->text);
+	size_t before = strspn(text, space);
+	size_t size = strlen(text);
+
+	while (size > before && strchr(space, text[size - 1]) != NULL)
+		size--;
+	(void)fwrite(text + before, 1, size - before, stdout);
+}
+
 static kg_err continue_text(mind *m, const options *o, const char *prompt)
 {
 	const kg_prompt_end end = kg_prompt_get_end(m->model);
@@ -351,7 +364,9 @@ static kg_err continue_text(mind *m, const options *o, const char *prompt)
 	if (err == KG_OK) {
 		bool lost = made.end == KG_END_CALLER;
 
-		printf("%s\n", o->chat ? kg_buf_text(&made.text) : "");
+		if (o->chat)
+			print_answer(&made);
+		printf("\n");
 		kg_generation_release(&made);
 		if (lost || ferror(stdout) != 0)
 			err = kg_fail(KG_EIO, "standard output cannot be written");

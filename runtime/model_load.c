@@ -66,7 +66,8 @@ static kg_err get_version(const kg_gguf *g)
 	if (err != KG_OK)
 		return err;
 	if (!kg_gguf_has(g, "kindergarten.format_version"))
-		return kg_fail(KG_ECORRUPT, "model file: a GGUF file, but not a .fairy file: "
+		return kg_fail(KG_ECORRUPT, "model file: a GGUF file, but not a .fairy file, which "
+					    "`model import` makes of it: "
 					    "kindergarten.format_version is missing");
 	err = kg_gguf_get_u32(g, "kindergarten.format_version", &version);
 	if (err == KG_OK && (version < 1 || version > FORMAT_VERSION))

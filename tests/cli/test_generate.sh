@@ -17,9 +17,10 @@ done
 
 # A question is put in the form that the model was taught, and its answer printed alone.
 generate nursery "Q: What is 2 + 3? A:" -n 8
-sed -n '1s/^Q: What is 2 + 3? A://p' "$here/out" >"$here/answer"
+sed -n '1s/^Q: What is 2 + 3? A: *//p' "$here/out" >"$here/answer"
 generate --chat nursery "What is 2 + 3?" -n 8
 cmp -s "$here/answer" "$here/out" || complain "a question has another answer"
+! grep -q '^ ' "$here/out" || complain "an answer begins with a space"
 generate --chat nursery "Q: What is 2 + 3? A:" -n 8
 cmp -s "$here/answer" "$here/out" || complain "a question in its form has another answer"
 expect 111 model generate --chat nursery " " -n 8
