@@ -151,13 +151,13 @@ err "stopped"
 [ -z "$(ls -A "$here/folder")" ] || complain "stopped: something was left"
 
 # A terminal sees a bar, and nothing of it stays.
-if command -v script >/dev/null; then
+if script -qec true /dev/null >"$here/out" 2>"$here/err" </dev/null; then
 	script -qec "'$kg' model quantize '$here/m.fairy' --strategy int2 -o '$here/t.fairy' \
 		--calibrate '$here/long' --windows 1500" /dev/null >"$here/out" 2>"$here/err" </dev/null
 	out "quantizing ["
 	out "ffn_down     int2"
 else
-	echo "SKIP: script is not installed, so that no terminal can be had"
+	echo "SKIP: no terminal can be had here: $(cat "$here/err")"
 fi
 
 finish
