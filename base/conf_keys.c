@@ -30,7 +30,7 @@ const kg_conf_key kg_conf_keys[] = {
 	{"swarm.agents", KG_CONF_INT, "8", 1, 1024, "agents that `up` starts", NULL},
 	{"swarm.model", KG_CONF_TEXT, "", 0, 4095,
 	 "model file of the agents; empty: the embedded one", NULL},
-	{"swarm.strategy", KG_CONF_TEXT, "", 0, 64,
+	{"swarm.strategy", KG_CONF_TEXT, "", 0, 120,
 	 "how the agents' weights are quantized; empty: as the model's own format says", NULL},
 	{"swarm.seed", KG_CONF_TEXT, "kindergarten", 1, 128,
 	 "label that the agents' genomes are drawn from", NULL},

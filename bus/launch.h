@@ -27,7 +27,7 @@
 /* KG_LAUNCH_STRATEGY_SIZE: the longest name of a strategy (runtime/format.h) and its end. */
 enum {
 	KG_LAUNCH_FD = 3,
-	KG_LAUNCH_STRATEGY_SIZE = 65,
+	KG_LAUNCH_STRATEGY_SIZE = 121,
 	KG_LAUNCH_SECRETS_SIZE = 76,
 	KG_LAUNCH_SIZE_MAX = 4 << 20
 };

@@ -60,7 +60,7 @@ bool kg_format_is_coded(kg_format format);
 enum { KG_INT8_MAX = 127 };
 
 /* The matrices of a layer, in the order of a mix's name. */
-enum { KG_STRATEGY_CLASSES = 7, KG_STRATEGY_NAME_MAX = 64 };
+enum { KG_STRATEGY_CLASSES = 7, KG_STRATEGY_NAME_MAX = 120 };
 
 typedef struct {
 	kg_format linear; /* the matrices of every layer; of a mix those it does not name */

@@ -74,13 +74,26 @@ static void test_mix__bad_ones_are_refused(void **state)
 		"mix:output=int4,*=int2",
 		"mix:attn_v=int3,*=int2",
 		"mix:attn_v=,*=int2",
-		"mix:attn_q=int4,attn_k=int4,attn_v=int4,attn_output=int4,*=palette4",
+		/* longer than 120 bytes */
+		"mix:attn_q=palette16,attn_k=palette16,attn_v=palette16,attn_output=palette16,"
+		"ffn_gate=palette16,ffn_up=palette16,*=palette4",
 	};
 	kg_strategy mix;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
 		assert_int_equal(kg_strategy_parse(&mix, bad[i]), KG_EINVAL);
+}
+
+static void test_mix__every_class_can_be_named(void **state)
+{
+	static const char all[] = "mix:attn_q=int2,attn_k=int4,attn_v=int8,attn_output=fairy2,"
+				  "ffn_gate=fairy1,ffn_up=fairy3,table=int4,*=ternary";
+	kg_strategy mix;
+
+	(void)state;
+	assert_int_equal(kg_strategy_parse(&mix, all), KG_OK);
+	assert_string_equal(kg_strategy_name(&mix), all);
 }
 
 static void test_mix__has_no_narrower_one(void **state)
@@ -99,6 +112,7 @@ int main(void)
 		cmocka_unit_test(test_mix__gives_every_class_its_format),
 		cmocka_unit_test(test_mix__has_one_name),
 		cmocka_unit_test(test_mix__bad_ones_are_refused),
+		cmocka_unit_test(test_mix__every_class_can_be_named),
 		cmocka_unit_test(test_mix__has_no_narrower_one),
 	};
 
