@@ -220,7 +220,7 @@ typedef struct {
 	void (*norm)(float *out, const float *x, const float *gain, size_t n, float divisor,
 		     float eps);
 
-	/* Turns the pairs (2 i, 2 i + 1) of x, n in all, by their angles: re * cosine[i] - im *
+	/* Turns n pairs (2 i, 2 i + 1) of x, 2 n floats, by n angles: re * cosine[i] - im *
 	 * sine[i], re * sine[i] + im * cosine[i]. */
 	void (*turn)(float *x, const float *cosine, const float *sine, size_t n);
 

@@ -92,39 +92,62 @@ static bool is_sound(const uint8_t *data, const kg_cache_part *part, bool scales
 	return !bad;
 }
 
+/* The keys of the first `tokens` tokens of a tile; of others, which a session has left behind,
+ * nothing. */
+static void copy_keys(uint8_t *out, const kg_cache *cache, const uint8_t *tile, uint32_t tokens)
+{
+	memset(out, 0, cache->quads * KG_LINE_SIZE);
+	for (size_t at = 0; at < cache->quads * KG_LINE_SIZE; at += KG_LINE_SIZE)
+		memcpy(out + at, tile + at, tokens * KG_TILE_COLS);
+}
+
 kg_err kg_prefix_write(const char *path, const kg_cache *cache, const uint32_t *tokens,
 		       uint32_t count, const uint8_t digest[KG_PREFIX_DIGEST_SIZE])
 {
 	const head h = head_of(cache, count, digest);
+	const size_t heads = (size_t)cache->layers * cache->kv_heads;
+	const uint32_t rest = cache->quantized ? count % KG_TILE_ROWS : 0;
+	const size_t tile = rest == 0 ? 0 : cache->quads * KG_LINE_SIZE;
 	size_t start = cache_at(count);
 	layout l = {0};
+	uint8_t *last; /* tiles of keys that are not full */
 	bool sound = true;
 	kg_err err;
 
 	if (count == 0)
 		return kg_fail(KG_EINVAL, "%s: nothing has been read that could be kept", path);
-	l.part = calloc(((size_t)cache->layers * cache->kv_heads * KG_CACHE_PARTS + 3) * 2,
-			sizeof(*l.part));
-	if (l.part == NULL)
+	l.part = calloc((heads * (KG_CACHE_PARTS + 1) + 3) * 2, sizeof(*l.part));
+	last = malloc(heads * tile + 1);
+	if (l.part == NULL || last == NULL) {
+		free(l.part);
+		free(last);
 		return kg_fail(KG_ENOMEM, "%s: no memory to write", path);
+	}
 	place(&l, 0, &h, sizeof(h));
 	place(&l, sizeof(h), tokens, count * sizeof(*tokens));
 	for (uint32_t layer = 0; layer < cache->layers; layer++)
 		for (uint32_t kv = 0; kv < cache->kv_heads; kv++) {
 			kg_cache_part part[KG_CACHE_PARTS];
 			uint32_t parts = kg_cache_parts(part, cache, layer, kv, count);
+			uint8_t *keys = last + ((size_t)layer * cache->kv_heads + kv) * tile;
 
 			for (uint32_t i = 0; i < parts; i++) {
 				const uint8_t *data = cache->memory + part[i].at;
+				size_t whole = part[i].size - (i == 0 ? tile : 0);
 
 				sound = sound && is_sound(data, &part[i], cache->quantized);
-				place(&l, start + part[i].at, data, part[i].size);
+				place(&l, start + part[i].at, data, whole);
+				if (whole == part[i].size)
+					continue;
+				copy_keys(keys, cache, data + whole, rest);
+				place(&l, start + part[i].at + whole, keys, tile);
 			}
 		}
 	place(&l, start + cache->size, NULL, 0);
 	err = sound ? kg_fs_write_parts(path, l.part, l.count, 0600)
 		    : kg_fail(KG_EINVAL, "%s: the model's numbers overflow: nothing to keep", path);
 	free(l.part);
+	free(last);
 	return err;
 }
 

@@ -18,9 +18,10 @@ enum {
 	KG_PREFIX_ALIGNMENT = 64 << 10, /* of the cache in the file */
 };
 
-/* Writes positions 0 .. count-1 of a cache, whole or not at all, readable by its owner. `digest`
- * says what the weights are. KG_EINVAL for no tokens and for numbers that kg_prefix_take would
- * refuse, KG_ENOMEM, KG_EIO, KG_EFULL. */
+/* Writes positions 0 .. count-1 of a cache, whole or not at all, readable by its owner; of what
+ * lies behind them nothing, so that the same tokens make the same file. `digest` says what the
+ * weights are. KG_EINVAL for no tokens and for numbers that kg_prefix_take would refuse, KG_ENOMEM,
+ * KG_EIO, KG_EFULL. */
 KG_NODISCARD kg_err kg_prefix_write(const char *path, const kg_cache *cache, const uint32_t *tokens,
 				    uint32_t count, const uint8_t digest[KG_PREFIX_DIGEST_SIZE]);
 

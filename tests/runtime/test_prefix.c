@@ -119,6 +119,35 @@ static void test_save__gives_sessions_that_go_on_with_the_same_bits(void **state
 	}
 }
 
+static void test_save__keeps_nothing_of_what_was_given_up(void **state)
+{
+	uint32_t token[LENGTH];
+
+	(void)state;
+	tokens_of(token);
+	for (size_t f = 0; f < FORMATS; f++) {
+		mind m = mind_of(formats[f]);
+		kg_session *session;
+		kg_buf want;
+		kg_buf got;
+
+		kg_buf_init(&want, 1 << 24);
+		kg_buf_init(&got, 1 << 24);
+		save(&m);
+		assert_int_equal(kg_fs_read(&got, path), KG_OK);
+		assert_int_equal(kg_session_new(&session, m.weights, NULL), KG_OK);
+		assert_int_equal(kg_session_feed(session, token, KEPT, NULL), KG_OK);
+		assert_int_equal(kg_session_save(session, path, digest), KG_OK);
+		assert_int_equal(kg_fs_read(&want, path), KG_OK);
+		assert_int_equal(got.size, want.size);
+		assert_memory_equal(got.data, want.data, want.size);
+		kg_session_free(session);
+		kg_buf_release(&want);
+		kg_buf_release(&got);
+		release(&m);
+	}
+}
+
 static void test_new__refuses_what_belongs_to_something_else(void **state)
 {
 	const uint8_t other[KG_PREFIX_DIGEST_SIZE] = "other weights";
@@ -273,6 +302,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_save__gives_sessions_that_go_on_with_the_same_bits),
+		cmocka_unit_test(test_save__keeps_nothing_of_what_was_given_up),
 		cmocka_unit_test(test_new__refuses_what_belongs_to_something_else),
 		cmocka_unit_test(test_new__refuses_a_file_cut_anywhere),
 		cmocka_unit_test(test_new__refuses_numbers_that_cannot_be),
