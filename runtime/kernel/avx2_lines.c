@@ -3,6 +3,7 @@
  * their products are added in 16 bits for as many lines as fit. Whole numbers to 127 are multiplied
  * by their size, with the activation taking the sign. */
 #include "runtime/kernel/avx2.h"
+#include "runtime/kernel/kinds.h"
 
 enum { PARTS_MAX = 4 };
 
@@ -243,65 +244,11 @@ static void palette256(const kg_kernel_lines *w, const kg_kernel_job *job)
 	}
 }
 
-/* A function for each kind: in one, the compiler keeps the constants of all kinds in registers. */
-static __attribute__((noinline)) void lines_int8(const kg_kernel_lines *w, const kg_kernel_job *job)
-{
-	product(KG_LINES_INT8, w, job);
-}
-
-static __attribute__((noinline)) void lines_int4(const kg_kernel_lines *w, const kg_kernel_job *job)
-{
-	product(KG_LINES_INT4, w, job);
-}
-
-static __attribute__((noinline)) void lines_palette16(const kg_kernel_lines *w,
-						      const kg_kernel_job *job)
-{
-	product(KG_LINES_PALETTE16, w, job);
-}
-
-static __attribute__((noinline)) void lines_int2(const kg_kernel_lines *w, const kg_kernel_job *job)
-{
-	product(KG_LINES_INT2, w, job);
-}
-
-static __attribute__((noinline)) void lines_ternary(const kg_kernel_lines *w,
-						    const kg_kernel_job *job)
-{
-	product(KG_LINES_TERNARY, w, job);
-}
-
-static __attribute__((noinline)) void lines_palette4(const kg_kernel_lines *w,
-						     const kg_kernel_job *job)
-{
-	product(KG_LINES_PALETTE4, w, job);
-}
+KINDS(product, palette256)
 
 void kg_kernel__avx2_lines(const kg_kernel_lines *w, const kg_kernel_job *job)
 {
-	switch (w->kind) {
-	case KG_LINES_INT8:
-		lines_int8(w, job);
-		break;
-	case KG_LINES_INT4:
-		lines_int4(w, job);
-		break;
-	case KG_LINES_PALETTE16:
-		lines_palette16(w, job);
-		break;
-	case KG_LINES_INT2:
-		lines_int2(w, job);
-		break;
-	case KG_LINES_TERNARY:
-		lines_ternary(w, job);
-		break;
-	case KG_LINES_PALETTE4:
-		lines_palette4(w, job);
-		break;
-	case KG_LINES_PALETTE256:
-		palette256(w, job);
-		break;
-	}
+	lines_of_kind(w, job);
 }
 
 /* -8 * sum(x) of each group of one vector. */

@@ -2,6 +2,7 @@
 /* Lines of every kind. A line becomes one to four operands of 16 rows by 4 columns, unsigned, some
  * times a power of two because their codes stay where they are; an offset makes up for the sign. */
 #include "runtime/kernel/avx512.h"
+#include "runtime/kernel/kinds.h"
 
 enum {
 	PARTS_MAX = 4,
@@ -317,63 +318,14 @@ static void look_up(uint8_t *out, const uint8_t *line, uint32_t count, const int
 	}
 }
 
-/* A function for each kind: in one, the compiler keeps the constants of all kinds in registers. */
-static __attribute__((noinline)) void lines_int8(const kg_kernel_lines *w, const kg_kernel_job *job)
+static void palette256(const kg_kernel_lines *w, const kg_kernel_job *job)
 {
-	product(KG_LINES_INT8, w, job);
+	kg_kernel__avx512_palette256(w, job, look_up);
 }
 
-static __attribute__((noinline)) void lines_int4(const kg_kernel_lines *w, const kg_kernel_job *job)
-{
-	product(KG_LINES_INT4, w, job);
-}
-
-static __attribute__((noinline)) void lines_palette16(const kg_kernel_lines *w,
-						      const kg_kernel_job *job)
-{
-	product(KG_LINES_PALETTE16, w, job);
-}
-
-static __attribute__((noinline)) void lines_int2(const kg_kernel_lines *w, const kg_kernel_job *job)
-{
-	product(KG_LINES_INT2, w, job);
-}
-
-static __attribute__((noinline)) void lines_ternary(const kg_kernel_lines *w,
-						    const kg_kernel_job *job)
-{
-	product(KG_LINES_TERNARY, w, job);
-}
-
-static __attribute__((noinline)) void lines_palette4(const kg_kernel_lines *w,
-						     const kg_kernel_job *job)
-{
-	product(KG_LINES_PALETTE4, w, job);
-}
+KINDS(product, palette256)
 
 void kg_kernel__avx512_lines(const kg_kernel_lines *w, const kg_kernel_job *job)
 {
-	switch (w->kind) {
-	case KG_LINES_INT8:
-		lines_int8(w, job);
-		break;
-	case KG_LINES_INT4:
-		lines_int4(w, job);
-		break;
-	case KG_LINES_PALETTE16:
-		lines_palette16(w, job);
-		break;
-	case KG_LINES_INT2:
-		lines_int2(w, job);
-		break;
-	case KG_LINES_TERNARY:
-		lines_ternary(w, job);
-		break;
-	case KG_LINES_PALETTE4:
-		lines_palette4(w, job);
-		break;
-	case KG_LINES_PALETTE256:
-		kg_kernel__avx512_palette256(w, job, look_up);
-		break;
-	}
+	lines_of_kind(w, job);
 }
