@@ -58,6 +58,10 @@ static void test_mix__has_one_name(void **state)
 
 static void test_mix__bad_ones_are_refused(void **state)
 {
+	/* more than 120 bytes */
+	static const char long_one[] = "mix:attn_q=palette16,attn_k=palette16,attn_v=palette16,"
+				       "attn_output=palette16,ffn_gate=palette16,ffn_up=palette16,"
+				       "*=palette4";
 	static const char *const bad[] = {
 		"mix:",
 		"mix",
@@ -74,9 +78,7 @@ static void test_mix__bad_ones_are_refused(void **state)
 		"mix:output=int4,*=int2",
 		"mix:attn_v=int3,*=int2",
 		"mix:attn_v=,*=int2",
-		/* longer than 120 bytes */
-		"mix:attn_q=palette16,attn_k=palette16,attn_v=palette16,attn_output=palette16,"
-		"ffn_gate=palette16,ffn_up=palette16,*=palette4",
+		long_one,
 	};
 	kg_strategy mix;
 
