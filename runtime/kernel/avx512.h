@@ -118,4 +118,18 @@ void kg_kernel__avx512_palette256(const kg_kernel_lines *w, const kg_kernel_job 
 				  kg_kernel__look_up *look_up);
 
 #endif
+/* The members that both tables have. */
+#define AVX512_SHARED                                                                          \
+ .groups = kg_kernel__avx512_groups, .plane = kg_kernel__avx512_plane,                         \
+ .phases = kg_kernel__avx512_phases, .scatter = kg_kernel__avx512_scatter,                     \
+ .scatter_four = kg_kernel__avx512_scatter_four, .spread_four = kg_kernel__avx512_spread_four, \
+ .scale_f32 = kg_kernel__avx512_scale_f32, .scale_f16 = kg_kernel__avx512_scale_f16,           \
+ .weigh = kg_kernel__avx512_weigh, .mix_i8 = kg_kernel__avx512_mix_i8,                         \
+ .rows_f32 = kg_kernel__avx512_rows_f32, .rows_f16 = kg_kernel__avx512_rows_f16,               \
+ .argmax = kg_kernel__avx512_argmax, .dot_f32 = kg_kernel__avx512_dot_f32,                     \
+ .dot_f16 = kg_kernel__avx512_dot_f16, .add = kg_kernel__avx512_add,                           \
+ .norm = kg_kernel__avx512_norm, .turn = kg_kernel__avx512_turn,                               \
+ .softmax = kg_kernel__avx512_softmax, .swiglu = kg_kernel__avx512_swiglu,                     \
+ .quantize = kg_kernel__avx512_quantize
+
 #endif
