@@ -39,6 +39,10 @@ enum {
 	KG_ENTRY_HEADS_MAX = 4096,
 	KG_ENTRY_MEMBERS_MAX = 4096,
 	KG_ENTRY_STRATEGY_MAX = 120,
+	KG_ENTRY_SEEN_MAX = 8,
+	KG_ENTRY_PEERS_MAX = 256,
+	KG_ENTRY_RECIPIENTS_MAX = 16,
+	KG_ENTRY_ORIGIN_TIME_MAX = 40,
 	KG_ENTRY_SUBJECT_MAX = 72, /* characters */
 	KG_COMMIT_SIZE = 20,
 	KG_COMMIT_TEXT_SIZE = 41
@@ -106,11 +110,37 @@ typedef struct {
 	kg_commit commit;
 } kg_entry_head;
 
-/* A key that the swarm certifies. */
+/* A key that the swarm certifies; as a peer: the key of another swarm, which is believed about its
+ * own members. */
 typedef struct {
 	kg_pubkey agent;
 	char name[KG_NAME_SIZE];
 } kg_entry_member;
+
+/* The root of a chain's new epoch: what it stands in for. */
+typedef struct {
+	uint64_t number;   /* from 1; the first epoch of a chain is 0 and has no root like this */
+	kg_entry_head old; /* of this chain: where the old epoch ended */
+	uint64_t kept;     /* entries that follow, carried over */
+	uint64_t dropped;
+	uint8_t digest[KG_HASH_SIZE]; /* "kindergarten epoch v1" over the ids of the old epoch */
+} kg_entry_epoch;
+
+/* Content that lies outside the chain, encrypted, and may be dropped. */
+typedef struct {
+	uint8_t digest[KG_HASH_SIZE]; /* "kindergarten sealed v1" over the ciphertext */
+	uint64_t size;                /* bytes of the ciphertext */
+	kg_pubkey recipients[KG_ENTRY_RECIPIENTS_MAX]; /* ascending */
+	size_t recipient_count;
+} kg_entry_sealed;
+
+/* A message of another protocol, so that its signature can be checked again. */
+typedef struct {
+	kg_pubkey author;
+	char time[KG_ENTRY_ORIGIN_TIME_MAX + 1]; /* as it was signed */
+	uint8_t signature[KG_SIGNATURE_SIZE];
+	kg_entry_bytes content; /* as it was signed */
+} kg_entry_origin;
 
 /* A plain value; numbers in 0..1 count in steps of 1e-6. The has_ fields say which groups exist. */
 typedef struct {
@@ -120,6 +150,11 @@ typedef struct {
 	bool has_parts; /* then has_level too, and level is their mean */
 	bool has_genome;
 	bool has_sampler; /* the text was generated: then genome, prompt and answer too */
+	bool has_origin;
+	bool has_sealed;
+	bool has_successor;
+	bool has_predecessor;
+	bool has_epoch;
 	uint16_t time_counter;
 	kg_pubkey swarm;
 	kg_pubkey agent; /* the author */
@@ -127,6 +162,7 @@ typedef struct {
 	uint64_t sequence; /* from 1, without gaps */
 	int64_t time_ms;   /* hybrid logical time: wall milliseconds, */
 			   /* and time_counter among equal ones */
+	uint64_t carried;  /* its sequence in the epoch before; 0: not carried over */
 	char tags[KG_ENTRY_TAGS_MAX][KG_ENTRY_TAG_MAX + 1]; /* [a-z0-9._-]{1,40}, no two equal */
 	size_t tag_count;
 	double confidence;
@@ -142,7 +178,16 @@ typedef struct {
 	size_t head_count;
 	kg_entry_member *members; /* lineage by the swarm key: by agent, ascending */
 	size_t member_count;
-	kg_entry_bytes text; /* UTF-8 without control characters but \t \n \r */
+	kg_entry_member *peers; /* lineage by the swarm key: other swarms, by key, ascending */
+	size_t peer_count;
+	kg_entry_head seen[KG_ENTRY_SEEN_MAX]; /* other chains as the author knew them, by key */
+	size_t seen_count;
+	kg_entry_origin origin;
+	kg_entry_sealed sealed;
+	kg_pubkey successor;       /* lineage: the key that goes on */
+	kg_entry_head predecessor; /* lineage, first of a chain: the last entry of the old key */
+	kg_entry_epoch epoch;      /* lineage, no parent */
+	kg_entry_bytes text;       /* UTF-8 without control characters but \t \n \r */
 } kg_entry;
 
 /* What opening a commit object tells beside the entry. */
