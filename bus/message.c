@@ -44,6 +44,12 @@ static const kg_message_rule rules[KG_MESSAGE_KINDS] = {
 	[KG_MESSAGE_RECALLED] = {"recalled", KEEPER, AGENT | CLIENT | ORCHESTRATOR, 4096 * KIB,
 				 false},
 	[KG_MESSAGE_ENTRY] = {"entry", KEEPER, AGENT | CLIENT | ORCHESTRATOR, 16 * KIB, false},
+	[KG_MESSAGE_SETTLED] = {"settled", CLIENT | ORCHESTRATOR, KEEPER, 4 * KIB, false},
+	[KG_MESSAGE_SETTLED_IS] = {"settled_is", KEEPER, CLIENT | ORCHESTRATOR, 4 * KIB, false},
+	[KG_MESSAGE_SAY] = {"say", CLIENT | ORCHESTRATOR, ORCHESTRATOR | AGENT, 1024 * KIB, false},
+	[KG_MESSAGE_SAID] = {"said", AGENT | ORCHESTRATOR, ORCHESTRATOR | CLIENT, 4 * KIB, false},
+	[KG_MESSAGE_VAULT] = {"vault", AGENT | CLIENT, KEEPER, 1024 * KIB, true},
+	[KG_MESSAGE_VAULTED] = {"vaulted", KEEPER, AGENT | CLIENT, 4 * KIB, false},
 };
 
 kg_role kg_role_of(const char *name)

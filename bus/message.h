@@ -38,25 +38,31 @@ typedef enum {
 	KG_MESSAGE_SCORE,   /* orchestrator → agent: how likely are these candidates */
 	KG_MESSAGE_SCORES,  /* agent → orchestrator */
 	KG_MESSAGE_SETTLE,  /* orchestrator → agent: the outcome; share by your rule */
-	KG_MESSAGE_PUBLISHED, /* agent → orchestrator: what it shared, maybe nothing */
-	KG_MESSAGE_FAILED,    /* any → asker: code and why */
-	KG_MESSAGE_STOP,      /* orchestrator → agent, keeper: finish, flush, exit 0 */
-	KG_MESSAGE_ASK,       /* client → orchestrator: a question */
-	KG_MESSAGE_ANSWER,    /* orchestrator → client */
-	KG_MESSAGE_PROGRESS,  /* orchestrator → client, while a question is open */
-	KG_MESSAGE_STATUS,    /* client → orchestrator */
-	KG_MESSAGE_STATUS_IS, /* orchestrator → client: the document of `ps` */
-	KG_MESSAGE_DOWN,      /* client → orchestrator: shut down */
-	KG_MESSAGE_BYE,       /* orchestrator → client: shutting down has begun */
-	KG_MESSAGE_SUBMIT,    /* agent, client, orchestrator → keeper: a signed commit, raw */
-	KG_MESSAGE_ACK,       /* keeper → submitter: it is durable */
-	KG_MESSAGE_HEAD,      /* any → keeper: where does this chain end */
-	KG_MESSAGE_HEAD_IS,   /* keeper → asker */
-	KG_MESSAGE_HEADS,     /* client, orchestrator → keeper: where do all chains end */
-	KG_MESSAGE_HEADS_ARE, /* keeper → asker */
-	KG_MESSAGE_RECALL,    /* any → keeper: search the collective memory */
-	KG_MESSAGE_RECALLED,  /* keeper → asker */
-	KG_MESSAGE_ENTRY,     /* keeper → everyone, on the feed: an entry was admitted */
+	KG_MESSAGE_PUBLISHED,  /* agent → orchestrator: what it shared, maybe nothing */
+	KG_MESSAGE_FAILED,     /* any → asker: code and why */
+	KG_MESSAGE_STOP,       /* orchestrator → agent, keeper: finish, flush, exit 0 */
+	KG_MESSAGE_ASK,        /* client → orchestrator: a question */
+	KG_MESSAGE_ANSWER,     /* orchestrator → client */
+	KG_MESSAGE_PROGRESS,   /* orchestrator → client, while a question is open */
+	KG_MESSAGE_STATUS,     /* client → orchestrator */
+	KG_MESSAGE_STATUS_IS,  /* orchestrator → client: the document of `ps` */
+	KG_MESSAGE_DOWN,       /* client → orchestrator: shut down */
+	KG_MESSAGE_BYE,        /* orchestrator → client: shutting down has begun */
+	KG_MESSAGE_SUBMIT,     /* agent, client, orchestrator → keeper: a signed commit, raw */
+	KG_MESSAGE_ACK,        /* keeper → submitter: it is durable */
+	KG_MESSAGE_HEAD,       /* any → keeper: where does this chain end */
+	KG_MESSAGE_HEAD_IS,    /* keeper → asker */
+	KG_MESSAGE_HEADS,      /* client, orchestrator → keeper: where do all chains end */
+	KG_MESSAGE_HEADS_ARE,  /* keeper → asker */
+	KG_MESSAGE_RECALL,     /* any → keeper: search the collective memory */
+	KG_MESSAGE_RECALLED,   /* keeper → asker */
+	KG_MESSAGE_ENTRY,      /* keeper → everyone, on the feed: an entry was admitted */
+	KG_MESSAGE_SETTLED,    /* client, orchestrator → keeper: tell when all of it is in git */
+	KG_MESSAGE_SETTLED_IS, /* keeper → asker: all acknowledged before is in git and index */
+	KG_MESSAGE_SAY,        /* client → orchestrator → agent: publish this entry as yours */
+	KG_MESSAGE_SAID,       /* agent → orchestrator → client: it is durable */
+	KG_MESSAGE_VAULT,      /* client, agent → keeper: sealed content, raw */
+	KG_MESSAGE_VAULTED,    /* keeper → sender: it is kept */
 	KG_MESSAGE_KINDS
 } kg_message_kind;
 

@@ -172,6 +172,27 @@ static void test_message__a_wrong_direction_is_denied(void **state)
 			 KG_EDENIED);
 }
 
+static void test_message__what_an_agent_is_to_say_passes_the_orchestrator(void **state)
+{
+	kg_message m = {0};
+
+	(void)state;
+	assert_int_equal(parse(&m, "operator", KG_ROLE_ORCHESTRATOR, KG_MESSAGE_SAY, "{}"), KG_OK);
+	kg_message_release(&m);
+	assert_int_equal(parse(&m, "orchestrator", KG_ROLE_AGENT, KG_MESSAGE_SAY, "{}"), KG_OK);
+	kg_message_release(&m);
+	assert_int_equal(parse(&m, "agent-0", KG_ROLE_ORCHESTRATOR, KG_MESSAGE_SAID, "{}"), KG_OK);
+	kg_message_release(&m);
+	assert_int_equal(parse(&m, "orchestrator", KG_ROLE_CLIENT, KG_MESSAGE_SAID, "{}"), KG_OK);
+	kg_message_release(&m);
+	assert_int_equal(parse(&m, "agent-0", KG_ROLE_ORCHESTRATOR, KG_MESSAGE_SAY, "{}"),
+			 KG_EDENIED);
+	assert_int_equal(parse(&m, "agent-0", KG_ROLE_KEEPER, KG_MESSAGE_SETTLED, "{}"),
+			 KG_EDENIED);
+	assert_int_equal(parse(&m, "orchestrator", KG_ROLE_KEEPER, KG_MESSAGE_VAULT, "x"),
+			 KG_EDENIED);
+}
+
 static void test_message__the_body_must_be_an_object(void **state)
 {
 	static const char *const bad[] = {"", "[]", "3", "null", "{", "{}x", "{\"a\":1,\"a\":2}"};
@@ -278,6 +299,7 @@ int main(void)
 		cmocka_unit_test(test_message__a_good_one_is_parsed),
 		cmocka_unit_test(test_message__raw_kinds_carry_any_bytes),
 		cmocka_unit_test(test_message__a_wrong_direction_is_denied),
+		cmocka_unit_test(test_message__what_an_agent_is_to_say_passes_the_orchestrator),
 		cmocka_unit_test(test_message__the_body_must_be_an_object),
 		cmocka_unit_test(test_message__a_header_cut_anywhere_is_refused),
 		cmocka_unit_test(test_message__other_magic_kind_and_version_are_refused),
