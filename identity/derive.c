@@ -11,10 +11,18 @@
 
 _Static_assert(crypto_kdf_KEYBYTES == KG_HASH_SIZE, "the master is a hash");
 
+/* A name that is not at generation 0. */
+typedef struct {
+	char name[KG_NAME_SIZE];
+	uint32_t generation;
+} renewal;
+
 struct kg_swarm {
 	uint8_t *master; /* crypto_kdf key */
 	kg_key *key;
 	kg_key *operator_key;
+	renewal *renewals; /* by name, ascending */
+	size_t renewal_count;
 };
 
 /* What one derivation needs for a moment. */
@@ -42,14 +50,31 @@ kg_err kg_name_check(const char *name)
 	return KG_OK;
 }
 
+/* What is hashed for a generation of a name. */
+static size_t label_of(uint8_t label[KG_NAME_SIZE + 4], const char *name, uint32_t generation)
+{
+	size_t length = strlen(name);
+
+	memcpy(label, name, length);
+	if (generation == 0)
+		return length;
+	label[length++] = 0;
+	for (size_t i = 0; i < 4; i++)
+		label[length++] = (uint8_t)(generation >> 8 * i);
+	return length;
+}
+
 /* The seed of `name` under `context` (8 bytes), in locked memory. */
 static kg_err seed_derive(derivation **out, const uint8_t *master, const char *context,
-			  const char *name)
+			  const char *name, uint32_t generation)
 {
+	uint8_t label[KG_NAME_SIZE + 4];
 	void *room;
 	derivation *d;
 	kg_err err = kg_name_check(name);
 
+	if (err == KG_OK && generation > KG_GENERATION_MAX)
+		err = kg_fail(KG_EINVAL, "generation %lu of a key", (unsigned long)generation);
 	if (err == KG_OK)
 		err = kg_secret_new(&room, sizeof(*d));
 	if (err != KG_OK)
@@ -57,16 +82,18 @@ static kg_err seed_derive(derivation **out, const uint8_t *master, const char *c
 	d = room;
 	KG_ASSERT(crypto_kdf_derive_from_key(d->context_key, sizeof(d->context_key), 1, context,
 					     master) == 0);
-	KG_ASSERT(crypto_generichash(d->seed, sizeof(d->seed), (const uint8_t *)name, strlen(name),
-				     d->context_key, sizeof(d->context_key)) == 0);
+	KG_ASSERT(crypto_generichash(d->seed, sizeof(d->seed), label,
+				     label_of(label, name, generation), d->context_key,
+				     sizeof(d->context_key)) == 0);
 	*out = d;
 	return KG_OK;
 }
 
-static kg_err key_derive(kg_key **out, const uint8_t *master, const char *context, const char *name)
+static kg_err key_derive(kg_key **out, const uint8_t *master, const char *context, const char *name,
+			 uint32_t generation)
 {
 	derivation *d;
-	kg_err err = seed_derive(&d, master, context, name);
+	kg_err err = seed_derive(&d, master, context, name, generation);
 
 	if (err != KG_OK)
 		return err;
@@ -91,7 +118,8 @@ static kg_err swarm_fill(kg_swarm *swarm, const uint8_t *entropy, size_t size)
 		err = kg_key_new(&swarm->key, seed);
 	if (err == KG_OK) {
 		kg_hash(swarm->master, "kindergarten kdf v1", seed, KG_MNEMONIC_SEED_SIZE);
-		err = key_derive(&swarm->operator_key, swarm->master, "kgoperat", "operator");
+		err = key_derive(&swarm->operator_key, swarm->master, "kgoperat", KG_OPERATOR_NAME,
+				 0);
 	}
 	kg_secret_free(seed);
 	return err;
@@ -135,6 +163,7 @@ void kg_swarm_free(kg_swarm *swarm)
 	kg_key_free(swarm->operator_key);
 	kg_key_free(swarm->key);
 	kg_secret_free(swarm->master);
+	free(swarm->renewals);
 	free(swarm);
 }
 
@@ -153,15 +182,95 @@ const kg_key *kg_swarm_operator_key(const kg_swarm *swarm)
 	return swarm->operator_key;
 }
 
+/* Where `name` is, or would be, among the renewals. */
+static size_t renewal_at(const kg_swarm *swarm, const char *name, bool *found)
+{
+	size_t at = 0;
+
+	while (at < swarm->renewal_count && strcmp(swarm->renewals[at].name, name) < 0)
+		at++;
+	*found = at < swarm->renewal_count && strcmp(swarm->renewals[at].name, name) == 0;
+	return at;
+}
+
+uint32_t kg_swarm_generation(const kg_swarm *swarm, const char *name)
+{
+	bool found;
+	size_t at = renewal_at(swarm, name, &found);
+
+	return found ? swarm->renewals[at].generation : 0;
+}
+
+const char *kg_swarm_renewed(const kg_swarm *swarm, size_t index)
+{
+	return index < swarm->renewal_count ? swarm->renewals[index].name : NULL;
+}
+
+static kg_err renewal_insert(kg_swarm *swarm, size_t at, const char *name)
+{
+	renewal *grown;
+
+	if (swarm->renewal_count == KG_GENERATION_NAMES_MAX)
+		return kg_fail(KG_EFULL, "more than %d names with a renewed key",
+			       KG_GENERATION_NAMES_MAX);
+	grown = realloc(swarm->renewals, (swarm->renewal_count + 1) * sizeof(*grown));
+	if (grown == NULL)
+		return kg_fail(KG_ENOMEM, "no memory for the renewed keys");
+	swarm->renewals = grown;
+	memmove(grown + at + 1, grown + at, (swarm->renewal_count - at) * sizeof(*grown));
+	memcpy(grown[at].name, name, strlen(name) + 1);
+	swarm->renewal_count++;
+	return KG_OK;
+}
+
+kg_err kg_swarm_set_generation(kg_swarm *swarm, const char *name, uint32_t generation)
+{
+	bool is_operator = strcmp(name, KG_OPERATOR_NAME) == 0;
+	kg_key *key = NULL;
+	bool found;
+	size_t at = renewal_at(swarm, name, &found);
+	kg_err err = kg_name_check(name);
+
+	if (err == KG_OK && generation > KG_GENERATION_MAX)
+		err = kg_fail(KG_EINVAL, "generation %lu of a key", (unsigned long)generation);
+	if (err == KG_OK && is_operator)
+		err = kg_swarm_key_at(swarm, name, generation, &key);
+	if (err == KG_OK && generation > 0 && !found)
+		err = renewal_insert(swarm, at, name);
+	if (err != KG_OK) {
+		kg_key_free(key);
+		return err;
+	}
+	if (generation > 0)
+		swarm->renewals[at].generation = generation;
+	else if (found)
+		memmove(swarm->renewals + at, swarm->renewals + at + 1,
+			(--swarm->renewal_count - at) * sizeof(*swarm->renewals));
+	if (is_operator) {
+		kg_key_free(swarm->operator_key);
+		swarm->operator_key = key;
+	}
+	return KG_OK;
+}
+
+kg_err kg_swarm_key_at(const kg_swarm *swarm, const char *name, uint32_t generation, kg_key **out)
+{
+	bool is_operator = strcmp(name, KG_OPERATOR_NAME) == 0;
+
+	return key_derive(out, swarm->master, is_operator ? "kgoperat" : "kgagents", name,
+			  generation);
+}
+
 kg_err kg_swarm_agent_key(const kg_swarm *swarm, const char *name, kg_key **out)
 {
-	return key_derive(out, swarm->master, "kgagents", name);
+	return key_derive(out, swarm->master, "kgagents", name, kg_swarm_generation(swarm, name));
 }
 
 kg_err kg_swarm_curve(const kg_swarm *swarm, const char *name, kg_curve **out)
 {
 	derivation *d;
-	kg_err err = seed_derive(&d, swarm->master, "kgcurve_", name);
+	kg_err err =
+		seed_derive(&d, swarm->master, "kgcurve_", name, kg_swarm_generation(swarm, name));
 
 	if (err != KG_OK)
 		return err;

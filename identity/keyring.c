@@ -12,6 +12,7 @@
 
 #include "base/fs.h"
 #include "base/hex.h"
+#include "identity/generations.h"
 #include "identity/hash.h"
 #include "identity/mnemonic.h"
 #include "identity/secret.h"
@@ -373,19 +374,22 @@ kg_err kg_keyring_read_public(kg_keyring_public *out, const char *state_dir)
 	return err;
 }
 
-/* swarm.pub must speak of this swarm; a lost one is written again. */
-static kg_err public_settle(const kg_swarm *swarm, const char *state_dir)
+/* swarm.pub must speak of this swarm; one that is lost, or from before the operator's key was
+ * replaced, is written again. */
+kg_err kg_keyring_settle_public(const kg_swarm *swarm, const char *state_dir)
 {
 	kg_keyring_public public;
 	kg_err err = kg_keyring_read_public(&public, state_dir);
 
 	if (err == KG_ENOTFOUND)
 		return public_write(swarm, state_dir);
-	if (err == KG_OK &&
-	    (!kg_pubkey_equal(&public.swarm, kg_swarm_id(swarm)) ||
-	     !kg_pubkey_equal(&public.operator_key, kg_key_public(kg_swarm_operator_key(swarm)))))
+	if (err != KG_OK)
+		return err;
+	if (!kg_pubkey_equal(&public.swarm, kg_swarm_id(swarm)))
 		return kg_fail(KG_ECORRUPT, "%s/keys: swarm.pub is not of swarm.key", state_dir);
-	return err;
+	if (!kg_pubkey_equal(&public.operator_key, kg_key_public(kg_swarm_operator_key(swarm))))
+		return public_write(swarm, state_dir);
+	return KG_OK;
 }
 
 /* A directory made by hand for a swarm may be open to others; one that holds other things is not
@@ -473,8 +477,13 @@ kg_err kg_keyring_open(kg_swarm **out, const char *state_dir, const char *passph
 		err = kg_keyring_decode(entropy, &size, file, file_size, passphrase);
 	if (err == KG_OK)
 		err = kg_swarm_from_entropy(&swarm, entropy, size);
+	if (err == KG_OK) {
+		err = kg_generations_read(swarm, state_dir);
+		if (err == KG_ENOTFOUND)
+			err = KG_OK;
+	}
 	if (err == KG_OK)
-		err = public_settle(swarm, state_dir);
+		err = kg_keyring_settle_public(swarm, state_dir);
 	if (err == KG_OK) {
 		*out = swarm;
 		swarm = NULL;

@@ -53,10 +53,14 @@ KG_NODISCARD kg_err kg_keyring_create(const char *state_dir, const uint8_t *entr
  * KG_EDENIED when file or directory belong to someone else or are open to others; KG_ECORRUPT. */
 KG_NODISCARD kg_err kg_keyring_probe(const char *state_dir, bool *sealed);
 
-/* Opens the identity. Codes of kg_keyring_probe, and KG_EINVAL when it wants a passphrase and
- * `passphrase` is NULL, KG_EBADSIG when the passphrase is wrong (or the sealed bytes were changed,
- * which looks the same). A passphrase given for a plain file is ignored. */
+/* Opens the identity, with the generations of its keys (generations.h). Codes of kg_keyring_probe,
+ * and KG_EINVAL when it wants a passphrase and `passphrase` is NULL, KG_EBADSIG when the passphrase
+ * is wrong (or the sealed bytes were changed, which looks the same). A passphrase given for a plain
+ * file is ignored. */
 KG_NODISCARD kg_err kg_keyring_open(kg_swarm **out, const char *state_dir, const char *passphrase);
+
+/* Brings swarm.pub to what `swarm` says, after the operator's key was replaced. */
+KG_NODISCARD kg_err kg_keyring_settle_public(const kg_swarm *swarm, const char *state_dir);
 
 /* The public half alone; written again from the secret one by kg_keyring_open when lost. */
 KG_NODISCARD kg_err kg_keyring_read_public(kg_keyring_public *out, const char *state_dir);

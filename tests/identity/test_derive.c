@@ -95,6 +95,46 @@ static void test_derive__keys_follow_the_written_chain(void **state)
 	crypto_generichash(seed, 32, (const uint8_t *)"operator", 8, context, 32);
 	crypto_sign_seed_keypair(public, secret, seed);
 	assert_memory_equal(kg_key_public(kg_swarm_operator_key(swarm))->bytes, public, 32);
+
+	/* A later generation hashes the number too. */
+	crypto_kdf_derive_from_key(context, 32, 1, "kgagents", master);
+	crypto_generichash(seed, 32, (const uint8_t *)"agent-0\0\x02\x01\0\0", 12, context, 32);
+	crypto_sign_seed_keypair(public, secret, seed);
+	assert_int_equal(kg_swarm_key_at(swarm, "agent-0", 258, &key), KG_OK);
+	assert_memory_equal(kg_key_public(key)->bytes, public, 32);
+	kg_key_free(key);
+	kg_swarm_free(swarm);
+}
+
+static void test_derive__keys_are_of_the_generation_in_use(void **state)
+{
+	static const char *const names[] = {"agent-7", KG_OPERATOR_NAME, "agent-10", "a"};
+	kg_swarm *swarm = swarm_of(WORDS_A);
+	kg_pubkey first = *kg_key_public(kg_swarm_operator_key(swarm));
+	kg_key *in_use;
+	kg_key *second;
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(kg_swarm_set_generation(swarm, names[i], (uint32_t)i + 1), KG_OK);
+	assert_string_equal(kg_swarm_renewed(swarm, 0), "a");
+	assert_string_equal(kg_swarm_renewed(swarm, 1), "agent-10");
+	assert_string_equal(kg_swarm_renewed(swarm, 2), "agent-7");
+	assert_null(kg_swarm_renewed(swarm, 4));
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(kg_swarm_generation(swarm, names[i]), i + 1);
+	assert_int_equal(kg_swarm_generation(swarm, "agent-8"), 0);
+	assert_int_equal(kg_swarm_agent_key(swarm, "agent-7", &in_use), KG_OK);
+	assert_int_equal(kg_swarm_key_at(swarm, "agent-7", 1, &second), KG_OK);
+	assert_true(kg_pubkey_equal(kg_key_public(in_use), kg_key_public(second)));
+	kg_key_free(in_use);
+	kg_key_free(second);
+	assert_false(kg_pubkey_equal(&first, kg_key_public(kg_swarm_operator_key(swarm))));
+	assert_int_equal(kg_swarm_set_generation(swarm, KG_OPERATOR_NAME, 0), KG_OK);
+	assert_true(kg_pubkey_equal(&first, kg_key_public(kg_swarm_operator_key(swarm))));
+	assert_null(kg_swarm_renewed(swarm, 3));
+	assert_int_equal(kg_swarm_set_generation(swarm, "a", KG_GENERATION_MAX + 1), KG_EINVAL);
+	assert_int_equal(kg_swarm_set_generation(swarm, "No Name", 1), KG_EINVAL);
 	kg_swarm_free(swarm);
 }
 
@@ -201,6 +241,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_derive__swarm_key_is_the_one_mmogit_makes),
 		cmocka_unit_test(test_derive__keys_follow_the_written_chain),
+		cmocka_unit_test(test_derive__keys_are_of_the_generation_in_use),
 		cmocka_unit_test(test_derive__same_words_same_keys),
 		cmocka_unit_test(test_derive__no_two_keys_are_equal),
 		cmocka_unit_test(test_derive__names_are_dns_labels),
