@@ -94,7 +94,7 @@ kg_err kg_chain_load(kg_admit *admit, kg_store *store)
 	if (err == KG_OK)
 		err = kg_store_refs_read(store, &refs);
 	for (size_t i = 0; err == KG_OK && i < refs.count; i++)
-		if (refs.refs[i].is_chain && refs.refs[i].has_commit)
+		if (refs.refs[i].kind == KG_STORE_CHAIN)
 			err = load_tip(admit, store, &refs.refs[i]);
 	kg_store_refs_release(&refs);
 	return err;
@@ -157,7 +157,7 @@ static kg_err fill_all(const kg_admit *admit, kg_store *store, kg_index *index, 
 	kg_err err = kg_store_refs_read(store, &refs);
 
 	for (size_t i = 0; err == KG_OK && i < refs.count; i++)
-		if (refs.refs[i].is_chain && refs.refs[i].has_commit)
+		if (refs.refs[i].kind == KG_STORE_CHAIN)
 			err = fill_chain(admit, store, index, &refs.refs[i], same);
 	kg_store_refs_release(&refs);
 	return err;

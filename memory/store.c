@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "memory/store.h"
+#include "memory/store_impl.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,15 +16,7 @@
 #include "base/hex.h"
 #include "identity/sshsig.h"
 
-struct kg_store {
-	git_repository *repo;
-	git_odb *odb;
-	char state_dir[KG_PATH_SIZE];
-	char path[KG_PATH_SIZE]; /* of the repository */
-};
-
-/* libgit2's error in our terms. */
-static kg_err fail_git(int code, const char *what)
+kg_err kg_store__fail_git(int code, const char *what)
 {
 	const git_error *last = git_error_last();
 	const char *why = last != NULL && last->message != NULL ? last->message : "unknown";
@@ -45,10 +37,14 @@ static kg_err fail_git(int code, const char *what)
 	}
 }
 
-static kg_err new_store(kg_store **out, const char *state_dir)
+void kg_store__to_oid(git_oid *oid, const kg_commit *commit)
+{
+	memcpy(oid->id, commit->bytes, sizeof(commit->bytes));
+}
+
+static kg_err new_store(kg_store **out)
 {
 	kg_store *store = calloc(1, sizeof(*store));
-	kg_err err;
 
 	if (store == NULL)
 		return kg_fail(KG_ENOMEM, "no memory for the store");
@@ -56,6 +52,18 @@ static kg_err new_store(kg_store **out, const char *state_dir)
 		free(store);
 		return kg_fail(KG_EFAIL, "libgit2 does not start");
 	}
+	*out = store;
+	return KG_OK;
+}
+
+static kg_err new_memory_store(kg_store **out, const char *state_dir)
+{
+	kg_store *store = NULL;
+	kg_err err = new_store(&store);
+
+	if (err != KG_OK)
+		return err;
+	KG_ASSERT(store != NULL);
 	err = kg_path(store->state_dir, "%s", state_dir);
 	if (err == KG_OK)
 		err = kg_path(store->path, "%s/memory.git", state_dir);
@@ -63,25 +71,37 @@ static kg_err new_store(kg_store **out, const char *state_dir)
 		kg_store_free(store);
 		return err;
 	}
+	store->bare = true;
 	*out = store;
 	return KG_OK;
 }
 
 static kg_err open_repository(kg_store *store)
 {
-	int rc = git_repository_open_ext(&store->repo, store->path,
-					 GIT_REPOSITORY_OPEN_NO_SEARCH | GIT_REPOSITORY_OPEN_BARE,
-					 NULL);
+	unsigned flags = GIT_REPOSITORY_OPEN_NO_SEARCH;
+	int rc;
 
+	/* memory.git itself is bare whatever its settings say. */
+	if (store->bare)
+		flags |= GIT_REPOSITORY_OPEN_BARE;
+	rc = git_repository_open_ext(&store->repo, store->path, flags, NULL);
 	if (rc == 0)
 		rc = git_repository_odb(&store->odb, store->repo);
-	return rc == 0 ? KG_OK : fail_git(rc, "memory.git");
+	return rc == 0 ? KG_OK : kg_store__fail_git(rc, store->path);
+}
+
+static void close_repository(kg_store *store)
+{
+	git_odb_free(store->odb);
+	git_repository_free(store->repo);
+	store->odb = NULL;
+	store->repo = NULL;
 }
 
 kg_err kg_store_open(kg_store **out, const char *state_dir)
 {
 	kg_store *store = NULL;
-	kg_err err = new_store(&store, state_dir);
+	kg_err err = new_memory_store(&store, state_dir);
 
 	if (err != KG_OK)
 		return err;
@@ -95,12 +115,50 @@ kg_err kg_store_open(kg_store **out, const char *state_dir)
 	return KG_OK;
 }
 
+kg_err kg_store_open_path(kg_store **out, const char *repository)
+{
+	kg_store *store = NULL;
+	kg_err err = new_store(&store);
+
+	if (err != KG_OK)
+		return err;
+	KG_ASSERT(store != NULL);
+	err = kg_path(store->path, "%s", repository);
+	if (err == KG_OK)
+		err = open_repository(store);
+	if (err == KG_OK)
+		err = kg_path(store->path, "%s", git_repository_commondir(store->repo));
+	if (err != KG_OK) {
+		kg_store_free(store);
+		return err;
+	}
+	store->bare = git_repository_is_bare(store->repo) == 1;
+	*out = store;
+	return KG_OK;
+}
+
+kg_err kg_store_refresh(kg_store *store)
+{
+	kg_store now = *store;
+	kg_err err;
+
+	now.repo = NULL;
+	now.odb = NULL;
+	err = open_repository(&now);
+	if (err != KG_OK) {
+		close_repository(&now);
+		return err;
+	}
+	close_repository(store);
+	*store = now;
+	return KG_OK;
+}
+
 void kg_store_free(kg_store *store)
 {
 	if (store == NULL)
 		return;
-	git_odb_free(store->odb);
-	git_repository_free(store->repo);
+	close_repository(store);
 	free(store);
 	(void)git_libgit2_shutdown();
 }
@@ -169,7 +227,7 @@ static kg_err configure(kg_store *store, const kg_pubkey *swarm)
 	rc = rc != 0 ? rc : set_once(config, "receive.denydeletes", "true");
 	rc = rc != 0 ? rc : set_once(config, "transfer.fsckobjects", "true");
 	if (rc != 0)
-		err = fail_git(rc, "memory.git/config");
+		err = kg_store__fail_git(rc, "memory.git/config");
 done:
 	git_buf_dispose(&owner);
 	git_config_free(config);
@@ -190,14 +248,14 @@ static kg_err init_repository(kg_store *store, const kg_pubkey *swarm)
 	kg_pubkey_format(head + sizeof(KG_STORE_REFS) - 1, swarm);
 	rc = git_repository_init_ext(&repo, store->path, &options);
 	git_repository_free(repo);
-	return rc == 0 ? KG_OK : fail_git(rc, "memory.git");
+	return rc == 0 ? KG_OK : kg_store__fail_git(rc, "memory.git");
 }
 
 kg_err kg_store_create(kg_store **out, const char *state_dir, const kg_pubkey *swarm)
 {
 	kg_store *store = NULL;
 	git_oid tree;
-	kg_err err = new_store(&store, state_dir);
+	kg_err err = new_memory_store(&store, state_dir);
 	int rc;
 
 	if (err != KG_OK)
@@ -219,26 +277,13 @@ kg_err kg_store_create(kg_store **out, const char *state_dir, const kg_pubkey *s
 	/* Every entry has it; stock git knows it without an object, others may not. */
 	rc = git_odb_write(&tree, store->odb, "", 0, GIT_OBJECT_TREE);
 	if (rc != 0)
-		err = fail_git(rc, "memory.git");
+		err = kg_store__fail_git(rc, "memory.git");
 done:
 	if (err != KG_OK) {
 		kg_store_free(store);
 		return err;
 	}
 	*out = store;
-	return KG_OK;
-}
-
-static kg_err write_loose(kg_store *store, const kg_store_object *objects, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		git_oid oid;
-		int rc = git_odb_write(&oid, store->odb, objects[i].object, objects[i].size,
-				       GIT_OBJECT_COMMIT);
-
-		if (rc != 0)
-			return fail_git(rc, "memory.git");
-	}
 	return KG_OK;
 }
 
@@ -282,43 +327,14 @@ kg_err kg_store_write(kg_store *store, const kg_store_object *objects, size_t co
 	kg_err err;
 	int rc;
 
-	if (count <= KG_STORE_PACK_MIN)
-		return write_loose(store, objects, count);
+	if (count == 0)
+		return KG_OK;
 	err = kg_path(directory, "%s/objects/pack", store->path);
 	if (err != KG_OK)
 		return err;
 	rc = write_pack(directory, objects, count);
 	rc = rc != 0 ? rc : git_odb_refresh(store->odb);
-	return rc == 0 ? KG_OK : fail_git(rc, "memory.git");
-}
-
-static void chain_ref(char name[sizeof(KG_STORE_REFS) + KG_PUBKEY_TEXT_SIZE],
-		      const kg_pubkey *agent)
-{
-	memcpy(name, KG_STORE_REFS, sizeof(KG_STORE_REFS));
-	kg_pubkey_format(name + sizeof(KG_STORE_REFS) - 1, agent);
-}
-
-static void to_oid(git_oid *oid, const kg_commit *commit)
-{
-	memcpy(oid->id, commit->bytes, sizeof(commit->bytes));
-}
-
-kg_err kg_store_move_ref(kg_store *store, const kg_store_move *move)
-{
-	char name[sizeof(KG_STORE_REFS) + KG_PUBKEY_TEXT_SIZE];
-	git_reference *ref = NULL;
-	git_oid commit;
-	git_oid old;
-	int rc;
-
-	chain_ref(name, &move->agent);
-	to_oid(&commit, &move->commit);
-	to_oid(&old, &move->old);
-	rc = git_reference_create_matching(&ref, store->repo, name, &commit, move->has_old,
-					   move->has_old ? &old : NULL, NULL);
-	git_reference_free(ref);
-	return rc == 0 ? KG_OK : fail_git(rc, name);
+	return rc == 0 ? KG_OK : kg_store__fail_git(rc, "memory.git");
 }
 
 kg_err kg_store_sync(kg_store *store)
@@ -342,13 +358,14 @@ kg_err kg_store_read(kg_store *store, kg_buf *object, const kg_commit *commit)
 	git_oid oid;
 	int rc;
 
-	to_oid(&oid, commit);
+	kg_store__to_oid(&oid, commit);
 	kg_commit_format(text, commit);
 	rc = git_odb_read(&found, store->odb, &oid);
 	if (rc == GIT_ENOTFOUND)
 		return kg_fail(KG_ENOTFOUND, "no object %s", text);
 	if (rc != 0)
-		return kg_fail_context(fail_git(rc, text) == KG_EFULL ? KG_EFULL : KG_ECORRUPT,
+		return kg_fail_context(kg_store__fail_git(rc, text) == KG_EFULL ? KG_EFULL
+										: KG_ECORRUPT,
 				       "unreadable object");
 	if (git_odb_object_type(found) != GIT_OBJECT_COMMIT)
 		err = kg_fail(KG_ECORRUPT, "%s is no commit", text);
@@ -358,89 +375,6 @@ kg_err kg_store_read(kg_store *store, kg_buf *object, const kg_commit *commit)
 		kg_buf_put(object, git_odb_object_data(found), git_odb_object_size(found));
 	git_odb_object_free(found);
 	return err == KG_OK ? kg_buf_ok(object) : err;
-}
-
-kg_err kg_store_tip(kg_store *store, kg_commit *commit, const kg_pubkey *agent)
-{
-	char name[sizeof(KG_STORE_REFS) + KG_PUBKEY_TEXT_SIZE];
-	git_oid oid;
-	int rc;
-
-	chain_ref(name, agent);
-	rc = git_reference_name_to_id(&oid, store->repo, name);
-	if (rc != 0)
-		return fail_git(rc, name);
-	memcpy(commit->bytes, oid.id, sizeof(commit->bytes));
-	return KG_OK;
-}
-
-void kg_store_refs_release(kg_store_refs *refs)
-{
-	for (size_t i = 0; i < refs->count; i++)
-		free(refs->refs[i].name);
-	free(refs->refs);
-	*refs = (kg_store_refs){0};
-}
-
-static kg_err add_ref(kg_store_refs *refs, const git_reference *ref)
-{
-	const char *name = git_reference_name(ref);
-	const char *hex = name + sizeof(KG_STORE_REFS) - 1;
-	kg_store_ref r = {0};
-
-	if (refs->count == KG_STORE_CHAINS_MAX)
-		return kg_fail(KG_EFULL, "more than %d refs", KG_STORE_CHAINS_MAX);
-	if ((refs->count & (refs->count - 1)) == 0) {
-		size_t room = refs->count == 0 ? 1 : 2 * refs->count;
-		kg_store_ref *grown = realloc(refs->refs, room * sizeof(*grown));
-
-		if (grown == NULL)
-			return kg_fail(KG_ENOMEM, "no memory for refs");
-		refs->refs = grown;
-	}
-	r.name = strdup(name);
-	if (r.name == NULL)
-		return kg_fail(KG_ENOMEM, "no memory for refs");
-	r.is_chain = strncmp(name, KG_STORE_REFS, sizeof(KG_STORE_REFS) - 1) == 0 &&
-		     kg_hex_decode(r.agent.bytes, sizeof(r.agent.bytes), hex) == KG_OK;
-	r.has_commit = git_reference_type(ref) == GIT_REFERENCE_DIRECT;
-	if (r.has_commit)
-		memcpy(r.commit.bytes, git_reference_target(ref)->id, sizeof(r.commit.bytes));
-	refs->refs[refs->count++] = r;
-	return KG_OK;
-}
-
-static int compare_refs(const void *a, const void *b)
-{
-	const kg_store_ref *x = a;
-	const kg_store_ref *y = b;
-
-	return strcmp(x->name, y->name);
-}
-
-kg_err kg_store_refs_read(kg_store *store, kg_store_refs *refs)
-{
-	git_reference_iterator *iterator = NULL;
-	kg_store_refs found = {0};
-	git_reference *ref = NULL;
-	kg_err err = KG_OK;
-	int rc = git_reference_iterator_new(&iterator, store->repo);
-
-	while (rc == 0 && err == KG_OK && (rc = git_reference_next(&ref, iterator)) == 0) {
-		err = add_ref(&found, ref);
-		git_reference_free(ref);
-	}
-	git_reference_iterator_free(iterator);
-	if (err == KG_OK && rc != 0 && rc != GIT_ITEROVER)
-		err = fail_git(rc, "refs");
-	if (err != KG_OK) {
-		kg_store_refs_release(&found);
-		return err;
-	}
-	if (found.count > 1)
-		qsort(found.refs, found.count, sizeof(found.refs[0]), compare_refs);
-	*refs = found;
-	return KG_OK;
 }
 
 kg_err kg_store_find(kg_store *store, kg_commit *commit, const char *prefix)
@@ -455,7 +389,7 @@ kg_err kg_store_find(kg_store *store, kg_commit *commit, const char *prefix)
 	rc = git_oid_fromstrn(&brief, prefix, length);
 	rc = rc != 0 ? rc : git_odb_exists_prefix(&full, store->odb, &brief, length);
 	if (rc != 0)
-		return fail_git(rc, prefix);
+		return kg_store__fail_git(rc, prefix);
 	memcpy(commit->bytes, full.id, sizeof(commit->bytes));
 	return KG_OK;
 }

@@ -3,9 +3,11 @@
  * store – the chains as a bare git repository, <state>/memory.git.
  *
  * One ref per author, refs/heads/agents/<64 hex of the key>, moved forward only. HEAD points to
- * refs/heads/agents/<64 hex of the swarm>. Objects are written first and refs moved after, so that
- * a crash leaves unreachable objects and never a ref to nothing. Only the holder of the memory's
- * lock writes; anyone may read at any time, with this module or with stock git.
+ * refs/heads/agents/<64 hex of the swarm>. Beside them refs/heads/forks/<agent>/<commit>, entries
+ * that were signed for a place that another one holds, and refs/vault/<entry>, sealed content that
+ * may be dropped. Objects are durable before the refs to them are moved, so that a crash leaves
+ * unreachable objects and never a ref to nothing. Only the holder of the memory's lock writes;
+ * anyone may read at any time, with this module or with stock git.
  */
 #ifndef KG_MEMORY_STORE_H
 #define KG_MEMORY_STORE_H
@@ -20,11 +22,13 @@
 #include "memory/entry.h"
 
 enum {
-	KG_STORE_PACK_MIN = 32, /* a batch of more objects is written as one pack */
-	KG_STORE_CHAINS_MAX = 65536
+	KG_STORE_REFS_MAX = 1 << 20,
+	KG_STORE_PROOFS_MAX = 8 /* forks that are kept of one author */
 };
 
-#define KG_STORE_REFS "refs/heads/agents/"
+#define KG_STORE_REFS  "refs/heads/agents/"
+#define KG_STORE_FORKS "refs/heads/forks/"
+#define KG_STORE_VAULT "refs/vault/"
 
 typedef struct kg_store kg_store;
 
@@ -43,13 +47,21 @@ typedef struct {
 	kg_commit commit;
 } kg_store_move;
 
-/* A ref as found. `name` is the whole ref name; `is_chain` that it is a chain's of `agent`. */
+typedef enum {
+	KG_STORE_STRAY, /* none of ours */
+	KG_STORE_CHAIN,
+	KG_STORE_PROOF, /* of a fork of the chain of `agent` */
+	KG_STORE_SEALED /* content of `entry` */
+} kg_store_kind;
+
+/* A ref as found. `name` is the whole ref name. */
 typedef struct {
 	char *name;
-	bool is_chain;
-	kg_pubkey agent;
-	bool has_commit; /* points to an object directly */
-	kg_commit commit;
+	kg_store_kind kind;
+	kg_pubkey agent;   /* chain, proof */
+	kg_entry_id entry; /* sealed */
+	bool has_commit;   /* points to an object directly */
+	kg_commit commit;  /* that object's id, whatever it is */
 } kg_store_ref;
 
 typedef struct {
@@ -60,17 +72,39 @@ typedef struct {
 /* Opens for reading; KG_ENOTFOUND when there is no repository. */
 KG_NODISCARD kg_err kg_store_open(kg_store **out, const char *state_dir);
 
+/* The same of any repository, bare or not, clones among them: for reading. */
+KG_NODISCARD kg_err kg_store_open_path(kg_store **out, const char *repository);
+
 /* Opens for writing (the caller holds the lock): creates the repository when missing, clears away
  * what a killed writer left locked, sets the settings that stock git needs. KG_EDENIED when it is
  * another swarm's. */
 KG_NODISCARD kg_err kg_store_create(kg_store **out, const char *state_dir, const kg_pubkey *swarm);
 void kg_store_free(kg_store *store);
 
-/* Writes all objects, or fails; what was written before a failure is unreachable and harmless. */
+/* Lets go of files that others have removed meanwhile (tidy, repack, git gc), which libgit2 keeps
+ * open: for those who read for long. */
+KG_NODISCARD kg_err kg_store_refresh(kg_store *store);
+
+/* The key whose chain HEAD names: in our repositories and in clones of them the swarm's. Nobody has
+ * signed that. KG_ENOTFOUND. */
+KG_NODISCARD kg_err kg_store_swarm(kg_store *store, kg_pubkey *swarm);
+
+/* Writes the objects as one pack that holds exactly these, durable when it returns KG_OK (the files
+ * are synced; that their names outlive a power loss is up to the file system's order of renames, or
+ * kg_store_sync). */
 KG_NODISCARD kg_err kg_store_write(kg_store *store, const kg_store_object *objects, size_t count);
 
 /* Moves one ref when it is where it is said to be: KG_ECONFLICT otherwise. */
 KG_NODISCARD kg_err kg_store_move_ref(kg_store *store, const kg_store_move *move);
+
+/* The same for a chain's new epoch, which does not continue the old one: has_old must be set. What
+ * git noted of where the ref was before is forgotten. */
+KG_NODISCARD kg_err kg_store_replace_ref(kg_store *store, const kg_store_move *move);
+
+/* Keeps `commit`, which was written, as a proof that the author forked. KG_EFULL when there are
+ * KG_STORE_PROOFS_MAX of that author; one that is kept already is fine. */
+KG_NODISCARD kg_err kg_store_put_proof(kg_store *store, const kg_pubkey *agent,
+				       const kg_commit *commit);
 
 /* Everything written so far survives a power loss (syncfs). */
 KG_NODISCARD kg_err kg_store_sync(kg_store *store);
@@ -79,15 +113,37 @@ KG_NODISCARD kg_err kg_store_sync(kg_store *store);
  * when it is damaged or no commit, KG_EFULL when it is larger than an entry. */
 KG_NODISCARD kg_err kg_store_read(kg_store *store, kg_buf *object, const kg_commit *commit);
 
-/* The tip of a chain. KG_ENOTFOUND. */
+/* The tip of a chain, in a clone as its remote had it. KG_ENOTFOUND. */
 KG_NODISCARD kg_err kg_store_tip(kg_store *store, kg_commit *commit, const kg_pubkey *agent);
 
-/* All refs but HEAD. */
+/* All refs but HEAD, by name. In a repository that is not bare, refs/remotes/<r>/agents/… and
+ * forks/… are chains and proofs too; left out are the remotes' HEAD, branches that point to where
+ * such a ref points, and refs of a chain that another ref of the same chain continues. */
 KG_NODISCARD kg_err kg_store_refs_read(kg_store *store, kg_store_refs *refs);
 void kg_store_refs_release(kg_store_refs *refs);
 
 /* The commit whose id begins with `prefix` (4..40 lowercase hex): KG_ENOTFOUND, KG_ECONFLICT. */
 KG_NODISCARD kg_err kg_store_find(kg_store *store, kg_commit *commit, const char *prefix);
+
+/* Called now and then with how far it is; false: stop. */
+typedef bool (*kg_store_progress)(void *payload, uint64_t done, uint64_t total);
+
+/* Merges packs, so that there are few whatever they were written as: sizes fall into classes, each
+ * KG_STORE_FAN times the one below, and as soon as KG_STORE_FAN packs are of one class they become
+ * one. Nothing to do costs a glance at a list. The new pack is durable before the old ones go:
+ * readers, other processes and stock git find every object at any time, whenever it stops.
+ * `progress` may be NULL; when it stops the work, what was merged stays so: KG_OK. `*more`, which
+ * may be NULL, tells whether there is more to merge. */
+enum { KG_STORE_FAN = 8 };
+KG_NODISCARD kg_err kg_store_tidy(kg_store *store, bool *more, kg_store_progress progress,
+				  void *payload);
+
+/* Writes what the refs reach, exactly that, anew, and removes all other packs and loose objects,
+ * whoever made them: what no ref reaches is gone from the disk's files then. Stopped or killed, it
+ * leaves everything as it was, or some of the old files beside the new ones: run it again.
+ * KG_ECORRUPT when an object is missing or unreadable: nothing was removed. KG_ETIMEOUT when
+ * `progress`, which may be NULL, stopped it. */
+KG_NODISCARD kg_err kg_store_repack(kg_store *store, kg_store_progress progress, void *payload);
 
 /* Writes <state>/allowed_signers, for stock git: one line per key. */
 KG_NODISCARD kg_err kg_store_write_signers(kg_store *store, const kg_pubkey *swarm,

@@ -440,7 +440,7 @@ static void judge_ref(judge *j, const kg_store_ref *ref)
 {
 	kg_finding *f;
 
-	if (ref->is_chain && ref->has_commit) {
+	if (ref->kind == KG_STORE_CHAIN) {
 		judge_chain(j, &ref->agent, &ref->commit);
 		return;
 	}
@@ -455,7 +455,7 @@ static void judge_ref(judge *j, const kg_store_ref *ref)
 static bool has_ref(const kg_store_refs *refs, const kg_pubkey *agent)
 {
 	for (size_t i = 0; i < refs->count; i++)
-		if (refs->refs[i].is_chain && refs->refs[i].has_commit &&
+		if (refs->refs[i].kind == KG_STORE_CHAIN &&
 		    kg_pubkey_equal(&refs->refs[i].agent, agent))
 			return true;
 	return false;
