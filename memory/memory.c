@@ -209,7 +209,7 @@ static kg_err recover_visit(void *payload, const uint8_t *object, size_t size)
 		return KG_OK;
 	}
 	/* It passed the clock when it was admitted. */
-	err = kg_admit_check(&m->admit, &entry, &proof, INT64_MAX);
+	err = kg_admit_check(&m->admit, &entry, &proof, INT64_MAX, NULL);
 	if (err != KG_OK) {
 		m->report->dropped++;
 		kg_entry_release(&entry);
@@ -355,7 +355,7 @@ kg_err kg_memory_submit(kg_memory *m, kg_receipt *receipt, const void *object, s
 	r.time_counter = entry.time_counter;
 	r.known = is_known(m, &entry, &proof);
 	if (!r.known) {
-		err = kg_admit_check(&m->admit, &entry, &proof, now_ms);
+		err = kg_admit_check(&m->admit, &entry, &proof, now_ms, NULL);
 		if (err == KG_OK)
 			err = take_in(m, &entry, &proof, object, size);
 	}
