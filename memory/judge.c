@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: MIT */
+#include "memory/judge.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "memory/chain.h"
+#include "memory/judge_impl.h"
+#include "memory/store_impl.h"
+#include "memory/vault.h"
+
+typedef unsigned long long number; /* for printing */
+
+bool kg_judge__grow(void **array, size_t count, size_t size)
+{
+	void *grown;
+
+	if ((count & (count - 1)) != 0)
+		return true;
+	grown = realloc(*array, (count == 0 ? 1 : 2 * count) * size);
+	if (grown != NULL)
+		*array = grown;
+	return grown != NULL;
+}
+
+/* Against an author who was shut out, or a clock, the one who carries the entry can do nothing. */
+static bool speaks_against(kg_reason reason)
+{
+	switch (reason) {
+	case KG_REASON_REVOKED:
+	case KG_REASON_CLOSED:
+	case KG_REASON_CLOCK_AHEAD:
+	case KG_REASON_BAD_EPOCH:
+	case KG_REASON_BAD_SUCCESSION:
+	case KG_REASON_BAD_REVOCATION:
+	case KG_REASON_NO_AUTHORITY:
+	case KG_REASON_DAMAGED:
+		return false;
+	default:
+		return true;
+	}
+}
+
+void kg_judge__find(kg_judge__work *work, const kg_pubkey *agent, const kg_commit *commit,
+		    kg_reason reason, const char *fmt, ...)
+{
+	kg_judgement *out = &work->out;
+	void *findings = out->findings;
+	kg_judge_finding *f;
+	va_list ap;
+
+	if (out->finding_count == KG_JUDGE_FINDINGS_MAX ||
+	    !kg_judge__grow(&findings, out->finding_count, sizeof(out->findings[0]))) {
+		out->findings_left_out++;
+		return;
+	}
+	out->findings = findings;
+	f = &out->findings[out->finding_count++];
+	*f = (kg_judge_finding){.reason = reason, .speaks_against = speaks_against(reason)};
+	if (agent != NULL)
+		f->agent = *agent;
+	f->has_commit = commit != NULL;
+	if (commit != NULL)
+		f->commit = *commit;
+	va_start(ap, fmt);
+	(void)vsnprintf(f->detail, sizeof(f->detail), fmt, ap);
+	va_end(ap);
+}
+
+void kg_judgement_release(kg_judgement *judgement)
+{
+	free(judgement->entries);
+	free(judgement->findings);
+	free(judgement->heads);
+	free(judgement->sealed);
+	*judgement = (kg_judgement){0};
+}
+
+const kg_judge_finding *kg_judgement_worst(const kg_judgement *judgement)
+{
+	for (size_t i = 0; i < judgement->finding_count; i++)
+		if (judgement->findings[i].speaks_against)
+			return &judgement->findings[i];
+	return NULL;
+}
+
+/* ---- chains ---- */
+
+static void add_stranger(kg_judgement *out, const kg_pubkey *swarm)
+{
+	for (size_t i = 0; i < out->stranger_count; i++)
+		if (kg_pubkey_equal(&out->strangers[i], swarm))
+			return;
+	if (out->stranger_count < KG_JUDGE_STRANGERS_MAX)
+		out->strangers[out->stranger_count++] = *swarm;
+}
+
+/* What swarm an offered chain says it is of: its own word, which decides only who judges it. A tip
+ * that says nothing is judged as any other. */
+static kg_err swarm_of(bool *says, kg_pubkey *swarm, kg_judge__work *work,
+		       const kg_store_ref *offer)
+{
+	kg_entry_proof proof;
+	kg_entry entry;
+	kg_err err = kg_judge__read(work->in->offered, &entry, &proof, &offer->commit);
+
+	*says = err == KG_OK;
+	if (err != KG_OK)
+		return err == KG_ENOMEM ? err : KG_OK;
+	*swarm = entry.swarm;
+	kg_entry_release(&entry);
+	return KG_OK;
+}
+
+/* One round over the offers that are left: those of believed swarms are walked and put in order,
+ * whereupon more swarms may be believed. */
+static kg_err round_of(kg_judge__work *work, bool *done, bool *progress)
+{
+	const kg_offers *offers = work->in->offers;
+	kg_err err = KG_OK;
+
+	*progress = false;
+	for (size_t i = 0; err == KG_OK && i < offers->count; i++) {
+		bool says = false;
+		kg_pubkey swarm;
+
+		if (done[i] || offers->refs[i].kind != KG_STORE_CHAIN)
+			continue;
+		err = swarm_of(&says, &swarm, work, &offers->refs[i]);
+		if (err != KG_OK || (says && !kg_admit_believes(work->in->admit, &swarm)))
+			continue;
+		done[i] = true;
+		*progress = true;
+		work->out.chains++;
+		err = kg_judge__walk(work, &offers->refs[i]);
+	}
+	return err == KG_OK ? kg_judge__merge(work) : err;
+}
+
+static kg_err note_strangers(kg_judge__work *work, const bool *done)
+{
+	const kg_offers *offers = work->in->offers;
+	kg_err err = KG_OK;
+
+	for (size_t i = 0; err == KG_OK && i < offers->count; i++) {
+		bool says = false;
+		kg_pubkey swarm;
+
+		if (done[i] || offers->refs[i].kind != KG_STORE_CHAIN)
+			continue;
+		err = swarm_of(&says, &swarm, work, &offers->refs[i]);
+		if (err == KG_OK && says)
+			add_stranger(&work->out, &swarm);
+	}
+	return err;
+}
+
+static int by_agent(const void *a, const void *b)
+{
+	const kg_store_ref *const *x = a;
+	const kg_store_ref *const *y = b;
+	int order = memcmp((*x)->agent.bytes, (*y)->agent.bytes, KG_PUBKEY_SIZE);
+
+	return order != 0 ? order : (*x > *y) - (*x < *y);
+}
+
+/* The offered chains by agent. */
+static kg_err sort_chains(kg_judge__work *work)
+{
+	const kg_offers *offers = work->in->offers;
+
+	work->chains = calloc(offers->count + 1, sizeof(kg_store_ref *));
+	if (work->chains == NULL)
+		return kg_fail(KG_ENOMEM, "no memory for a judgement");
+	for (size_t i = 0; i < offers->count; i++)
+		if (offers->refs[i].kind == KG_STORE_CHAIN)
+			work->chains[work->chain_count++] = &offers->refs[i];
+	if (work->chain_count > 1)
+		qsort(work->chains, work->chain_count, sizeof(kg_store_ref *), by_agent);
+	return KG_OK;
+}
+
+/* A clone has a chain as its own branch and as its remote's: the first is enough. */
+static void skip_twins(kg_judge__work *work, bool *done)
+{
+	for (size_t i = 1; i < work->chain_count; i++)
+		if (kg_pubkey_equal(&work->chains[i]->agent, &work->chains[i - 1]->agent))
+			done[work->chains[i] - work->in->offers->refs] = true;
+}
+
+static kg_err judge_chains(kg_judge__work *work, bool *done)
+{
+	bool progress = true;
+	kg_err err = KG_OK;
+
+	while (err == KG_OK && progress)
+		err = round_of(work, done, &progress);
+	return err == KG_OK ? note_strangers(work, done) : err;
+}
+
+/* Chains that it had are offered no more. Both lists are in order. */
+static void check_gone(kg_judge__work *work)
+{
+	const kg_judge_input *in = work->in;
+	size_t at = 0;
+
+	for (size_t i = 0; i < in->known_count; i++) {
+		const kg_entry_head *known = &in->known[i];
+
+		while (at < work->chain_count && memcmp(work->chains[at]->agent.bytes,
+							known->agent.bytes, KG_PUBKEY_SIZE) < 0)
+			at++;
+		if (at == work->chain_count ||
+		    !kg_pubkey_equal(&work->chains[at]->agent, &known->agent))
+			kg_judge__find(work, &known->agent, &known->commit, KG_REASON_ROLLED_BACK,
+				       "it had this chain to entry %llu, and has none of it now",
+				       (number)known->sequence);
+	}
+}
+
+/* Checkpoints of a swarm name how far its chains go: the rest was held back. */
+static void check_claims(kg_judge__work *work)
+{
+	for (size_t i = 0; i < work->claim_count; i++) {
+		const kg_judge__claim *claim = &work->claims[i];
+		const kg_admit_chain *chain = kg_admit_find(work->in->admit, &claim->agent);
+		uint64_t have = chain != NULL ? chain->head.sequence : 0;
+
+		if (have < claim->sequence)
+			kg_judge__find(work, &claim->agent, NULL, KG_REASON_TRUNCATED,
+				       "a checkpoint of its swarm names entry %llu, and %llu are "
+				       "here: the rest is held back",
+				       (number)claim->sequence, (number)have);
+	}
+}
+
+/* ---- proofs, sealed content, the rest ---- */
+
+static kg_err judge_proof(kg_judge__work *work, const kg_store_ref *offer)
+{
+	const kg_judge_input *in = work->in;
+	void *entries = work->out.entries;
+	kg_entry_proof proof;
+	kg_entry entry;
+	bool verified = false;
+	bool good;
+	kg_err err = kg_chain_read(in->offered, &entry, &proof, &verified, &offer->commit);
+
+	if (err == KG_ENOMEM)
+		return err;
+	if (err == KG_OK && !kg_admit_believes(in->admit, &entry.swarm)) {
+		kg_entry_release(&entry);
+		return KG_OK;
+	}
+	good = err == KG_OK && verified && kg_pubkey_equal(&entry.agent, &offer->agent) &&
+	       kg_admit_author(in->admit, &entry, NULL) == KG_OK;
+	if (err == KG_OK)
+		kg_entry_release(&entry);
+	if (!good) {
+		kg_judge__find(work, &offer->agent, &offer->commit, KG_REASON_BAD_SIGNATURE,
+			       "a proof of a fork that proves nothing");
+		return KG_OK;
+	}
+	if (!kg_judge__grow(&entries, work->out.count, sizeof(work->out.entries[0])))
+		return kg_fail(KG_ENOMEM, "no memory for entries");
+	work->out.entries = entries;
+	work->out.entries[work->out.count++] =
+		(kg_judge_entry){.commit = offer->commit, .is_proof = true};
+	return KG_OK;
+}
+
+/* The entry that sealed content is said to be of: new ones first. KG_ENOTFOUND. */
+static kg_err entry_of(kg_entry *entry, kg_judge__work *work, const kg_entry_id *id)
+{
+	char hex[KG_HASH_TEXT_SIZE];
+	kg_entry_proof proof;
+	kg_pubkey agent;
+	uint64_t sequence;
+
+	for (size_t i = 0; i < work->sealer_count; i++)
+		if (memcmp(work->sealers[i].id.bytes, id->bytes, KG_HASH_SIZE) == 0)
+			return kg_judge__read(work->in->offered, entry, &proof,
+					      &work->sealers[i].commit);
+	kg_entry_id_format(hex, id);
+	if (work->in->index == NULL ||
+	    kg_index_find(work->in->index, &proof, &agent, &sequence, hex) != KG_OK)
+		return kg_fail(KG_ENOTFOUND, "no entry %s", hex);
+	return kg_judge__read(work->in->offered, entry, &proof, &proof.commit);
+}
+
+/* Whether the very same is in the memory, or was erased there. */
+static bool need_not(kg_judge__work *work, const kg_store_ref *offer)
+{
+	bool erased = false;
+	git_oid here;
+
+	if (work->in->ours == NULL)
+		return false;
+	if (git_reference_name_to_id(&here, work->in->ours->repo, offer->name) == 0)
+		return true;
+	return kg_vault_is_erased(&erased, work->in->ours, &offer->entry) != KG_OK || erased;
+}
+
+static kg_err judge_sealed(kg_judge__work *work, const kg_store_ref *offer)
+{
+	void *sealed = work->out.sealed;
+	git_odb_object *blob = NULL;
+	kg_entry entry;
+	git_oid oid;
+	kg_err err;
+
+	if (need_not(work, offer))
+		return KG_OK;
+	err = entry_of(&entry, work, &offer->entry);
+	if (err != KG_OK)
+		return err == KG_ENOMEM ? err : KG_OK; /* of an entry that is not taken */
+	kg_store__to_oid(&oid, &offer->commit);
+	if (git_odb_read(&blob, work->in->offered->odb, &oid) != 0 ||
+	    git_odb_object_type(blob) != GIT_OBJECT_BLOB)
+		err = kg_fail(KG_ECORRUPT, "no blob");
+	if (err == KG_OK)
+		err = kg_vault_check(&entry, git_odb_object_data(blob), git_odb_object_size(blob));
+	git_odb_object_free(blob);
+	if (err != KG_OK)
+		kg_judge__find(work, &entry.agent, NULL, KG_REASON_SEALED_MISMATCH,
+			       "%.80s holds something else than the entry seals", offer->name);
+	kg_entry_release(&entry);
+	if (err != KG_OK)
+		return KG_OK;
+	if (!kg_judge__grow(&sealed, work->out.sealed_count, sizeof(work->out.sealed[0])))
+		return kg_fail(KG_ENOMEM, "no memory for sealed content");
+	work->out.sealed = sealed;
+	work->out.sealed[work->out.sealed_count++] =
+		(kg_judge_sealed){.entry = offer->entry, .blob = offer->commit};
+	return KG_OK;
+}
+
+static kg_err judge_others(kg_judge__work *work)
+{
+	const kg_offers *offers = work->in->offers;
+	kg_err err = KG_OK;
+
+	for (size_t i = 0; err == KG_OK && i < offers->count; i++) {
+		const kg_store_ref *offer = &offers->refs[i];
+
+		if (offer->kind == KG_STORE_PROOF)
+			err = judge_proof(work, offer);
+		else if (offer->kind == KG_STORE_SEALED)
+			err = judge_sealed(work, offer);
+		else if (offer->kind == KG_STORE_STRAY)
+			kg_judge__find(work, NULL, &offer->commit, KG_REASON_STRAY_REF,
+				       "%.160s is no chain, no proof and no sealed content",
+				       offer->name);
+	}
+	return err;
+}
+
+/* ---- all of it ---- */
+
+static int compare_heads(const void *a, const void *b)
+{
+	return memcmp(((const kg_entry_head *)a)->agent.bytes,
+		      ((const kg_entry_head *)b)->agent.bytes, KG_PUBKEY_SIZE);
+}
+
+static void release_work(kg_judge__work *work)
+{
+	for (size_t i = 0; i < work->front_count; i++) {
+		free(work->fronts[i]->all);
+		free(work->fronts[i]);
+	}
+	free(work->fronts);
+	free(work->claims);
+	free(work->sealers);
+	free(work->chains);
+	work->front_count = 0;
+	work->fronts = NULL;
+}
+
+kg_err kg_judge(kg_judgement *judgement, const kg_judge_input *input)
+{
+	kg_judge__work work = {.in = input};
+	bool *done = calloc(input->offers->count + 1, sizeof(*done));
+	kg_err err = done != NULL ? KG_OK : kg_fail(KG_ENOMEM, "no memory for a judgement");
+
+	if (err == KG_OK)
+		err = sort_chains(&work);
+	if (err == KG_OK) {
+		skip_twins(&work, done);
+		err = judge_chains(&work, done);
+	}
+	if (err == KG_OK) {
+		check_gone(&work);
+		check_claims(&work);
+		err = judge_others(&work);
+	}
+	if (work.out.head_count > 1)
+		qsort(work.out.heads, work.out.head_count, sizeof(work.out.heads[0]),
+		      compare_heads);
+	release_work(&work);
+	free(done);
+	if (err != KG_OK) {
+		kg_judgement_release(&work.out);
+		return err;
+	}
+	*judgement = work.out;
+	return KG_OK;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* judge_impl – what the parts of a judgement share. */
+#ifndef KG_MEMORY_JUDGE_IMPL_H
+#define KG_MEMORY_JUDGE_IMPL_H
+
+#include "memory/judge.h"
+
+/* An entry that may be taken in: its form and its signature are good, and it is its chain's. */
+typedef struct {
+	kg_commit commit;
+	kg_entry_id id;
+	uint64_t sequence;
+	int64_t time_ms;
+	uint16_t time_counter;
+	bool has_sealed;
+} kg_judge__candidate;
+
+/* The new part of one chain. */
+typedef struct {
+	kg_pubkey agent;
+	kg_judge__candidate *all; /* newest first */
+	size_t count;
+	size_t left; /* all[left - 1] is the next to be taken in */
+} kg_judge__front;
+
+/* The furthest that a swarm's checkpoints say a chain of theirs goes. */
+typedef struct {
+	kg_pubkey agent;
+	uint64_t sequence;
+} kg_judge__claim;
+
+/* An entry to be taken in whose content is sealed. */
+typedef struct {
+	kg_entry_id id;
+	kg_commit commit;
+} kg_judge__sealer;
+
+typedef struct {
+	const kg_judge_input *in;
+	kg_judgement out;
+	const kg_store_ref **chains; /* offered, by agent, ascending */
+	size_t chain_count;
+	uint64_t entries;         /* collected so far */
+	kg_judge__front **fronts; /* every one that has something new */
+	size_t front_count;
+	kg_judge__claim *claims; /* by agent, ascending */
+	size_t claim_count;
+	kg_judge__sealer *sealers;
+	size_t sealer_count;
+} kg_judge__work;
+
+/* A finding; the detail is formatted. */
+void kg_judge__find(kg_judge__work *work, const kg_pubkey *agent, const kg_commit *commit,
+		    kg_reason reason, const char *fmt, ...) KG_PRINTF(5, 6);
+
+/* Walks one offered chain: findings, a head, and a front when there is something new. */
+kg_err kg_judge__walk(kg_judge__work *work, const kg_store_ref *offer);
+
+/* Puts what the fronts have in order, as far as the rules of admission allow; what they do not
+ * allow becomes findings. Empties the fronts. */
+kg_err kg_judge__merge(kg_judge__work *work);
+
+/* Reads an entry of the quarantine without looking at its signature again. */
+kg_err kg_judge__read(kg_store *store, kg_entry *entry, kg_entry_proof *proof,
+		      const kg_commit *commit);
+
+/* Makes room for one more of `size` bytes in an array of `count`; false without memory. */
+bool kg_judge__grow(void **array, size_t count, size_t size);
+
+#endif
