@@ -41,6 +41,7 @@ static const struct {
 	[KG_REASON_CLOSED] = {"closed", KG_EDENIED},
 	[KG_REASON_BAD_SUCCESSION] = {"bad_succession", KG_ECONFLICT},
 	[KG_REASON_FORKED] = {"forked", KG_ECONFLICT},
+	[KG_REASON_BAD_PROOF] = {"bad_proof", KG_ECORRUPT},
 	[KG_REASON_DUPLICATE] = {"duplicate", KG_EEXISTS},
 	[KG_REASON_BAD_EPOCH] = {"bad_epoch", KG_ECONFLICT},
 	[KG_REASON_BAD_CLAIM] = {"bad_claim", KG_ECONFLICT},
@@ -127,7 +128,11 @@ static kg_reason reason_of_parts(const char *bytes, size_t size, const char *sig
 		kg_err err = kg_sshsig_verify(&signer, kg_buf_text(&armour), armour.size,
 					      payload.data, payload.size, false);
 
-		reason = err == KG_OK ? KG_REASON_BAD_ARMOUR : KG_REASON_BAD_SIGNATURE;
+		/* Of another kind, or another namespace: no form of an entry at all. */
+		if (err != KG_ECORRUPT)
+			reason = err == KG_OK        ? KG_REASON_BAD_ARMOUR
+				 : err == KG_EDENIED ? KG_REASON_WEAK_KEY
+						     : KG_REASON_BAD_SIGNATURE;
 		kg_entry_release(&entry);
 	}
 	kg_buf_release(&armour);

@@ -38,6 +38,7 @@ typedef enum {
 	KG_REASON_CLOSED,          /* closed: its key named a successor and was given up */
 	KG_REASON_BAD_SUCCESSION,  /* bad_succession: what it says of the key before is not so */
 	KG_REASON_FORKED,          /* forked: its author signed two entries for one place */
+	KG_REASON_BAD_PROOF,       /* bad_proof: kept as proof of a fork, and proves none */
 	KG_REASON_DUPLICATE,       /* duplicate: the same entry stands elsewhere */
 	KG_REASON_BAD_EPOCH,       /* bad_epoch: an epoch that does not stand for the one before */
 	KG_REASON_BAD_CLAIM,       /* bad_claim: it names a tip that a chain does not have */
