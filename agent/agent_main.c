@@ -12,6 +12,7 @@
 
 #include "agent/genome.h"
 #include "agent/life.h"
+#include "agent/post_main.h"
 #include "agent/record.h"
 #include "agent/speech.h"
 #include "base/clock.h"
@@ -30,14 +31,14 @@ enum {
 	BEAT_MS = 1000,
 	PUMP_MS = 50,          /* between looks at the sockets while thinking */
 	SILENCE_MS = 10000,    /* of the orchestrator: it is gone */
-	RESEND_MS = 1500,      /* until an unacknowledged entry is sent again */
-	AWAY_MS = 3000,        /* a keeper that cannot be reached is left alone that long */
+	LOCK_MS = 5000,        /* for whoever signs with this key just now to end */
 	START_ASK_MS = 500,    /* one question to the keeper at the start */
 	FLUSH_MS = 3000,       /* for the outbox at the end */
 	PSS_MS = 5000,         /* between readings of the proportional memory */
 	SETTLE_MS = 2000,      /* an evaluation waits this long for acknowledgements */
 	QUEUE_MAX = 64,        /* requests waiting */
 	PUBLICATIONS_MAX = 16, /* settled rounds waiting for the keeper */
+	SAYINGS_MAX = 64,      /* entries said for someone else, waiting for the keeper */
 	REMEMBER_MAX = 1000,   /* own entries of a type read at the start */
 };
 
@@ -48,6 +49,12 @@ typedef struct {
 	uint64_t tickets[KG_SETTLE_ENTRIES_MAX]; /* 0 = done */
 	json_t *entries;
 } publication;
+
+/* An entry that was given to say. */
+typedef struct {
+	uint64_t request; /* to be answered; 0 = free */
+	uint64_t ticket;
+} saying;
 
 typedef struct {
 	kg_launch *launch;
@@ -61,12 +68,12 @@ typedef struct {
 	kg_message queue[QUEUE_MAX]; /* oldest first */
 	size_t queued;
 	publication publications[PUBLICATIONS_MAX];
+	saying sayings[SAYINGS_MAX];
+	kg_post post;
 	uint64_t birth_ticket;
 	char birth[KG_HASH_TEXT_SIZE]; /* id of the birth entry, "" until acknowledged */
-	uint64_t head_request;         /* asked where the chain ends; 0 = no */
 	int64_t heard_ms;              /* of the orchestrator, monotonic */
 	int64_t beat_ms;
-	int64_t away_ms; /* no sends to the keeper before */
 	int64_t settled_ms;
 	int64_t pumped_ms;
 	int64_t deadline_ms; /* of the thought; 0 = none */
@@ -223,113 +230,55 @@ static void publication_strike(agent *a, uint64_t ticket, const kg_entry *entry,
 	}
 }
 
+static void said(agent *a, uint64_t request, const kg_entry *entry, const kg_entry_proof *proof)
+{
+	char id[KG_HASH_TEXT_SIZE];
+	char commit[KG_COMMIT_TEXT_SIZE];
+	char key[KG_PUBKEY_TEXT_SIZE];
+	kg_entry_id_format(id, &proof->id);
+	kg_commit_format(commit, &proof->commit);
+	kg_pubkey_format(key, &entry->agent);
+	send_orchestrator(a, KG_MESSAGE_SAID, request,
+			  json_pack("{s:s, s:s, s:s, s:I, s:I}", "id", id, "commit", commit,
+				    "agent", key, "sequence", (json_int_t)entry->sequence,
+				    "time_ms", (json_int_t)entry->time_ms));
+}
+
 /* The outbox says: this entry is stored for good. */
-static void on_stored(void *data, uint64_t ticket, const kg_entry *entry, const kg_entry_id *id)
+static void on_stored(void *data, uint64_t ticket, const kg_entry *entry,
+		      const kg_entry_proof *proof)
 {
 	agent *a = data;
 	if (ticket == a->birth_ticket) {
-		kg_entry_id_format(a->birth, id);
+		kg_entry_id_format(a->birth, &proof->id);
 	}
-	publication_strike(a, ticket, entry, id);
-}
-
-static void send_entries(agent *a, int64_t now)
-{
-	kg_outbox *outbox = kg_life_outbox(a->life);
-	uint64_t ticket;
-	const uint8_t *object;
-	size_t size;
-	if (now < a->away_ms) {
-		return;
-	}
-	while (kg_outbox_due(outbox, now - RESEND_MS, &ticket, &object, &size)) {
-		uint64_t request = kg_socket_next_id(a->keeper);
-		if (kg_socket_send(a->keeper, NULL, KG_MESSAGE_SUBMIT, request, object, size) !=
-		    KG_OK) {
-			kg_log_err(KG_LOG_WARN, "keeper.unreachable");
-			a->away_ms = kg_clock_mono_ms() + AWAY_MS;
-			return;
-		}
-		kg_outbox_sent(outbox, ticket, request, now);
-	}
-}
-
-/* The keeper's chain ends elsewhere than thought: ask where. */
-static void ask_head(agent *a)
-{
-	char key[KG_PUBKEY_TEXT_SIZE];
-	kg_pubkey_format(key, kg_key_public(a->launch->key));
-	uint64_t request = kg_socket_next_id(a->keeper);
-	if (kg_socket_send_json(a->keeper, NULL, KG_MESSAGE_HEAD, request,
-				json_pack("{s:s}", "agent", key)) == KG_OK) {
-		a->head_request = request;
-	}
-}
-
-static void on_refused(agent *a, const kg_message *message)
-{
-	kg_outbox *outbox = kg_life_outbox(a->life);
-	kg_err code = kg_message_fail(message);
-	kg_log_err(KG_LOG_WARN, "entry.refused");
-	if (code == KG_EDENIED || code == KG_EBADSIG || code == KG_ECORRUPT) {
-		uint64_t ticket = 0;
-		if (kg_outbox_drop(outbox, message->id, &ticket)) {
-			publication_strike(a, ticket, NULL, NULL);
+	publication_strike(a, ticket, entry, &proof->id);
+	for (size_t i = 0; i < SAYINGS_MAX; i++) {
+		if (a->sayings[i].request != 0 && a->sayings[i].ticket == ticket) {
+			said(a, a->sayings[i].request, entry, proof);
+			a->sayings[i] = (saying){0};
 		}
 	}
-	/* What else may be wrong (a full disk, a clock) passes; sent again later. */
-	if (code == KG_EDENIED || code == KG_EBADSIG || code == KG_ECORRUPT ||
-	    code == KG_ECONFLICT) {
-		ask_head(a);
-	}
 }
 
-static void on_ack(agent *a, const kg_message *message)
+/* The post says: this entry will never be stored. */
+static void on_lost(void *data, uint64_t ticket, kg_err why)
 {
-	const char *text = NULL;
-	kg_entry_id id;
-	if (kg_json_get_text(&text, message->json, "id", KG_HASH_TEXT_SIZE - 1) != KG_OK ||
-	    kg_entry_id_parse(&id, text) != KG_OK) {
-		kg_log_err(KG_LOG_WARN, "message.refused");
-		return;
+	agent *a = data;
+	for (size_t i = 0; i < SAYINGS_MAX; i++) {
+		if (a->sayings[i].request != 0 && a->sayings[i].ticket == ticket) {
+			send_failed(a, a->sayings[i].request, why);
+			a->sayings[i] = (saying){0};
+		}
 	}
-	kg_outbox_acknowledge(kg_life_outbox(a->life), &id);
-}
-
-static void on_head(agent *a, const kg_message *message)
-{
-	kg_chain_head head;
-	bool moved = false;
-	if (message->id != a->head_request) {
-		return;
-	}
-	a->head_request = 0;
-	if (kg_head_read(&head, message->json) != KG_OK ||
-	    kg_outbox_rebase(kg_life_outbox(a->life), &head, kg_clock_wall_ms(), &moved) != KG_OK) {
-		kg_log_err(KG_LOG_ERROR, "chain.broken");
-		return;
-	}
-	if (moved) {
-		kg_log(KG_LOG_WARN, "chain.moved", "sequence=%llu",
-		       (unsigned long long)head.sequence);
-	}
+	publication_strike(a, ticket, NULL, NULL);
 }
 
 /* What the keeper says that nobody waits for just now. */
 static void on_keeper(void *data, kg_message *message)
 {
 	agent *a = data;
-	if (!a->life || !kg_life_outbox(a->life)) {
-		return;
-	}
-	if (message->kind == KG_MESSAGE_ACK) {
-		on_ack(a, message);
-	} else if (message->kind == KG_MESSAGE_HEAD_IS) {
-		on_head(a, message);
-	} else if (message->kind == KG_MESSAGE_FAILED &&
-		   kg_outbox_knows(kg_life_outbox(a->life), message->id)) {
-		on_refused(a, message);
-	}
+	kg_post_hear(&a->post, message, kg_clock_mono_ms());
 }
 
 static void on_feed(agent *a, const kg_message *message)
@@ -343,6 +292,27 @@ static void on_feed(agent *a, const kg_message *message)
 		}
 	}
 	free(heard);
+}
+
+/* Signs what it was given to say; the answer follows when it is stored. */
+static void on_say(agent *a, const kg_message *message)
+{
+	kg_entry entry;
+	saying *place = NULL;
+	for (size_t i = 0; i < SAYINGS_MAX && !place; i++) {
+		place = a->sayings[i].request == 0 ? &a->sayings[i] : NULL;
+	}
+	kg_err err = place && a->ready ? kg_say_read(&entry, message->json)
+				       : kg_fail(KG_EFULL, "it has too much to say already");
+	if (err == KG_OK) {
+		err = kg_life_say(a->life, &entry, kg_clock_wall_ms(), &place->ticket);
+	}
+	if (err != KG_OK) {
+		send_failed(a, message->id, err);
+		return;
+	}
+	place->request = message->id;
+	kg_post_send(&a->post, kg_clock_mono_ms());
 }
 
 /* ---- looking at the sockets ---- */
@@ -363,6 +333,9 @@ static void on_orchestrator(agent *a, kg_message *message)
 		}
 		a->queue[a->queued++] = *message;
 		*message = (kg_message){0};
+		break;
+	case KG_MESSAGE_SAY:
+		on_say(a, message);
 		break;
 	default: /* answers to beats: that they came is what they say */
 		break;
@@ -426,9 +399,7 @@ static void pump(agent *a, int timeout_ms)
 	if (now - a->beat_ms >= BEAT_MS) {
 		send_beat(a, now);
 	}
-	if (a->life && kg_life_outbox(a->life)) {
-		send_entries(a, now);
-	}
+	kg_post_send(&a->post, now);
 }
 
 /* Asked by the mind between tokens. */
@@ -449,14 +420,14 @@ static json_t *recall(agent *a, json_t *wish, int timeout_ms)
 {
 	kg_message message = {0};
 	json_t *entries = NULL;
-	if (!wish || kg_clock_mono_ms() < a->away_ms) {
+	if (!wish || kg_post_is_away(&a->post, kg_clock_mono_ms())) {
 		json_decref(wish);
 		return NULL;
 	}
 	kg_err err = kg_socket_ask(a->keeper, KG_MESSAGE_RECALL, wish, timeout_ms, &message,
 				   on_keeper, a);
 	if (err == KG_ETIMEOUT) {
-		a->away_ms = kg_clock_mono_ms() + AWAY_MS;
+		kg_post_avoid(&a->post, kg_clock_mono_ms());
 	}
 	if (err == KG_OK && message.kind == KG_MESSAGE_FAILED) {
 		err = kg_message_fail(&message);
@@ -540,7 +511,7 @@ static void on_settle(agent *a, const kg_message *message)
 	if (count == 0) {
 		publication_end(a, place);
 	} else {
-		send_entries(a, a->settled_ms);
+		kg_post_send(&a->post, a->settled_ms);
 	}
 }
 
@@ -591,9 +562,9 @@ static bool is_publishing(const agent *a)
 
 static void live(agent *a)
 {
-	while (!a->stopping && !a->gone) {
+	while (!a->stopping && !a->gone && !a->post.closed) {
 		pump(a, a->queued > 0 ? 0 : PUMP_MS * 2);
-		if (a->stopping || a->gone) {
+		if (a->stopping || a->gone || a->post.closed) {
 			break;
 		}
 		if (a->queued > 0) {
@@ -648,6 +619,8 @@ static kg_err connect_all(agent *a)
 	if (err == KG_OK) {
 		err = kg_socket_dial(&a->keeper, a->bus, l->keeper_endpoint, &l->keeper);
 	}
+	a->post = (kg_post){
+		.keeper = a->keeper, .agent = kg_key_public(l->key), .lost = on_lost, .data = a};
 	if (err == KG_OK) {
 		err = kg_feed_listen(&a->feed, a->bus, l->feed_endpoint, &l->orchestrator);
 	}
@@ -713,6 +686,23 @@ static bool remember(agent *a, const char *type, const char *tag, int limit, cha
 	return true;
 }
 
+/* Another process may be signing with this key: it is waited for, a little. */
+static kg_err join(agent *a, const kg_chain_head *head)
+{
+	int64_t until = kg_clock_mono_ms() + LOCK_MS;
+	kg_err err;
+	do {
+		err = kg_life_join(a->life, head, a->launch->state_dir, on_stored, a);
+		if (err == KG_ECONFLICT) {
+			pump(a, PUMP_MS);
+		}
+	} while (err == KG_ECONFLICT && !a->stopping && !a->gone && kg_clock_mono_ms() < until);
+	if (err == KG_OK) {
+		a->post.outbox = kg_life_outbox(a->life);
+	}
+	return err;
+}
+
 /* Finds its place on its chain; born there when this genome never was. False: time to go. */
 static bool arrive(agent *a)
 {
@@ -727,17 +717,22 @@ static bool arrive(agent *a)
 	kg_err err = kg_head_read(&head, message.json);
 	kg_message_release(&message);
 	if (err == KG_OK) {
-		err = kg_life_join(a->life, &head, on_stored, a);
+		err = join(a, &head);
 	}
 	if (err != KG_OK) {
 		kg_log_err(KG_LOG_ERROR, "chain.broken");
 		return false;
 	}
+	/* What the process before this one signed comes first, its birth may be among it. */
+	while (kg_outbox_count(a->post.outbox) > 0 && !a->stopping && !a->gone && !a->post.closed) {
+		pump(a, PUMP_MS);
+	}
 	kg_genome_tag(tag, &a->genome);
-	if (head.sequence > 0 && !(remember(a, "trace", NULL, 1, NULL) &&
-				   remember(a, "learning", NULL, REMEMBER_MAX, NULL) &&
-				   remember(a, "insight", NULL, REMEMBER_MAX, NULL) &&
-				   remember(a, "birth", tag, 1, a->birth))) {
+	/* The chain may have begun with what was in the outbox. */
+	if (!(remember(a, "trace", NULL, 1, NULL) &&
+	      remember(a, "learning", NULL, REMEMBER_MAX, NULL) &&
+	      remember(a, "insight", NULL, REMEMBER_MAX, NULL) &&
+	      remember(a, "birth", tag, 1, a->birth))) {
 		return false;
 	}
 	if (a->birth[0] == '\0' &&
@@ -745,10 +740,10 @@ static bool arrive(agent *a)
 		kg_log_err(KG_LOG_ERROR, "birth.failed");
 		return false;
 	}
-	while (a->birth[0] == '\0' && !a->stopping && !a->gone) {
+	while (a->birth[0] == '\0' && !a->stopping && !a->gone && !a->post.closed) {
 		pump(a, PUMP_MS);
 	}
-	while (!a->ready && !a->stopping && !a->gone) {
+	while (!a->ready && !a->stopping && !a->gone && !a->post.closed) {
 		a->ready = send_ready(a);
 	}
 	return a->ready;
@@ -758,8 +753,8 @@ static bool arrive(agent *a)
 static void flush(agent *a)
 {
 	int64_t until = kg_clock_mono_ms() + FLUSH_MS;
-	while (!a->gone && kg_life_outbox(a->life) &&
-	       kg_outbox_count(kg_life_outbox(a->life)) > 0 && kg_clock_mono_ms() < until) {
+	while (!a->gone && a->post.outbox && kg_outbox_count(a->post.outbox) > 0 &&
+	       kg_clock_mono_ms() < until) {
 		pump(a, PUMP_MS);
 	}
 }
@@ -834,9 +829,14 @@ int kg_agent_main(void)
 		flush(a);
 	}
 	bool told = a->stopping;
-	kg_log(KG_LOG_INFO, "agent.ended", "answers=%llu why=%s", (unsigned long long)a->answers,
-	       told ? "told" : "orchestrator");
+	bool closed = a->post.closed;
+	kg_log(closed ? KG_LOG_ERROR : KG_LOG_INFO, "agent.ended", "answers=%llu why=%s",
+	       (unsigned long long)a->answers,
+	       closed ? "\"its key may not write any more\""
+	       : told ? "told"
+		      : "orchestrator");
 	agent_release(a);
 	free(a);
-	return told ? KG_EXIT_YES : KG_EXIT_TROUBLE;
+	/* "No" tells the orchestrator that starting it again would change nothing. */
+	return closed ? KG_EXIT_NO : told ? KG_EXIT_YES : KG_EXIT_TROUBLE;
 }

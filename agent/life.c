@@ -28,6 +28,13 @@ struct kg_life {
 	uint64_t learned_by_others;
 	kg_parts parts;
 	bool due;
+	uint64_t rounds; /* settled */
+	uint64_t beaten; /* of them, at the last heartbeat */
+	struct {
+		kg_pubkey agent;
+		kg_chain_head head;
+	} seen[KG_LIFE_SEEN_MAX]; /* heard of since the last own entry, the oldest first */
+	uint32_t seen_count;
 	kg_buf text; /* of the last settled round */
 };
 
@@ -137,15 +144,68 @@ json_t *kg_life_wish(const kg_life *life, const char *question)
 			 life->learn.min_consciousness, "limit", 4 * KG_PROMPT_RECALLED_MAX);
 }
 
-kg_err kg_life_join(kg_life *life, const kg_chain_head *head, kg_outbox_done done, void *data)
+kg_err kg_life_join(kg_life *life, const kg_chain_head *head, const char *state_dir,
+		    kg_outbox_done done, void *data)
 {
 	KG_ASSERT(!life->outbox);
-	return kg_outbox_new(&life->outbox, &life->swarm, life->key, life->name, head, done, data);
+	kg_outbox *outbox = NULL;
+	kg_err err = kg_outbox_new(&outbox, &life->swarm, life->key, life->name, head, done, data);
+	if (err == KG_OK && state_dir) {
+		err = kg_outbox_keep(outbox, state_dir);
+	}
+	if (err != KG_OK) {
+		kg_outbox_free(outbox);
+		return err;
+	}
+	life->outbox = outbox;
+	return KG_OK;
 }
 
 kg_outbox *kg_life_outbox(kg_life *life)
 {
 	return life->outbox;
+}
+
+/* Signs the entry, with what was seen since the last one. Takes its content. */
+static kg_err publish(kg_life *life, kg_entry *entry, int64_t now_ms, uint64_t *ticket)
+{
+	kg_err err = KG_OK;
+	entry->seen_count = 0;
+	for (uint32_t i = 0; err == KG_OK && i < life->seen_count; i++) {
+		err = kg_entry_add_seen(entry, &life->seen[i].agent, &life->seen[i].head);
+	}
+	if (err != KG_OK) {
+		kg_entry_release(entry);
+		return err;
+	}
+	err = kg_outbox_put(life->outbox, entry, now_ms, ticket);
+	if (err == KG_OK) {
+		life->seen_count = 0;
+	}
+	return err;
+}
+
+/* The latest of each chain, and of several chains the latest; but a word of the swarm itself, which
+ * witnesses all of them, makes no room for others. */
+static void see(kg_life *life, const kg_pubkey *agent, const kg_chain_head *head)
+{
+	uint32_t at = 0;
+	while (at < life->seen_count && !kg_pubkey_equal(&life->seen[at].agent, agent)) {
+		at++;
+	}
+	if (at < life->seen_count && life->seen[at].head.sequence >= head->sequence) {
+		return;
+	}
+	if (at == KG_LIFE_SEEN_MAX) {
+		at = kg_pubkey_equal(&life->seen[0].agent, &life->swarm) ? 1 : 0;
+	}
+	if (at < life->seen_count) {
+		life->seen_count--;
+		memmove(&life->seen[at], &life->seen[at + 1],
+			(life->seen_count - at) * sizeof(life->seen[0]));
+	}
+	life->seen[life->seen_count].agent = *agent;
+	life->seen[life->seen_count++].head = *head;
 }
 
 void kg_life_remember(kg_life *life, const kg_heard *own)
@@ -175,7 +235,7 @@ kg_err kg_life_be_born(kg_life *life, int64_t now_ms, uint64_t *ticket)
 	if (err != KG_OK) {
 		return err;
 	}
-	return kg_outbox_put(life->outbox, &entry, now_ms, ticket);
+	return publish(life, &entry, now_ms, ticket);
 }
 
 /* What of `recalled` the rule accepts, most relevant first. */
@@ -355,7 +415,7 @@ static kg_err share(kg_life *life, const kg_part *part, int64_t now_ms, uint64_t
 	if (err != KG_OK) {
 		return err;
 	}
-	return kg_outbox_put(life->outbox, &entry, now_ms, ticket);
+	return publish(life, &entry, now_ms, ticket);
 }
 
 /* Records what the part taught for the first time. */
@@ -382,7 +442,7 @@ static kg_err learn(kg_life *life, const kg_part *part, int64_t now_ms, uint64_t
 		err = kg_record_learning(&entry, part->round, &raised, ids, lines, count);
 	}
 	if (err == KG_OK) {
-		err = kg_outbox_put(life->outbox, &entry, now_ms, ticket);
+		err = publish(life, &entry, now_ms, ticket);
 	}
 	if (err != KG_OK) {
 		return err;
@@ -420,6 +480,7 @@ kg_err kg_life_settle(kg_life *life, const kg_settle *order, int64_t now_ms,
 	}
 	kg_part_release(part);
 	life->due = err == KG_OK;
+	life->rounds += err == KG_OK;
 	return err;
 }
 
@@ -431,11 +492,19 @@ void kg_life_hear(kg_life *life, const kg_heard *heard)
 		}
 		return;
 	}
+	if (heard->head.sequence > 0) {
+		see(life, &heard->agent, &heard->head);
+	}
 	for (uint32_t i = 0; heard->type == KG_ENTRY_LEARNING && i < heard->reference_count; i++) {
 		if (kg_learned_has(&life->own, heard->references[i].bytes)) {
 			life->learned_by_others++;
 		}
 	}
+}
+
+kg_err kg_life_say(kg_life *life, kg_entry *entry, int64_t now_ms, uint64_t *ticket)
+{
+	return publish(life, entry, now_ms, ticket);
 }
 
 bool kg_life_is_due(const kg_life *life)
@@ -468,16 +537,24 @@ kg_err kg_life_evaluate(kg_life *life, uint64_t lesson_seed, int64_t now_ms)
 	}
 	life->learned_by_others = 0;
 	life->coefficient = raised;
-	if (same_coefficient(&life->traced, &raised)) {
-		return KG_OK;
-	}
 	kg_entry entry;
-	err = kg_record_trace(&entry, &life->traced, &raised, &measures);
-	if (err == KG_OK) {
-		err = kg_outbox_put(life->outbox, &entry, now_ms, NULL);
+	if (!same_coefficient(&life->traced, &raised)) {
+		err = kg_record_trace(&entry, &life->traced, &raised, &measures);
+		if (err == KG_OK) {
+			err = publish(life, &entry, now_ms, NULL);
+		}
+		if (err == KG_OK) {
+			life->traced = raised;
+		}
 	}
-	if (err == KG_OK) {
-		life->traced = raised;
+	if (err == KG_OK && life->rounds - life->beaten >= KG_HEARTBEAT_ROUNDS) {
+		err = kg_record_heartbeat(&entry, life->rounds, &life->coefficient);
+		if (err == KG_OK) {
+			err = publish(life, &entry, now_ms, NULL);
+		}
+		if (err == KG_OK) {
+			life->beaten = life->rounds;
+		}
 	}
 	return err;
 }

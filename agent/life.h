@@ -23,7 +23,7 @@
 #include "identity/key.h"
 #include "runtime/model.h"
 
-enum { KG_SETTLE_ENTRIES_MAX = 2 };
+enum { KG_SETTLE_ENTRIES_MAX = 2, KG_HEARTBEAT_ROUNDS = 10, KG_LIFE_SEEN_MAX = 4 };
 
 typedef struct kg_life kg_life;
 
@@ -51,10 +51,11 @@ kg_stage kg_life_stage(const kg_life *life);
  * template, limit 0, no memory). */
 json_t *kg_life_wish(const kg_life *life, const char *question);
 
-/* The end of the own chain is known: from here on entries can be signed. `done` as in outbox.h.
- * Once. */
-KG_NODISCARD kg_err kg_life_join(kg_life *life, const kg_chain_head *head, kg_outbox_done done,
-				 void *data);
+/* The end of the own chain is known: from here on entries can be signed. The outbox is kept in
+ * `state_dir` (kg_outbox_keep), or in memory alone when that is NULL. `done` as in outbox.h. Once,
+ * or again after a failure. */
+KG_NODISCARD kg_err kg_life_join(kg_life *life, const kg_chain_head *head, const char *state_dir,
+				 kg_outbox_done done, void *data);
 kg_outbox *kg_life_outbox(kg_life *life);
 
 /* After a restart, from own entries as recalled: the coefficient of the latest that has one; what
@@ -83,13 +84,18 @@ KG_NODISCARD kg_err kg_life_score(kg_life *life, const json_t *body, json_t **sc
 KG_NODISCARD kg_err kg_life_settle(kg_life *life, const kg_settle *order, int64_t now_ms,
 				   uint64_t tickets[KG_SETTLE_ENTRIES_MAX], uint32_t *count);
 
-/* Someone's entry on the feed: a learning that cites an insight of this agent counts for it. */
+/* Someone's entry on the feed: a learning that cites an insight of this agent counts for it. The
+ * latest that were heard of are named by the next entry as seen, and it is dated behind them. */
 void kg_life_hear(kg_life *life, const kg_heard *heard);
+
+/* Signs an entry that someone else gave it to say (kg_say_read). Takes its content. */
+KG_NODISCARD kg_err kg_life_say(kg_life *life, kg_entry *entry, int64_t now_ms, uint64_t *ticket);
 
 /* Whether a settled round is yet to be followed by an evaluation. */
 bool kg_life_is_due(const kg_life *life);
 
-/* Evaluates itself on the last settled round; a coefficient that moved is signed as a trace. */
+/* Evaluates itself on the last settled round; a coefficient that moved is signed as a trace, and
+ * every KG_HEARTBEAT_ROUNDS rounds a heartbeat. */
 KG_NODISCARD kg_err kg_life_evaluate(kg_life *life, uint64_t lesson_seed, int64_t now_ms);
 
 #endif

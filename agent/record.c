@@ -154,15 +154,41 @@ static void put_part(kg_buf *text, const char *name, double before, double after
 	kg_buf_printf(text, "\n%s %.4f -> %.4f", name, before, after);
 }
 
+static kg_err judge(double *level, kg_stage *stage, const kg_coefficient *coefficient)
+{
+	kg_err err = kg_coefficient_level(level, coefficient);
+	return err == KG_OK ? kg_coefficient_stage(stage, *level) : err;
+}
+
+kg_err kg_record_heartbeat(kg_entry *out, uint64_t rounds, const kg_coefficient *coefficient)
+{
+	double level = 0;
+	kg_stage stage = KG_STAGE_NASCENT;
+	kg_err err = judge(&level, &stage, coefficient);
+	if (err != KG_OK) {
+		return err;
+	}
+	kg_buf text;
+	kg_buf_init(&text, KG_ENTRY_TEXT_MAX);
+	kg_buf_printf(&text, "%llu rounds, level %.4f, %s", (unsigned long long)rounds, level,
+		      kg_stage_name(stage));
+	kg_entry_init(out, KG_ENTRY_HEARTBEAT);
+	err = put_text(out, &text);
+	if (err == KG_OK) {
+		err = kg_entry_add_tags(out, "heartbeat,state");
+	}
+	kg_entry_set_confidence(out, 0.9);
+	put_coefficient(out, coefficient);
+	kg_buf_release(&text);
+	return made(out, err);
+}
+
 kg_err kg_record_trace(kg_entry *out, const kg_coefficient *before, const kg_coefficient *after,
 		       const kg_measures *m)
 {
 	double level = 0;
 	kg_stage stage = KG_STAGE_NASCENT;
-	kg_err err = kg_coefficient_level(&level, after);
-	if (err == KG_OK) {
-		err = kg_coefficient_stage(&stage, level);
-	}
+	kg_err err = judge(&level, &stage, after);
 	if (err != KG_OK) {
 		return err;
 	}

@@ -56,4 +56,8 @@ KG_NODISCARD kg_err kg_record_learning(kg_entry *out, const char *round,
 KG_NODISCARD kg_err kg_record_trace(kg_entry *out, const kg_coefficient *before,
 				    const kg_coefficient *after, const kg_measures *measures);
 
+/* Heartbeat: alive after so many rounds, and in what state. */
+KG_NODISCARD kg_err kg_record_heartbeat(kg_entry *out, uint64_t rounds,
+					const kg_coefficient *coefficient);
+
 #endif

@@ -233,6 +233,39 @@ static kg_err get_coefficient(kg_heard *h, const json_t *entry)
 	return err;
 }
 
+/* The place of an entry on its chain, as the feed tells it; none is fine. */
+static kg_err get_head(kg_heard *h, const json_t *entry)
+{
+	int64_t sequence = 0;
+	int64_t counter = 0;
+	const char *commit = NULL;
+	kg_chain_head head = {0};
+	if (!json_object_get(entry, "time_ms")) {
+		return KG_OK;
+	}
+	kg_err err = kg_json_get_i64(&sequence, entry, "sequence", 1, INT64_MAX);
+	if (err == KG_OK) {
+		err = kg_json_get_i64(&head.time_ms, entry, "time_ms", 0, INT64_MAX);
+	}
+	if (err == KG_OK) {
+		err = kg_json_get_i64(&counter, entry, "counter", 0, UINT16_MAX);
+	}
+	if (err == KG_OK) {
+		err = kg_json_get_text(&commit, entry, "commit", KG_COMMIT_TEXT_SIZE - 1);
+	}
+	if (err != KG_OK) {
+		return err;
+	}
+	if (kg_commit_parse(&head.commit, commit) != KG_OK) {
+		return kg_fail(KG_ECORRUPT, "commit of an entry is none");
+	}
+	head.sequence = (uint64_t)sequence;
+	head.time_counter = (uint16_t)counter;
+	h->head = head;
+	h->time_ms = head.time_ms;
+	return KG_OK;
+}
+
 kg_err kg_heard_read(kg_heard *out, const json_t *entry)
 {
 	kg_heard h = {.consciousness = NAN};
@@ -264,12 +297,60 @@ kg_err kg_heard_read(kg_heard *out, const json_t *entry)
 	if (json_is_number(level)) {
 		h.consciousness = json_number_value(level);
 	}
-	err = get_lists(&h, entry);
+	err = get_head(&h, entry);
+	if (err == KG_OK) {
+		err = get_lists(&h, entry);
+	}
 	if (err == KG_OK) {
 		err = get_coefficient(&h, entry);
 	}
 	if (err == KG_OK) {
 		*out = h;
+	}
+	return err;
+}
+
+static bool is_said_by_hand(const kg_entry *entry)
+{
+	switch (entry->type) {
+	case KG_ENTRY_BIRTH:
+	case KG_ENTRY_LINEAGE:
+	case KG_ENTRY_CHECKPOINT:
+	case KG_ENTRY_REVOCATION:
+		return false;
+	default:
+		/* What was generated is told by whoever generated it. */
+		return !entry->has_sampler && !entry->has_genome && !entry->has_parts;
+	}
+}
+
+kg_err kg_say_read(kg_entry *out, const json_t *body)
+{
+	const char *text = NULL;
+	kg_entry_proof proof;
+	kg_entry entry;
+	kg_err err = kg_json_get_text(&text, body, "entry_b64", KG_SAY_MAX);
+	if (err != KG_OK) {
+		return err;
+	}
+	size_t length = strlen(text);
+	size_t size = length;
+	uint8_t *bytes = malloc(length + 1);
+	if (!bytes) {
+		return kg_fail(KG_ENOMEM, "no memory for an entry");
+	}
+	err = kg_base64_decode(bytes, &size, text, length);
+	if (err == KG_OK) {
+		err = kg_entry_decode(&entry, &proof, bytes, size);
+	}
+	free(bytes);
+	if (err == KG_OK && !is_said_by_hand(&entry)) {
+		err = kg_fail(KG_EINVAL, "a %s is not said for someone else",
+			      kg_entry_type_name(entry.type));
+		kg_entry_release(&entry);
+	}
+	if (err == KG_OK) {
+		*out = entry;
 	}
 	return err;
 }

@@ -28,6 +28,7 @@ enum {
 	KG_CANDIDATES_MAX = 64,
 	KG_RECALLED_MAX = 10000,
 	KG_MAX_TOKENS_MAX = 1 << 20,
+	KG_SAY_MAX = 1000 << 10, /* characters of an entry to be said */
 };
 
 /* think */
@@ -75,7 +76,8 @@ typedef struct {
 	kg_entry_id id;
 	kg_entry_type type;
 	kg_pubkey agent;
-	int64_t time_ms; /* 0 on the feed */
+	int64_t time_ms;    /* 0 when it is not told */
+	kg_chain_head head; /* on the feed: its place; sequence 0 otherwise */
 	const char *text;
 	double consciousness; /* NaN when it has none */
 	const char *tags[KG_ENTRY_TAGS_MAX];
@@ -88,6 +90,11 @@ typedef struct {
 
 /* From an element of `entries`, or from the body of an `entry` message. */
 KG_NODISCARD kg_err kg_heard_read(kg_heard *out, const json_t *entry);
+
+/* say: the entry that the agent is asked to publish as its own, of a type that people may have
+ * said. Its author, place and time mean nothing yet. The caller releases it. KG_EINVAL for a type
+ * that has rules of its own. */
+KG_NODISCARD kg_err kg_say_read(kg_entry *out, const json_t *body);
 
 /* {"quantization_awareness": …, …} */
 json_t *kg_coefficient_json(const kg_coefficient *coefficient);

@@ -197,11 +197,13 @@ json_t *kg_view_news(const kg_entry *e, const kg_entry_proof *proof)
 			break;
 		size += step;
 	}
-	return json_pack("{s:o, s:s, s:o, s:s, s:I, s:o, s:o, s:o, s:s%}", "id",
-			 hex_of(proof->id.bytes, KG_HASH_SIZE), "type", kg_entry_type_name(e->type),
-			 "agent", hex_of(e->agent.bytes, KG_PUBKEY_SIZE), "agent_name",
-			 e->agent_name, "sequence", (json_int_t)e->sequence, "tags", tags_of(e),
-			 "level", number_or_null(e->has_level, e->level), "references",
-			 references_of(e), "text", size > 0 ? (const char *)e->text.data : "",
-			 size);
+	return json_pack("{s:o, s:o, s:I, s:i, s:s, s:o, s:s, s:I, s:o, s:o, s:o, s:s%}", "id",
+			 hex_of(proof->id.bytes, KG_HASH_SIZE), "commit",
+			 hex_of(proof->commit.bytes, KG_COMMIT_SIZE), "time_ms",
+			 (json_int_t)e->time_ms, "counter", (int)e->time_counter, "type",
+			 kg_entry_type_name(e->type), "agent",
+			 hex_of(e->agent.bytes, KG_PUBKEY_SIZE), "agent_name", e->agent_name,
+			 "sequence", (json_int_t)e->sequence, "tags", tags_of(e), "level",
+			 number_or_null(e->has_level, e->level), "references", references_of(e),
+			 "text", size > 0 ? (const char *)e->text.data : "", size);
 }

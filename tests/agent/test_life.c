@@ -53,7 +53,7 @@ static void wake(scene *s)
 					 .genome = &g,
 					 .conf = s->conf};
 	assert_int_equal(kg_life_new(&s->life, &options), KG_OK);
-	assert_int_equal(kg_life_join(s->life, &s->head, NULL, NULL), KG_OK);
+	assert_int_equal(kg_life_join(s->life, &s->head, NULL, NULL, NULL), KG_OK);
 }
 
 static void begin(scene *s, bool form)

@@ -1,13 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* The outbox with real keys and signatures: order, acknowledgement, a chain that ends elsewhere. */
+/* The outbox with real keys and signatures: order, acknowledgement, a chain that ends elsewhere, a
+ * process that was killed. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "agent/outbox.h"
+#include "agent/outfile.h"
+#include "base/fs.h"
+#include "identity/author.h"
 
 typedef struct {
 	kg_key *key;
@@ -18,11 +28,11 @@ typedef struct {
 	size_t done_count;
 } scene;
 
-static void on_done(void *data, uint64_t ticket, const kg_entry *entry, const kg_entry_id *id)
+static void on_done(void *data, uint64_t ticket, const kg_entry *entry, const kg_entry_proof *proof)
 {
 	scene *s = data;
 	assert_true(entry->sequence > 0);
-	s->ids[s->done_count] = *id;
+	s->ids[s->done_count] = proof->id;
 	s->done[s->done_count++] = ticket;
 }
 
@@ -143,23 +153,107 @@ static void test_outbox__a_restarted_keeper_that_has_it_says_so_by_its_head(void
 	end(&s);
 }
 
-static void test_outbox__a_chain_that_ends_elsewhere_moves_what_waits(void **state)
+static void test_outbox__a_chain_that_ends_elsewhere_moves_what_never_left(void **state)
 {
 	(void)state;
 	const kg_chain_head none = {0};
-	const kg_chain_head other = {.sequence = 7, .time_ms = 1700000005000, .commit = {{0xab}}};
+	const kg_chain_head other = {.sequence = 7, .time_ms = 1600000005000, .commit = {{0xab}}};
 	scene s;
 	bool moved = false;
 	begin(&s, &none);
 	uint64_t a = put(&s, "one"), b = put(&s, "two");
-	kg_entry_proof before = take(&s, a, 1, 1);
 	assert_int_equal(kg_outbox_rebase(s.outbox, &other, 1700000000001, &moved), KG_OK);
 	assert_true(moved);
 	assert_int_equal(s.done_count, 0);
 	kg_entry_proof first = take(&s, a, 2, 8), second = take(&s, b, 3, 9);
 	assert_memory_equal(&first.parent, &other.commit, sizeof(kg_commit));
 	assert_memory_equal(&second.parent, &first.commit, sizeof(kg_commit));
-	assert_memory_not_equal(&first.id, &before.id, sizeof(kg_entry_id));
+	end(&s);
+}
+
+/* An entry that someone may have must not be signed for another place before the keeper has said
+ * that it is not in this one. */
+static void test_outbox__what_may_have_left_moves_only_when_it_is_refused(void **state)
+{
+	(void)state;
+	const kg_chain_head none = {0};
+	const kg_chain_head other = {.sequence = 7, .time_ms = 1600000005000, .commit = {{0xab}}};
+	uint64_t ticket;
+	const uint8_t *object;
+	size_t size;
+	scene s;
+	bool moved = true;
+	begin(&s, &none);
+	uint64_t a = put(&s, "one"), b = put(&s, "two");
+	kg_entry_proof before = take(&s, a, 1, 1);
+	assert_int_equal(kg_outbox_rebase(s.outbox, &other, 1700000000001, &moved), KG_OK);
+	assert_false(moved);
+	/* The same bytes again, and nothing behind them. */
+	kg_entry_proof again = take(&s, a, 2, 1);
+	assert_memory_equal(&again.commit, &before.commit, sizeof(kg_commit));
+	assert_false(kg_outbox_due(s.outbox, 0, &ticket, &object, &size));
+	kg_outbox_refuse(s.outbox, 2);
+	assert_int_equal(kg_outbox_rebase(s.outbox, &other, 1700000000001, &moved), KG_OK);
+	assert_true(moved);
+	kg_entry_proof first = take(&s, a, 3, 8), second = take(&s, b, 4, 9);
+	assert_memory_equal(&first.parent, &other.commit, sizeof(kg_commit));
+	assert_memory_equal(&second.parent, &first.commit, sizeof(kg_commit));
+	end(&s);
+}
+
+static void test_outbox__a_moved_entry_keeps_its_time_behind_an_older_head(void **state)
+{
+	(void)state;
+	const kg_chain_head none = {0};
+	const kg_chain_head older = {.sequence = 3, .time_ms = 1600000000000, .commit = {{1}}};
+	const kg_chain_head newer = {.sequence = 4, .time_ms = 1800000000000, .commit = {{2}}};
+	const int64_t times[] = {1700000000000, 1800000000000};
+	const kg_chain_head *const heads[] = {&older, &newer};
+	for (int i = 0; i < 2; i++) {
+		scene s;
+		bool moved = false;
+		kg_entry entry;
+		kg_entry_proof proof;
+		uint64_t ticket;
+		const uint8_t *object;
+		size_t size;
+		begin(&s, &none);
+		put(&s, "one");
+		assert_int_equal(kg_outbox_rebase(s.outbox, heads[i], 1900000000000, &moved),
+				 KG_OK);
+		assert_true(moved);
+		assert_true(kg_outbox_due(s.outbox, 0, &ticket, &object, &size));
+		assert_int_equal(kg_entry_open(&entry, &proof, object, size), KG_OK);
+		assert_true(i == 0 ? entry.time_ms == times[0] : entry.time_ms > times[1]);
+		kg_entry_release(&entry);
+		end(&s);
+	}
+}
+
+static void test_outbox__no_more_are_on_the_way_than_the_keeper_allows(void **state)
+{
+	(void)state;
+	const kg_chain_head none = {0};
+	uint64_t tickets[6], ticket;
+	const uint8_t *object;
+	size_t size;
+	scene s;
+	begin(&s, &none);
+	for (int i = 0; i < 6; i++) {
+		tickets[i] = put(&s, "x");
+	}
+	kg_outbox_allow(s.outbox, 2);
+	take(&s, tickets[0], 1, 1);
+	kg_entry_proof second = take(&s, tickets[1], 2, 2);
+	assert_false(kg_outbox_due(s.outbox, 0, &ticket, &object, &size));
+	assert_true(kg_outbox_acknowledge(s.outbox, &second.id));
+	take(&s, tickets[2], 3, 3);
+	kg_outbox_allow(s.outbox, 0); /* there is always one */
+	assert_false(kg_outbox_due(s.outbox, 0, &ticket, &object, &size));
+	kg_outbox_allow(s.outbox, INT64_MAX);
+	take(&s, tickets[3], 4, 4);
+	take(&s, tickets[4], 5, 5);
+	take(&s, tickets[5], 6, 6);
 	end(&s);
 }
 
@@ -177,28 +271,323 @@ static void test_outbox__what_is_refused_for_good_is_dropped(void **state)
 	assert_false(kg_outbox_drop(s.outbox, 3, &ticket));
 	assert_true(kg_outbox_drop(s.outbox, 1, &ticket));
 	assert_int_equal(ticket, a);
+	/* The second may have left as well: it is asked about once more, and then moves. */
+	assert_int_equal(kg_outbox_rebase(s.outbox, &none, 1700000000001, &moved), KG_OK);
+	assert_false(moved);
+	take(&s, b, 4, 2);
+	kg_outbox_refuse(s.outbox, 4);
 	assert_int_equal(kg_outbox_rebase(s.outbox, &none, 1700000000001, &moved), KG_OK);
 	assert_true(moved);
-	take(&s, b, 4, 1);
+	take(&s, b, 5, 1);
 	end(&s);
 }
 
-static void test_outbox__is_full_at_its_maximum(void **state)
+static kg_err put_type(scene *s, kg_entry_type type)
+{
+	kg_entry entry;
+	kg_entry_init(&entry, type);
+	assert_int_equal(kg_entry_set_text(&entry, "x", 1), KG_OK);
+	return kg_outbox_put(s->outbox, &entry, 1700000000000, NULL);
+}
+
+static void test_outbox__heartbeats_and_traces_are_the_first_to_find_no_place(void **state)
 {
 	(void)state;
 	const kg_chain_head none = {0};
 	scene s;
 	begin(&s, &none);
-	for (int i = 0; i < KG_OUTBOX_MAX; i++) {
-		put(&s, "x");
+	for (int i = 0; i < KG_OUTBOX_SPARE; i++) {
+		assert_int_equal(put_type(&s, i % 2 ? KG_ENTRY_TRACE : KG_ENTRY_HEARTBEAT), KG_OK);
 	}
-	kg_entry entry;
-	kg_entry_init(&entry, KG_ENTRY_OBSERVATION);
-	assert_int_equal(kg_entry_set_text(&entry, "y", 1), KG_OK);
-	assert_int_equal(kg_outbox_put(s.outbox, &entry, 1, NULL), KG_EFULL);
+	assert_int_equal(put_type(&s, KG_ENTRY_TRACE), KG_EFULL);
+	assert_int_equal(put_type(&s, KG_ENTRY_HEARTBEAT), KG_EFULL);
+	for (int i = KG_OUTBOX_SPARE; i < KG_OUTBOX_MAX; i++) {
+		assert_int_equal(put_type(&s, KG_ENTRY_OBSERVATION), KG_OK);
+	}
+	assert_int_equal(put_type(&s, KG_ENTRY_OBSERVATION), KG_EFULL);
 	assert_int_equal(kg_outbox_count(s.outbox), KG_OUTBOX_MAX);
 	end(&s);
 }
+
+/* ---- on disk ---- */
+
+static char dir[64];
+
+static int make_dir(void **state)
+{
+	(void)state;
+	strcpy(dir, "/tmp/kg-outbox-XXXXXX");
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state)
+{
+	char command[128];
+	(void)state;
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	return system(command);
+}
+
+static const char *file_path(void)
+{
+	static char path[128];
+	snprintf(path, sizeof(path), "%s/outbox/agent-0", dir);
+	return path;
+}
+
+/* The same author in a new process: nothing of the old one but the file. */
+static void begin_again(scene *s, const kg_chain_head *head)
+{
+	kg_outbox_free(s->outbox);
+	s->done_count = 0;
+	assert_int_equal(kg_outbox_new(&s->outbox, &s->swarm, s->key, "agent-0", head, on_done, s),
+			 KG_OK);
+	assert_int_equal(kg_outbox_keep(s->outbox, dir), KG_OK);
+}
+
+static void test_outbox__who_was_killed_sends_the_very_same_bytes(void **state)
+{
+	(void)state;
+	const kg_chain_head none = {0};
+	struct stat st;
+	scene s;
+	begin(&s, &none);
+	begin_again(&s, &none);
+	uint64_t a = put(&s, "one");
+	put(&s, "two");
+	kg_entry_proof first = take(&s, a, 1, 1);
+	assert_int_equal(stat(file_path(), &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	begin_again(&s, &none);
+	assert_int_equal(kg_outbox_count(s.outbox), 2);
+	kg_entry_proof again = take(&s, 1, 1, 1);
+	assert_memory_equal(&again.commit, &first.commit, sizeof(kg_commit));
+	/* What comes now stands behind both. */
+	put(&s, "three");
+	take(&s, 2, 2, 2);
+	kg_entry_proof third = take(&s, 3, 3, 3);
+	assert_true(kg_outbox_acknowledge(s.outbox, &third.id));
+	assert_int_equal(s.done_count, 3);
+	assert_int_equal(stat(file_path(), &st), 0);
+	assert_int_equal(st.st_size, KG_OUTFILE_HEADER_SIZE);
+	end(&s);
+}
+
+static void test_outbox__what_was_stored_meanwhile_is_done(void **state)
+{
+	(void)state;
+	const kg_chain_head none = {0};
+	scene s;
+	begin(&s, &none);
+	begin_again(&s, &none);
+	uint64_t a = put(&s, "one");
+	put(&s, "two");
+	kg_entry_proof first = take(&s, a, 1, 1);
+	const kg_chain_head head = {
+		.sequence = 1, .time_ms = 1700000000000, .commit = first.commit};
+	begin_again(&s, &head);
+	assert_int_equal(s.done_count, 1);
+	assert_memory_equal(&s.ids[0], &first.id, sizeof(kg_entry_id));
+	assert_int_equal(kg_outbox_count(s.outbox), 1);
+	end(&s);
+}
+
+static void test_outbox__another_key_does_not_send_what_is_not_its_own(void **state)
+{
+	(void)state;
+	const kg_chain_head none = {0};
+	const uint8_t seed[KG_KEY_SEED_SIZE] = {10};
+	scene s;
+	begin(&s, &none);
+	begin_again(&s, &none);
+	put(&s, "one");
+	kg_key_free(s.key);
+	assert_int_equal(kg_key_new(&s.key, seed), KG_OK);
+	begin_again(&s, &none);
+	assert_int_equal(kg_outbox_count(s.outbox), 0);
+	end(&s);
+}
+
+static void test_outbox__two_processes_do_not_sign_with_one_key(void **state)
+{
+	(void)state;
+	const kg_chain_head none = {0};
+	int status = 0;
+	scene s;
+	begin(&s, &none);
+	begin_again(&s, &none);
+	pid_t pid = fork();
+	if (pid == 0) {
+		kg_outbox *other = NULL;
+		kg_err err = kg_outbox_new(&other, &s.swarm, s.key, "agent-0", &none, NULL, NULL);
+		err = err == KG_OK ? kg_outbox_keep(other, dir) : err;
+		_exit(err == KG_ECONFLICT && strstr(kg_err_text(), "signs as agent-0") ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	int fd = -1;
+	kg_outbox_free(s.outbox);
+	s.outbox = NULL;
+	assert_int_equal(kg_author_lock(&fd, dir, "agent-0"), KG_OK);
+	close(fd);
+	end(&s);
+}
+
+static void test_outbox__a_file_cut_anywhere_gives_what_is_whole_before_the_cut(void **state)
+{
+	(void)state;
+	const kg_chain_head none = {0};
+	scene s;
+	kg_buf whole;
+	begin(&s, &none);
+	begin_again(&s, &none);
+	put(&s, "one");
+	put(&s, "two");
+	kg_buf_init(&whole, 1 << 20);
+	assert_int_equal(kg_fs_read(&whole, file_path()), KG_OK);
+	size_t seen = 0;
+	for (size_t cut = 0; cut <= whole.size; cut++) {
+		kg_outbox_free(s.outbox);
+		s.outbox = NULL;
+		int fd = open(file_path(), O_WRONLY | O_TRUNC);
+		assert_true(fd >= 0);
+		assert_int_equal(kg_fs_write_all(fd, whole.data, cut), KG_OK);
+		close(fd);
+		begin_again(&s, &none);
+		assert_true(kg_outbox_count(s.outbox) >= seen);
+		seen = kg_outbox_count(s.outbox);
+		/* And it can be written on. */
+		put(&s, "x");
+		begin_again(&s, &none);
+		assert_int_equal(kg_outbox_count(s.outbox), seen + 1);
+	}
+	assert_int_equal(seen, 2);
+	kg_buf_release(&whole);
+	end(&s);
+}
+
+static void test_outbox__what_is_no_outbox_is_left_alone(void **state)
+{
+	(void)state;
+	const kg_chain_head none = {0};
+	scene s;
+	begin(&s, &none);
+	begin_again(&s, &none);
+	kg_outbox_free(s.outbox);
+	assert_int_equal(kg_fs_write(file_path(), "KGOUTBX2 and more", 17, 0600), KG_OK);
+	assert_int_equal(kg_outbox_new(&s.outbox, &s.swarm, s.key, "agent-0", &none, NULL, NULL),
+			 KG_OK);
+	assert_int_equal(kg_outbox_keep(s.outbox, dir), KG_ECORRUPT);
+	end(&s);
+}
+
+static void test_outbox__a_long_file_is_made_short_again(void **state)
+{
+	(void)state;
+	const kg_chain_head none = {0};
+	struct stat st;
+	char *text = malloc(KG_ENTRY_TEXT_MAX);
+	scene s;
+	assert_non_null(text);
+	memset(text, 'a', KG_ENTRY_TEXT_MAX);
+	begin(&s, &none);
+	begin_again(&s, &none);
+	/* There is always one more that waits: never empty. */
+	for (uint64_t i = 1; i < 60; i++) {
+		kg_entry entry;
+		kg_entry_init(&entry, KG_ENTRY_OBSERVATION);
+		assert_int_equal(kg_entry_set_text(&entry, text, KG_ENTRY_TEXT_MAX), KG_OK);
+		assert_int_equal(kg_outbox_put(s.outbox, &entry, 1700000000000, NULL), KG_OK);
+		s.done_count = 0;
+		if (i > 1) {
+			kg_entry_proof proof = take(&s, i - 1, i, i - 1);
+			assert_true(kg_outbox_acknowledge(s.outbox, &proof.id));
+		}
+	}
+	assert_int_equal(kg_outbox_count(s.outbox), 1);
+	assert_int_equal(stat(file_path(), &st), 0);
+	assert_true(st.st_size < 2 << 20);
+	begin_again(&s, &none);
+	assert_true(kg_outbox_count(s.outbox) >= 1);
+	free(text);
+	end(&s);
+}
+
+/* ---- delivery to someone who answers at once ---- */
+
+typedef struct {
+	kg_chain_head head;
+	unsigned taken;
+	kg_err next; /* the answer to the next submission, once */
+} clerk;
+
+static kg_err clerk_submit(void *data, const uint8_t *object, size_t size)
+{
+	clerk *c = data;
+	kg_entry entry;
+	kg_entry_proof proof;
+	kg_err err = c->next;
+	c->next = KG_OK;
+	if (err != KG_OK) {
+		return err;
+	}
+	assert_int_equal(kg_entry_open(&entry, &proof, object, size), KG_OK);
+	bool fits = entry.sequence == c->head.sequence + 1 &&
+		    (c->head.sequence == 0 ||
+		     memcmp(&proof.parent, &c->head.commit, sizeof(kg_commit)) == 0);
+	if (fits) {
+		c->head = (kg_chain_head){entry.sequence, entry.time_ms, entry.time_counter,
+					  proof.commit};
+		c->taken++;
+	}
+	kg_entry_release(&entry);
+	return fits ? KG_OK : KG_ECONFLICT;
+}
+
+static kg_err clerk_head(void *data, kg_chain_head *head)
+{
+	*head = ((clerk *)data)->head;
+	return KG_OK;
+}
+
+static void test_outbox__delivery_mends_what_can_be_mended(void **state)
+{
+	(void)state;
+	const kg_chain_head none = {0};
+	scene s;
+	clerk c = {.head = {.sequence = 5, .time_ms = 1600000000000, .commit = {{3}}}};
+	const kg_outbox_port port = {.data = &c, .submit = clerk_submit, .head = clerk_head};
+	begin(&s, &none);
+	put(&s, "one");
+	put(&s, "two");
+	assert_int_equal(kg_outbox_deliver(s.outbox, &port, 1700000000000), KG_OK);
+	assert_int_equal(c.head.sequence, 7);
+	assert_int_equal(s.done_count, 2);
+	/* Nobody answers: it stays, and goes out unchanged later. */
+	put(&s, "three");
+	c.next = KG_ETIMEOUT;
+	assert_int_equal(kg_outbox_deliver(s.outbox, &port, 1700000000000), KG_ETIMEOUT);
+	assert_int_equal(kg_outbox_count(s.outbox), 1);
+	assert_int_equal(kg_outbox_deliver(s.outbox, &port, 1700000000000), KG_OK);
+	assert_int_equal(c.head.sequence, 8);
+	/* Refused for good: forgotten, and what is behind it closes the gap. */
+	put(&s, "bad");
+	put(&s, "good");
+	c.next = KG_EDENIED;
+	assert_int_equal(kg_outbox_deliver(s.outbox, &port, 1700000000000), KG_OK);
+	assert_int_equal(c.head.sequence, 9);
+	put(&s, "bad");
+	c.next = KG_EDENIED;
+	assert_int_equal(kg_outbox_deliver(s.outbox, &port, 1700000000000), KG_EDENIED);
+	assert_int_equal(kg_outbox_count(s.outbox), 0);
+	put(&s, "good");
+	assert_int_equal(kg_outbox_deliver(s.outbox, &port, 1700000000000), KG_OK);
+	assert_int_equal(c.head.sequence, 10);
+	assert_int_equal(c.taken, 5);
+	end(&s);
+}
+
+#define ON_DISK(test) cmocka_unit_test_setup_teardown(test, make_dir, remove_dir)
 
 int main(void)
 {
@@ -206,9 +595,20 @@ int main(void)
 		cmocka_unit_test(test_outbox__entries_leave_in_order_and_follow_each_other),
 		cmocka_unit_test(test_outbox__an_acknowledgement_covers_what_is_before),
 		cmocka_unit_test(test_outbox__a_restarted_keeper_that_has_it_says_so_by_its_head),
-		cmocka_unit_test(test_outbox__a_chain_that_ends_elsewhere_moves_what_waits),
+		cmocka_unit_test(test_outbox__a_chain_that_ends_elsewhere_moves_what_never_left),
+		cmocka_unit_test(test_outbox__what_may_have_left_moves_only_when_it_is_refused),
+		cmocka_unit_test(test_outbox__a_moved_entry_keeps_its_time_behind_an_older_head),
+		cmocka_unit_test(test_outbox__no_more_are_on_the_way_than_the_keeper_allows),
 		cmocka_unit_test(test_outbox__what_is_refused_for_good_is_dropped),
-		cmocka_unit_test(test_outbox__is_full_at_its_maximum),
+		cmocka_unit_test(test_outbox__heartbeats_and_traces_are_the_first_to_find_no_place),
+		ON_DISK(test_outbox__who_was_killed_sends_the_very_same_bytes),
+		ON_DISK(test_outbox__what_was_stored_meanwhile_is_done),
+		ON_DISK(test_outbox__another_key_does_not_send_what_is_not_its_own),
+		ON_DISK(test_outbox__two_processes_do_not_sign_with_one_key),
+		ON_DISK(test_outbox__a_file_cut_anywhere_gives_what_is_whole_before_the_cut),
+		ON_DISK(test_outbox__what_is_no_outbox_is_left_alone),
+		ON_DISK(test_outbox__a_long_file_is_made_short_again),
+		cmocka_unit_test(test_outbox__delivery_mends_what_can_be_mended),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

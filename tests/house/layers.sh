@@ -16,11 +16,11 @@ agent|base identity memory/entry.h runtime
 orchestrator|base identity bus
 cli|base identity bus memory runtime agent orchestrator
 '
-# What a room's *_main.c may see besides: the shell around the room carries its messages.
+# What a room's *_main files may see besides: the shell around the room carries its messages.
 main_law='
 memory|bus
 agent|bus
-orchestrator|memory/entry.h memory/witness.h
+orchestrator|memory/entry.h memory/witness.h agent/outbox.h
 '
 
 findings=$(
@@ -31,7 +31,7 @@ findings=$(
 		find "$room" -name '*.[ch]' | sort | while read -r file; do
 			also=
 			case "$file" in
-			*_main.c) also=$(printf '%s' "$main_law" | sed -n "s/^$room|//p") ;;
+			*_main.[ch]) also=$(printf '%s' "$main_law" | sed -n "s/^$room|//p") ;;
 			esac
 			grep -n '^#include "' "$file" | while IFS= read -r line; do
 				header=$(printf '%s' "$line" | sed 's/.*"\(.*\)".*/\1/')
