@@ -5,9 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <git2.h>
-#include <git2/sys/mempack.h>
-#include <git2/sys/odb_backend.h>
-#include <git2/sys/repository.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,6 +12,7 @@
 #include "base/fs.h"
 #include "base/hex.h"
 #include "identity/sshsig.h"
+#include "memory/pack.h"
 
 kg_err kg_store__fail_git(int code, const char *what)
 {
@@ -287,53 +285,28 @@ done:
 	return KG_OK;
 }
 
-/* The pack is built in an object database of its own, in memory: so it holds exactly these objects,
- * and nothing is lost with that memory that was not already in the journal. */
-static int write_pack(const char *directory, const kg_store_object *objects, size_t count)
-{
-	git_odb *odb = NULL;
-	git_odb_backend *memory = NULL;
-	git_repository *repo = NULL;
-	git_packbuilder *pack = NULL;
-	int rc = git_odb_new(&odb);
-
-	rc = rc != 0 ? rc : git_mempack_new(&memory);
-	if (rc == 0) {
-		rc = git_odb_add_backend(odb, memory, 1);
-		if (rc != 0)
-			memory->free(memory);
-	}
-	rc = rc != 0 ? rc : git_repository_wrap_odb(&repo, odb);
-	rc = rc != 0 ? rc : git_packbuilder_new(&pack, repo);
-	if (rc == 0)
-		(void)git_packbuilder_set_threads(pack, 1);
-	for (size_t i = 0; rc == 0 && i < count; i++) {
-		git_oid oid;
-
-		rc = git_odb_write(&oid, odb, objects[i].object, objects[i].size,
-				   GIT_OBJECT_COMMIT);
-		rc = rc != 0 ? rc : git_packbuilder_insert(pack, &oid, NULL);
-	}
-	rc = rc != 0 ? rc : git_packbuilder_write(pack, directory, 0, NULL, NULL);
-	git_packbuilder_free(pack);
-	git_repository_free(repo);
-	git_odb_free(odb);
-	return rc;
-}
-
 kg_err kg_store_write(kg_store *store, const kg_store_object *objects, size_t count)
 {
 	char directory[KG_PATH_SIZE];
+	char name[KG_PACK_NAME_SIZE];
+	kg_pack *pack = NULL;
 	kg_err err;
 	int rc;
 
 	if (count == 0)
 		return KG_OK;
 	err = kg_path(directory, "%s/objects/pack", store->path);
+	if (err == KG_OK)
+		err = kg_pack_new(&pack, directory);
+	for (size_t i = 0; err == KG_OK && i < count; i++)
+		err = kg_pack_add(pack, KG_PACK_COMMIT, objects[i].object, objects[i].size,
+				  &objects[i].commit);
+	if (err == KG_OK)
+		err = kg_pack_finish(pack, name);
+	kg_pack_free(pack);
 	if (err != KG_OK)
-		return err;
-	rc = write_pack(directory, objects, count);
-	rc = rc != 0 ? rc : git_odb_refresh(store->odb);
+		return kg_fail_context(err, "memory.git");
+	rc = git_odb_refresh(store->odb);
 	return rc == 0 ? KG_OK : kg_store__fail_git(rc, "memory.git");
 }
 
@@ -394,7 +367,7 @@ kg_err kg_store_find(kg_store *store, kg_commit *commit, const char *prefix)
 	return KG_OK;
 }
 
-void kg_store_put_signer(kg_buf *out, const kg_pubkey *key)
+static void put_signer(kg_buf *out, const kg_pubkey *key)
 {
 	char principal[KG_PUBKEY_TEXT_SIZE + 16];
 	char line[KG_SSHSIG_SIGNERS_SIZE];
@@ -419,9 +392,9 @@ kg_err kg_store_write_signers(kg_store *store, const kg_pubkey *swarm,
 		return err;
 	kg_buf_init(&text, 64 << 20);
 	kg_buf_init(&now, 64 << 20);
-	kg_store_put_signer(&text, swarm);
+	put_signer(&text, swarm);
 	for (size_t i = 0; i < count; i++)
-		kg_store_put_signer(&text, &members[i].agent);
+		put_signer(&text, &members[i].agent);
 	err = kg_buf_ok(&text);
 	if (err == KG_OK && (kg_fs_read(&now, path) != KG_OK || now.size != text.size ||
 			     memcmp(now.data, text.data, text.size) != 0))
