@@ -15,7 +15,9 @@
  * There is one encoding of an entry and one entry of an encoding: opening bytes that encode would
  * not have written is KG_ECORRUPT. Nothing in the text can pass for a field, since the fields are
  * the last paragraph. The id is BLAKE2b-256 over the signed bytes (the commit without its
- * signature), so it holds whatever becomes of SHA-1.
+ * signature) without the lines that say where the entry stands on its chain: the parent, Sequence
+ * and Carried. It holds whatever becomes of SHA-1, and stays when an entry is placed anew; author,
+ * time and counter make it unique.
  */
 #ifndef KG_MEMORY_ENTRY_H
 #define KG_MEMORY_ENTRY_H
@@ -43,10 +45,14 @@ enum {
 	KG_ENTRY_PEERS_MAX = 256,
 	KG_ENTRY_RECIPIENTS_MAX = 16,
 	KG_ENTRY_ORIGIN_TIME_MAX = 40,
-	KG_ENTRY_SUBJECT_MAX = 72, /* characters */
+	KG_ENTRY_SEALED_MAX = 1 << 20, /* bytes of sealed content, encrypted */
+	KG_ENTRY_SUBJECT_MAX = 72,     /* characters */
 	KG_COMMIT_SIZE = 20,
 	KG_COMMIT_TEXT_SIZE = 41
 };
+
+/* The whole text of a sealed entry. */
+#define KG_ENTRY_SEALED_TEXT "The content of this entry is sealed."
 
 typedef enum {
 	KG_ENTRY_BIRTH,
@@ -182,6 +188,8 @@ typedef struct {
 	size_t peer_count;
 	kg_entry_head seen[KG_ENTRY_SEEN_MAX]; /* other chains as the author knew them, by key */
 	size_t seen_count;
+	int64_t seen_ms; /* the latest time among what was seen: for kg_entry_place, and no part */
+	uint16_t seen_counter; /* of the entry */
 	kg_entry_origin origin;
 	kg_entry_sealed sealed;
 	kg_pubkey successor;       /* lineage: the key that goes on */
@@ -206,13 +214,49 @@ void kg_entry_release(kg_entry *entry);
 const char *kg_entry_type_name(kg_entry_type type);
 KG_NODISCARD kg_err kg_entry_type_parse(kg_entry_type *out, const char *name);
 
-/* Setters copy; KG_EINVAL for what the format does not allow, KG_EFULL beyond a maximum. */
+/* The end of a chain, with its time; all zero before its first entry. */
+typedef struct {
+	uint64_t sequence;
+	int64_t time_ms;
+	uint16_t time_counter;
+	kg_commit commit;
+} kg_chain_head;
+
+/* Setters copy; KG_EINVAL for what the format does not allow, KG_EFULL beyond a maximum, KG_EDENIED
+ * for a key of low order. Keys may be added in any order. */
 KG_NODISCARD kg_err kg_entry_set_text(kg_entry *entry, const char *text, size_t size);
 KG_NODISCARD kg_err kg_entry_add_tag(kg_entry *entry, const char *tag);
 KG_NODISCARD kg_err kg_entry_add_tags(kg_entry *entry, const char *list); /* "a,b,c" */
 KG_NODISCARD kg_err kg_entry_add_reference(kg_entry *entry, const kg_entry_id *id);
 KG_NODISCARD kg_err kg_entry_add_head(kg_entry *entry, const kg_entry_head *head);
 KG_NODISCARD kg_err kg_entry_add_member(kg_entry *entry, const kg_pubkey *agent, const char *name);
+KG_NODISCARD kg_err kg_entry_add_peer(kg_entry *entry, const kg_pubkey *swarm, const char *name);
+
+/* What the author knows of another chain: `head` of `agent`. Before kg_entry_place, which puts the
+ * entry's time behind it. */
+KG_NODISCARD kg_err kg_entry_add_seen(kg_entry *entry, const kg_pubkey *agent,
+				      const kg_chain_head *head);
+KG_NODISCARD kg_err kg_entry_set_successor(kg_entry *entry, const kg_pubkey *key);
+
+/* `last` is the last entry of the old key. */
+KG_NODISCARD kg_err kg_entry_set_predecessor(kg_entry *entry, const kg_entry_head *last);
+KG_NODISCARD kg_err kg_entry_set_epoch(kg_entry *entry, const kg_entry_epoch *epoch);
+
+/* Makes the entry one whose content is `size` bytes of ciphertext elsewhere, for these recipients
+ * (none: its author alone), and its text the fixed one. */
+KG_NODISCARD kg_err kg_entry_set_sealed(kg_entry *entry, const uint8_t digest[KG_HASH_SIZE],
+					uint64_t size, const kg_pubkey *recipients, size_t count);
+
+/* The message that the entry was made of; `time` is RFC 3339 as it was signed. The text is set
+ * apart. Whether the signature holds is not looked at. */
+KG_NODISCARD kg_err kg_entry_set_origin(kg_entry *entry, const kg_pubkey *author, const char *time,
+					const uint8_t signature[KG_SIGNATURE_SIZE],
+					const void *content, size_t size);
+
+/* Places an entry of the epoch before anew at `sequence`: the same entry with the same id. To be
+ * signed with the parent that it then has. */
+KG_NODISCARD kg_err kg_entry_carry(kg_entry *entry, uint64_t sequence);
+
 void kg_entry_set_confidence(kg_entry *entry, double confidence);
 void kg_entry_set_level(kg_entry *entry, double level);
 
@@ -230,31 +274,25 @@ KG_NODISCARD kg_err kg_entry_set_generated(kg_entry *entry, const kg_entry_sampl
  * but \t \n \r too; cut to KG_ENTRY_TEXT_MAX between characters. Appends to `out`. */
 void kg_entry_readable(kg_buf *out, const void *data, size_t size);
 
-/* Author, place on the chain and time in one go: sequence = previous + 1, time = the greater of
- * now_ms and the previous time with its counter moved on. `previous` is the head of the author's
- * chain with its time, all zero for the first entry. */
-typedef struct {
-	uint64_t sequence;
-	int64_t time_ms;
-	uint16_t time_counter;
-	kg_commit commit;
-} kg_chain_head;
-
+/* Author, place on the chain and time in one go: sequence = previous + 1, time = the greatest of
+ * now_ms, the previous time and the times of what was seen, with its counter moved on. `previous`
+ * is the head of the author's chain. */
 KG_NODISCARD kg_err kg_entry_place(kg_entry *entry, const kg_pubkey *swarm, const kg_key *author,
 				   const char *name, const kg_chain_head *previous, int64_t now_ms);
 
 /* Everything the format demands of the value, apart from the encoding; KG_EINVAL says what. */
 KG_NODISCARD kg_err kg_entry_check(const kg_entry *entry);
 
-/* The signed bytes: the commit object without a signature. `parent` NULL for sequence 1 only. */
+/* The signed bytes: the commit object without a signature. `parent` is NULL for sequence 1 and for
+ * the root of an epoch, and for these only. */
 KG_NODISCARD kg_err kg_entry_encode(kg_buf *out, const kg_entry *entry, const kg_commit *parent);
 
 /* Parses what encode writes, strictly. KG_ECORRUPT. No signature is looked at. */
 KG_NODISCARD kg_err kg_entry_decode(kg_entry *entry, kg_entry_proof *proof, const void *payload,
 				    size_t size);
 
-/* Appends the complete commit object; `key` must be entry->agent's. `parent` may be NULL for
- * sequence 1. `proof` may be NULL. */
+/* Appends the complete commit object; `key` must be entry->agent's. `parent` as for encode. `proof`
+ * may be NULL. */
 KG_NODISCARD kg_err kg_entry_sign(kg_buf *object, kg_entry_proof *proof, const kg_entry *entry,
 				  const kg_key *key, const kg_commit *parent);
 

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "identity/sshsig.h"
-#include "memory/entry.h"
+#include "memory/entry_impl.h"
 
 /* Lines of the armour after the first; each is indented by one space in a commit. */
 enum { FOLDS = 5, SIGNATURE_SIZE = 7 + KG_SSHSIG_ARMOUR_LENGTH + FOLDS + 1 };
@@ -44,13 +44,14 @@ kg_err kg_entry_sign(kg_buf *object, kg_entry_proof *proof, const kg_entry *entr
 	size_t start = object->size;
 	const uint8_t *message;
 	kg_entry_proof made = {0};
+	kg_entry__places places;
 	kg_buf payload;
 	kg_err err;
 
 	if (!kg_pubkey_equal(&entry->agent, kg_key_public(key)))
 		return kg_fail(KG_EINVAL, "the entry names another key than the one that signs");
 	kg_buf_init(&payload, KG_ENTRY_OBJECT_MAX - SIGNATURE_SIZE);
-	err = kg_entry_encode(&payload, entry, parent);
+	err = kg_entry__encode(&payload, &places, entry, parent);
 	if (err != KG_OK)
 		goto done;
 	kg_sshsig_sign(armour, key, payload.data, payload.size);
@@ -63,7 +64,7 @@ kg_err kg_entry_sign(kg_buf *object, kg_entry_proof *proof, const kg_entry *entr
 	err = kg_buf_ok(object);
 	if (err != KG_OK || proof == NULL)
 		goto done;
-	kg_hash(made.id.bytes, "kindergarten entry id v1", payload.data, payload.size);
+	kg_entry__id(&made.id, payload.data, payload.size, &places);
 	kg_commit_id(&made.commit, object->data + start, object->size - start);
 	made.has_parent = parent != NULL;
 	if (parent != NULL)
@@ -92,6 +93,7 @@ static kg_err split(kg_buf *payload, char armour[KG_SSHSIG_ARMOUR_SIZE], const v
 	err = unfold(armour, signature);
 	if (err != KG_OK)
 		return err;
+	(void)kg_buf_reserve(payload, size); /* both pieces in one */
 	kg_buf_put(payload, object, (size_t)(signature - bytes));
 	kg_buf_put(payload, signature + SIGNATURE_SIZE,
 		   size - SIGNATURE_SIZE - (size_t)(signature - bytes));
