@@ -281,6 +281,16 @@ static kg_err believe(kg_admit *admit, const kg_entry_member *peer)
 	return certify(admit, &peer->agent, 0, &peer->agent, KG_SWARM_NAME);
 }
 
+static kg_err witness(kg_admit *admit, const kg_entry_head *head)
+{
+	kg_err err = KG_OK;
+	kg_admit_chain *chain = chain_of(admit, &head->agent, &err);
+
+	if (chain != NULL && head->sequence > chain->witnessed)
+		chain->witnessed = head->sequence;
+	return err;
+}
+
 kg_err kg_admit_learn(kg_admit *admit, const kg_entry *e)
 {
 	kg_err err = KG_OK;
@@ -296,6 +306,9 @@ kg_err kg_admit_learn(kg_admit *admit, const kg_entry *e)
 	if (kg_pubkey_equal(&e->swarm, &admit->swarm))
 		for (size_t i = 0; err == KG_OK && i < e->peer_count; i++)
 			err = believe(admit, &e->peers[i]);
+	if (e->type == KG_ENTRY_CHECKPOINT && kg_pubkey_equal(&e->swarm, &admit->swarm))
+		for (size_t i = 0; err == KG_OK && i < e->head_count; i++)
+			err = witness(admit, &e->heads[i]);
 	return err;
 }
 

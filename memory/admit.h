@@ -65,6 +65,7 @@ typedef struct {
 	kg_chain_head head;  /* all zero: no entry yet. Within the carried entries of an epoch its
 			      * time is that of the epoch's root */
 	kg_entry_id head_id;
+	uint64_t witnessed; /* the last sequence that a checkpoint of the own swarm names */
 	kg_admit_epoch epoch;
 } kg_admit_chain;
 

@@ -3,7 +3,7 @@
  * pack – writes a git pack with its index: objects, or what other packs hold.
  *
  * Commits are told by earlier ones of the same author where that is shorter, never more than two
- * steps deep, so that reading any of them stays cheap. See docs/decisions/010-own-packs.md.
+ * steps deep, so that reading any of them stays cheap. See docs/decisions/009-own-packs.md.
  */
 #ifndef KG_MEMORY_PACK_H
 #define KG_MEMORY_PACK_H

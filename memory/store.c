@@ -367,7 +367,7 @@ kg_err kg_store_find(kg_store *store, kg_commit *commit, const char *prefix)
 	return KG_OK;
 }
 
-static void put_signer(kg_buf *out, const kg_pubkey *key)
+void kg_store_put_signer(kg_buf *out, const kg_pubkey *key)
 {
 	char principal[KG_PUBKEY_TEXT_SIZE + 16];
 	char line[KG_SSHSIG_SIGNERS_SIZE];
@@ -392,9 +392,9 @@ kg_err kg_store_write_signers(kg_store *store, const kg_pubkey *swarm,
 		return err;
 	kg_buf_init(&text, 64 << 20);
 	kg_buf_init(&now, 64 << 20);
-	put_signer(&text, swarm);
+	kg_store_put_signer(&text, swarm);
 	for (size_t i = 0; i < count; i++)
-		put_signer(&text, &members[i].agent);
+		kg_store_put_signer(&text, &members[i].agent);
 	err = kg_buf_ok(&text);
 	if (err == KG_OK && (kg_fs_read(&now, path) != KG_OK || now.size != text.size ||
 			     memcmp(now.data, text.data, text.size) != 0))

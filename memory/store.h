@@ -145,6 +145,9 @@ KG_NODISCARD kg_err kg_store_tidy(kg_store *store, bool *more, kg_store_progress
  * `progress`, which may be NULL, stopped it. */
 KG_NODISCARD kg_err kg_store_repack(kg_store *store, kg_store_progress progress, void *payload);
 
+/* Appends the line that lets stock git accept signatures of this key. */
+void kg_store_put_signer(kg_buf *out, const kg_pubkey *key);
+
 /* Writes <state>/allowed_signers, for stock git: one line per key. */
 KG_NODISCARD kg_err kg_store_write_signers(kg_store *store, const kg_pubkey *swarm,
 					   const kg_entry_member *members, size_t count);
