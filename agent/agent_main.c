@@ -687,18 +687,32 @@ static bool remember(agent *a, const char *type, const char *tag, int limit, cha
 }
 
 /* Another process may be signing with this key: it is waited for, a little. */
-static kg_err join(agent *a, const kg_chain_head *head)
+static kg_err join(agent *a)
 {
 	int64_t until = kg_clock_mono_ms() + LOCK_MS;
 	kg_err err;
 	do {
-		err = kg_life_join(a->life, head, a->launch->state_dir, on_stored, a);
+		err = kg_life_join(a->life, a->launch->state_dir, on_stored, a);
 		if (err == KG_ECONFLICT) {
 			pump(a, PUMP_MS);
 		}
 	} while (err == KG_ECONFLICT && !a->stopping && !a->gone && kg_clock_mono_ms() < until);
+	return err;
+}
+
+/* The end of the own chain, asked for once nobody else signs for it. */
+static kg_err find_place(agent *a, const kg_message *message, bool *has_past)
+{
+	kg_chain_head head;
+	bool moved;
+	kg_outbox *outbox = kg_life_outbox(a->life);
+	kg_err err = kg_head_read(&head, message->json);
 	if (err == KG_OK) {
-		a->post.outbox = kg_life_outbox(a->life);
+		err = kg_outbox_rebase(outbox, &head, kg_clock_wall_ms(), &moved);
+	}
+	if (err == KG_OK) {
+		a->post.outbox = outbox;
+		*has_past = head.sequence > 0 || kg_outbox_count(outbox) > 0;
 	}
 	return err;
 }
@@ -709,15 +723,16 @@ static bool arrive(agent *a)
 	char key[KG_PUBKEY_TEXT_SIZE];
 	char tag[KG_GENOME_TAG_SIZE];
 	kg_message message = {0};
-	kg_chain_head head;
+	bool has_past = false;
 	kg_pubkey_format(key, kg_key_public(a->launch->key));
-	if (!insist(a, KG_MESSAGE_HEAD, json_pack("{s:s}", "agent", key), &message)) {
+	kg_err err = join(a);
+	if (err == KG_OK &&
+	    !insist(a, KG_MESSAGE_HEAD, json_pack("{s:s}", "agent", key), &message)) {
 		return false;
 	}
-	kg_err err = kg_head_read(&head, message.json);
-	kg_message_release(&message);
 	if (err == KG_OK) {
-		err = join(a, &head);
+		err = find_place(a, &message, &has_past);
+		kg_message_release(&message);
 	}
 	if (err != KG_OK) {
 		kg_log_err(KG_LOG_ERROR, "chain.broken");
@@ -728,11 +743,10 @@ static bool arrive(agent *a)
 		pump(a, PUMP_MS);
 	}
 	kg_genome_tag(tag, &a->genome);
-	/* The chain may have begun with what was in the outbox. */
-	if (!(remember(a, "trace", NULL, 1, NULL) &&
-	      remember(a, "learning", NULL, REMEMBER_MAX, NULL) &&
-	      remember(a, "insight", NULL, REMEMBER_MAX, NULL) &&
-	      remember(a, "birth", tag, 1, a->birth))) {
+	if (has_past && !(remember(a, "trace", NULL, 1, NULL) &&
+			  remember(a, "learning", NULL, REMEMBER_MAX, NULL) &&
+			  remember(a, "insight", NULL, REMEMBER_MAX, NULL) &&
+			  remember(a, "birth", tag, 1, a->birth))) {
 		return false;
 	}
 	if (a->birth[0] == '\0' &&

@@ -144,21 +144,11 @@ json_t *kg_life_wish(const kg_life *life, const char *question)
 			 life->learn.min_consciousness, "limit", 4 * KG_PROMPT_RECALLED_MAX);
 }
 
-kg_err kg_life_join(kg_life *life, const kg_chain_head *head, const char *state_dir,
-		    kg_outbox_done done, void *data)
+kg_err kg_life_join(kg_life *life, const char *state_dir, kg_outbox_done done, void *data)
 {
 	KG_ASSERT(!life->outbox);
-	kg_outbox *outbox = NULL;
-	kg_err err = kg_outbox_new(&outbox, &life->swarm, life->key, life->name, head, done, data);
-	if (err == KG_OK && state_dir) {
-		err = kg_outbox_keep(outbox, state_dir);
-	}
-	if (err != KG_OK) {
-		kg_outbox_free(outbox);
-		return err;
-	}
-	life->outbox = outbox;
-	return KG_OK;
+	return kg_outbox_new(&life->outbox, &life->swarm, life->key, life->name, state_dir, done,
+			     data);
 }
 
 kg_outbox *kg_life_outbox(kg_life *life)

@@ -51,11 +51,10 @@ kg_stage kg_life_stage(const kg_life *life);
  * template, limit 0, no memory). */
 json_t *kg_life_wish(const kg_life *life, const char *question);
 
-/* The end of the own chain is known: from here on entries can be signed. The outbox is kept in
- * `state_dir` (kg_outbox_keep), or in memory alone when that is NULL. `done` as in outbox.h. Once,
- * or again after a failure. */
-KG_NODISCARD kg_err kg_life_join(kg_life *life, const kg_chain_head *head, const char *state_dir,
-				 kg_outbox_done done, void *data);
+/* Entries can be signed from here on, once the outbox was told where the own chain ends
+ * (kg_outbox_rebase). `state_dir` and `done` as in outbox.h. Once, or again after a failure. */
+KG_NODISCARD kg_err kg_life_join(kg_life *life, const char *state_dir, kg_outbox_done done,
+				 void *data);
 kg_outbox *kg_life_outbox(kg_life *life);
 
 /* After a restart, from own entries as recalled: the coefficient of the latest that has one; what

@@ -36,28 +36,6 @@ struct kg_outbox {
 	size_t live;      /* bytes of objects here */
 };
 
-kg_err kg_outbox_new(kg_outbox **out, const kg_pubkey *swarm, const kg_key *key, const char *name,
-		     const kg_chain_head *head, kg_outbox_done done, void *data)
-{
-	kg_err err = kg_name_check(name);
-	if (err != KG_OK) {
-		return err;
-	}
-	kg_outbox *outbox = calloc(1, sizeof(*outbox));
-	if (!outbox) {
-		return kg_fail(KG_ENOMEM, "no memory for an outbox");
-	}
-	outbox->swarm = *swarm;
-	outbox->key = key;
-	memcpy(outbox->name, name, strlen(name) + 1);
-	outbox->tip = *head;
-	outbox->credit = KG_OUTBOX_CREDIT;
-	outbox->done = done;
-	outbox->data = data;
-	*out = outbox;
-	return KG_OK;
-}
-
 static void item_free(item *it)
 {
 	if (it) {
@@ -220,16 +198,32 @@ static kg_err take_up(void *data, const uint8_t *object, size_t size)
 	return add(outbox, it);
 }
 
-kg_err kg_outbox_keep(kg_outbox *outbox, const char *state_dir)
+kg_err kg_outbox_new(kg_outbox **out, const kg_pubkey *swarm, const kg_key *key, const char *name,
+		     const char *state_dir, kg_outbox_done done, void *data)
 {
-	KG_ASSERT(outbox->count == 0 && !outbox->file);
-	const kg_chain_head head = outbox->tip;
-	bool moved;
-	kg_err err = kg_outfile_open(&outbox->file, state_dir, outbox->name, take_up, outbox);
-	if (err != KG_OK || outbox->count == 0) {
+	kg_err err = kg_name_check(name);
+	if (err != KG_OK) {
 		return err;
 	}
-	return kg_outbox_rebase(outbox, &head, head.time_ms, &moved);
+	kg_outbox *outbox = calloc(1, sizeof(*outbox));
+	if (!outbox) {
+		return kg_fail(KG_ENOMEM, "no memory for an outbox");
+	}
+	outbox->swarm = *swarm;
+	outbox->key = key;
+	memcpy(outbox->name, name, strlen(name) + 1);
+	outbox->credit = KG_OUTBOX_CREDIT;
+	outbox->done = done;
+	outbox->data = data;
+	if (state_dir) {
+		err = kg_outfile_open(&outbox->file, state_dir, name, take_up, outbox);
+	}
+	if (err != KG_OK) {
+		kg_outbox_free(outbox);
+		return err;
+	}
+	*out = outbox;
+	return KG_OK;
 }
 
 kg_err kg_outbox_put(kg_outbox *outbox, kg_entry *entry, int64_t now_ms, uint64_t *ticket)
@@ -452,7 +446,7 @@ kg_err kg_outbox_rebase(kg_outbox *outbox, const kg_chain_head *head, int64_t no
 		return KG_OK;
 	}
 	kg_err err = place_all(outbox, head, now_ms);
-	*moved = err == KG_OK;
+	*moved = err == KG_OK && outbox->count > 0;
 	return err;
 }
 

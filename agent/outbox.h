@@ -34,17 +34,15 @@ typedef struct kg_outbox kg_outbox;
 typedef void (*kg_outbox_done)(void *data, uint64_t ticket, const kg_entry *entry,
 			       const kg_entry_proof *proof);
 
-/* Entries of `name`, signed by `key` (borrowed), behind `head`. `done` is told of each; NULL: it
- * is not. */
+/* Entries of `name`, signed by `key` (borrowed). `state_dir` is where it is kept on disk, in
+ * <state_dir>/outbox: the author's lock is held from here on, and what is there already is taken up
+ * and comes first; NULL: in memory alone. `done` is told of what is stored; NULL: it is not. The
+ * end of the chain, asked for under the lock, is next: kg_outbox_rebase; until then it is that of
+ * an empty one. Codes of kg_outfile_open. */
 KG_NODISCARD kg_err kg_outbox_new(kg_outbox **out, const kg_pubkey *swarm, const kg_key *key,
-				  const char *name, const kg_chain_head *head, kg_outbox_done done,
+				  const char *name, const char *state_dir, kg_outbox_done done,
 				  void *data);
 void kg_outbox_free(kg_outbox *outbox);
-
-/* From now on it is also on disk, in <state_dir>/outbox, and the author's lock is held. What is
- * there already is taken up and comes first. Once, before anything is put. Codes of
- * kg_outfile_open; KG_EFULL: nothing could be placed anew. */
-KG_NODISCARD kg_err kg_outbox_keep(kg_outbox *outbox, const char *state_dir);
 
 /* Places and signs `*entry`, whose type and content are set, and keeps it. Takes the content, also
  * on failure. `*ticket`, never 0, names it whatever its id becomes; may be NULL. KG_EFULL when the

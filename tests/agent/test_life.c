@@ -44,6 +44,7 @@ static kg_pubkey some_pubkey(void)
 static void wake(scene *s)
 {
 	kg_genome g;
+	bool moved;
 	assert_int_equal(kg_base_digest(g.base_digest, s->base.model), KG_OK);
 	assert_int_equal(kg_genome_choose(&g, s->base.model, "fairy2", "x/agent-0"), KG_OK);
 	const kg_life_options options = {.name = "agent-0",
@@ -53,7 +54,8 @@ static void wake(scene *s)
 					 .genome = &g,
 					 .conf = s->conf};
 	assert_int_equal(kg_life_new(&s->life, &options), KG_OK);
-	assert_int_equal(kg_life_join(s->life, &s->head, NULL, NULL, NULL), KG_OK);
+	assert_int_equal(kg_life_join(s->life, NULL, NULL, NULL), KG_OK);
+	assert_int_equal(kg_outbox_rebase(kg_life_outbox(s->life), &s->head, 0, &moved), KG_OK);
 }
 
 static void begin(scene *s, bool form)
@@ -297,6 +299,86 @@ static void test_life__every_move_of_the_coefficient_is_an_entry(void **state)
 	end(&s);
 }
 
+static void hear_at(scene *s, const kg_pubkey *agent, uint64_t sequence, int64_t time_ms)
+{
+	kg_heard h = heard_of(KG_ENTRY_OBSERVATION, agent, 7, 8);
+	h.head = (kg_chain_head){
+		.sequence = sequence, .time_ms = time_ms, .commit = {{(uint8_t)sequence, 0x55}}};
+	kg_life_hear(s->life, &h);
+}
+
+static const kg_entry *say(scene *s)
+{
+	kg_entry entry;
+	uint64_t ticket;
+	kg_entry_init(&entry, KG_ENTRY_OBSERVATION);
+	assert_int_equal(kg_entry_set_text(&entry, "x", 1), KG_OK);
+	assert_int_equal(kg_life_say(s->life, &entry, now, &ticket), KG_OK);
+	assert_int_equal(keep(s), 1);
+	return &s->kept[s->count - 1];
+}
+
+static void test_life__an_entry_names_what_was_heard_and_is_later(void **state)
+{
+	(void)state;
+	scene s;
+	begin(&s, true);
+	kg_pubkey others[6];
+	for (size_t i = 0; i < 6; i++) {
+		others[i] = some_pubkey();
+	}
+	assert_int_equal(say(&s)->seen_count, 0);
+	hear_at(&s, &s.swarm, 40, now + 1);
+	for (size_t i = 0; i < 6; i++) {
+		hear_at(&s, &others[i], 1, now + 2);
+	}
+	hear_at(&s, &others[5], 3, now + 9);
+	hear_at(&s, &others[5], 2, now + 5); /* told late */
+	hear_at(&s, kg_key_public(s.key), 99, now + 99);
+	const kg_entry *e = say(&s);
+	assert_int_equal(e->seen_count, KG_LIFE_SEEN_MAX);
+	assert_true(e->time_ms > now + 9 || (e->time_ms == now + 9 && e->time_counter > 0));
+	size_t swarm = 0, last = 0;
+	for (size_t i = 0; i < e->seen_count; i++) {
+		swarm += kg_pubkey_equal(&e->seen[i].agent, &s.swarm) && e->seen[i].sequence == 40;
+		last += kg_pubkey_equal(&e->seen[i].agent, &others[5]) && e->seen[i].sequence == 3;
+		assert_false(kg_pubkey_equal(&e->seen[i].agent, kg_key_public(s.key)));
+		assert_false(kg_pubkey_equal(&e->seen[i].agent, &others[0]));
+	}
+	assert_int_equal(swarm, 1);
+	assert_int_equal(last, 1);
+	/* Said once. */
+	assert_int_equal(say(&s)->seen_count, 0);
+	end(&s);
+}
+
+static void test_life__its_heart_beats_every_so_many_rounds(void **state)
+{
+	(void)state;
+	scene s;
+	size_t beats = 0;
+	begin(&s, true);
+	for (uint64_t i = 0; i < KG_HEARTBEAT_ROUNDS; i++) {
+		assert_int_equal(beats, 0);
+		json_decref(think(&s, ROUND, "What is one?", NULL));
+		assert_int_equal(settle(&s, ROUND), 0);
+		assert_int_equal(kg_life_evaluate(s.life, i, now), KG_OK);
+		keep(&s);
+		for (; s.count > 0; s.count--) {
+			const kg_entry *e = &s.kept[s.count - 1];
+			if (e->type == KG_ENTRY_HEARTBEAT) {
+				assert_true(kg_entry_has_tag(e, "heartbeat") &&
+					    kg_entry_has_tag(e, "state"));
+				assert_true(e->confidence == 0.9 && e->has_parts);
+				beats++;
+			}
+			kg_entry_release(&s.kept[s.count - 1]);
+		}
+	}
+	assert_int_equal(beats, 1);
+	end(&s);
+}
+
 static void test_life__a_restart_restores_it_from_its_chain(void **state)
 {
 	(void)state;
@@ -400,6 +482,8 @@ int main(void)
 		cmocka_unit_test(test_life__learns_once_from_others),
 		cmocka_unit_test(test_life__teaching_raises_its_capacity_by_one_step),
 		cmocka_unit_test(test_life__every_move_of_the_coefficient_is_an_entry),
+		cmocka_unit_test(test_life__an_entry_names_what_was_heard_and_is_later),
+		cmocka_unit_test(test_life__its_heart_beats_every_so_many_rounds),
 		cmocka_unit_test(test_life__a_restart_restores_it_from_its_chain),
 		cmocka_unit_test(test_life__scores_every_candidate),
 		cmocka_unit_test(test_life__a_story_model_recalls_nothing),

@@ -36,6 +36,15 @@ static void on_done(void *data, uint64_t ticket, const kg_entry *entry, const kg
 	s->done[s->done_count++] = ticket;
 }
 
+static void begin_in(scene *s, const char *state_dir, const kg_chain_head *head)
+{
+	bool moved;
+	assert_int_equal(
+		kg_outbox_new(&s->outbox, &s->swarm, s->key, "agent-0", state_dir, on_done, s),
+		KG_OK);
+	assert_int_equal(kg_outbox_rebase(s->outbox, head, 1700000000000, &moved), KG_OK);
+}
+
 static void begin(scene *s, const kg_chain_head *head)
 {
 	const uint8_t seed[KG_KEY_SEED_SIZE] = {9};
@@ -45,8 +54,7 @@ static void begin(scene *s, const kg_chain_head *head)
 	assert_int_equal(kg_key_generate(&swarm), KG_OK);
 	s->swarm = *kg_key_public(swarm);
 	kg_key_free(swarm);
-	assert_int_equal(kg_outbox_new(&s->outbox, &s->swarm, s->key, "agent-0", head, on_done, s),
-			 KG_OK);
+	begin_in(s, NULL, head);
 }
 
 static void end(scene *s)
@@ -340,9 +348,7 @@ static void begin_again(scene *s, const kg_chain_head *head)
 {
 	kg_outbox_free(s->outbox);
 	s->done_count = 0;
-	assert_int_equal(kg_outbox_new(&s->outbox, &s->swarm, s->key, "agent-0", head, on_done, s),
-			 KG_OK);
-	assert_int_equal(kg_outbox_keep(s->outbox, dir), KG_OK);
+	begin_in(s, dir, head);
 }
 
 static void test_outbox__who_was_killed_sends_the_very_same_bytes(void **state)
@@ -419,8 +425,7 @@ static void test_outbox__two_processes_do_not_sign_with_one_key(void **state)
 	pid_t pid = fork();
 	if (pid == 0) {
 		kg_outbox *other = NULL;
-		kg_err err = kg_outbox_new(&other, &s.swarm, s.key, "agent-0", &none, NULL, NULL);
-		err = err == KG_OK ? kg_outbox_keep(other, dir) : err;
+		kg_err err = kg_outbox_new(&other, &s.swarm, s.key, "agent-0", dir, NULL, NULL);
 		_exit(err == KG_ECONFLICT && strstr(kg_err_text(), "signs as agent-0") ? 0 : 1);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -474,10 +479,10 @@ static void test_outbox__what_is_no_outbox_is_left_alone(void **state)
 	begin(&s, &none);
 	begin_again(&s, &none);
 	kg_outbox_free(s.outbox);
+	s.outbox = NULL;
 	assert_int_equal(kg_fs_write(file_path(), "KGOUTBX2 and more", 17, 0600), KG_OK);
-	assert_int_equal(kg_outbox_new(&s.outbox, &s.swarm, s.key, "agent-0", &none, NULL, NULL),
-			 KG_OK);
-	assert_int_equal(kg_outbox_keep(s.outbox, dir), KG_ECORRUPT);
+	assert_int_equal(kg_outbox_new(&s.outbox, &s.swarm, s.key, "agent-0", dir, NULL, NULL),
+			 KG_ECORRUPT);
 	end(&s);
 }
 

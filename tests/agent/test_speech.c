@@ -221,6 +221,78 @@ static void test_speech__entries_are_heard_whole(void **state)
 	json_decref(body);
 }
 
+static void test_speech__the_feed_tells_the_place_of_an_entry(void **state)
+{
+	(void)state;
+	static kg_heard h;
+	json_t *body = parse(heard);
+	assert_int_equal(kg_heard_read(&h, body), KG_OK);
+	assert_int_equal(h.head.sequence, 0);
+	json_object_set_new(body, "time_ms", json_integer(1700000000005));
+	assert_int_equal(kg_heard_read(&h, body), KG_ECORRUPT);
+	json_object_set_new(body, "sequence", json_integer(12));
+	json_object_set_new(body, "counter", json_integer(3));
+	json_object_set_new(body, "commit",
+			    json_string("cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd"));
+	assert_int_equal(kg_heard_read(&h, body), KG_OK);
+	assert_int_equal(h.head.sequence, 12);
+	assert_int_equal(h.head.time_counter, 3);
+	assert_true(h.head.time_ms == 1700000000005 && h.time_ms == h.head.time_ms);
+	assert_int_equal(h.head.commit.bytes[0], 0xcd);
+	json_object_set_new(body, "commit", json_string("cd"));
+	assert_int_equal(kg_heard_read(&h, body), KG_ECORRUPT);
+	json_decref(body);
+}
+
+/* The body of say for an entry of `type` and what reading makes of it; `out` may be NULL. */
+static kg_err say(kg_entry *out, kg_entry_type type, size_t cut)
+{
+	kg_key *key = NULL;
+	const kg_chain_head none = {0};
+	kg_entry entry, back;
+	kg_buf bytes;
+	char text[4096];
+	assert_int_equal(kg_key_generate(&key), KG_OK);
+	kg_entry_init(&entry, type);
+	assert_int_equal(kg_entry_set_text(&entry, "hello", 5), KG_OK);
+	assert_int_equal(kg_entry_add_tags(&entry, "a,b"), KG_OK);
+	assert_int_equal(kg_entry_place(&entry, kg_key_public(key), key, "agent-0", &none, 1),
+			 KG_OK);
+	kg_buf_init(&bytes, 2048);
+	assert_int_equal(kg_entry_encode(&bytes, &entry, NULL), KG_OK);
+	kg_base64_encode(text, bytes.data, bytes.size - cut);
+	json_t *body = json_pack("{s:s}", "entry_b64", text);
+	kg_err err = kg_say_read(&back, body);
+	if (err == KG_OK && out) {
+		*out = back;
+	} else if (err == KG_OK) {
+		kg_entry_release(&back);
+	}
+	json_decref(body);
+	kg_buf_release(&bytes);
+	kg_entry_release(&entry);
+	kg_key_free(key);
+	return err;
+}
+
+static void test_speech__what_is_to_be_said_is_an_entry_of_a_plain_type(void **state)
+{
+	(void)state;
+	kg_entry entry;
+	assert_int_equal(say(&entry, KG_ENTRY_INSIGHT, 0), KG_OK);
+	assert_string_equal((const char *)entry.text.data, "hello");
+	assert_int_equal(entry.tag_count, 2);
+	kg_entry_release(&entry);
+	for (size_t cut = 1; cut < 5; cut++) { /* within the last field */
+		assert_int_equal(say(NULL, KG_ENTRY_INSIGHT, cut), KG_ECORRUPT);
+	}
+	json_t *body = json_pack("{s:s}", "entry_b64", "not base64");
+	assert_int_equal(kg_say_read(&entry, body), KG_ECORRUPT);
+	json_decref(body);
+	assert_int_equal(say(NULL, KG_ENTRY_REFLECTION, 0), KG_OK);
+	assert_int_equal(say(NULL, KG_ENTRY_BIRTH, 0), KG_EINVAL);
+}
+
 static void test_speech__a_thought_keeps_its_exact_bytes(void **state)
 {
 	(void)state;
@@ -259,6 +331,8 @@ int main(void)
 		cmocka_unit_test(test_speech__candidates_are_decoded),
 		cmocka_unit_test(test_speech__an_empty_chain_has_no_commit),
 		cmocka_unit_test(test_speech__entries_are_heard_whole),
+		cmocka_unit_test(test_speech__the_feed_tells_the_place_of_an_entry),
+		cmocka_unit_test(test_speech__what_is_to_be_said_is_an_entry_of_a_plain_type),
 		cmocka_unit_test(test_speech__a_thought_keeps_its_exact_bytes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
