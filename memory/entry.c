@@ -254,6 +254,15 @@ kg_err kg_entry__put_seen(kg_entry *entry, const kg_entry_head *head)
 	return KG_OK;
 }
 
+static void see_time(kg_entry *entry, const kg_chain_head *head)
+{
+	if (head->time_ms < entry->seen_ms ||
+	    (head->time_ms == entry->seen_ms && head->time_counter < entry->seen_counter))
+		return;
+	entry->seen_ms = head->time_ms;
+	entry->seen_counter = head->time_counter;
+}
+
 kg_err kg_entry_add_seen(kg_entry *entry, const kg_pubkey *agent, const kg_chain_head *head)
 {
 	kg_entry_head seen = {*agent, head->sequence, head->commit};
@@ -264,11 +273,7 @@ kg_err kg_entry_add_seen(kg_entry *entry, const kg_pubkey *agent, const kg_chain
 	err = kg_entry__put_seen(entry, &seen);
 	if (err != KG_OK)
 		return err;
-	if (head->time_ms > entry->seen_ms ||
-	    (head->time_ms == entry->seen_ms && head->time_counter > entry->seen_counter)) {
-		entry->seen_ms = head->time_ms;
-		entry->seen_counter = head->time_counter;
-	}
+	see_time(entry, head);
 	return KG_OK;
 }
 
@@ -283,12 +288,13 @@ kg_err kg_entry_set_successor(kg_entry *entry, const kg_pubkey *key)
 	return KG_OK;
 }
 
-kg_err kg_entry_set_predecessor(kg_entry *entry, const kg_entry_head *last)
+kg_err kg_entry_set_predecessor(kg_entry *entry, const kg_pubkey *old, const kg_chain_head *last)
 {
 	if (last->sequence < 1)
 		return kg_fail(KG_EINVAL, "an empty chain names no successor");
 	entry->has_predecessor = true;
-	entry->predecessor = *last;
+	entry->predecessor = (kg_entry_head){*old, last->sequence, last->commit};
+	see_time(entry, last);
 	return KG_OK;
 }
 
@@ -422,7 +428,7 @@ kg_err kg_entry_place(kg_entry *entry, const kg_pubkey *swarm, const kg_key *aut
 		last_ms = previous->time_ms;
 		last_counter = previous->time_counter;
 	}
-	if (entry->seen_count > 0 &&
+	if ((entry->seen_count > 0 || entry->has_predecessor) &&
 	    (entry->seen_ms > last_ms ||
 	     (entry->seen_ms == last_ms && entry->seen_counter > last_counter))) {
 		last_ms = entry->seen_ms;

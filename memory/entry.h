@@ -238,8 +238,9 @@ KG_NODISCARD kg_err kg_entry_add_seen(kg_entry *entry, const kg_pubkey *agent,
 				      const kg_chain_head *head);
 KG_NODISCARD kg_err kg_entry_set_successor(kg_entry *entry, const kg_pubkey *key);
 
-/* `last` is the last entry of the old key. */
-KG_NODISCARD kg_err kg_entry_set_predecessor(kg_entry *entry, const kg_entry_head *last);
+/* `last` is the last entry of the old key. Before kg_entry_place, as for what was seen. */
+KG_NODISCARD kg_err kg_entry_set_predecessor(kg_entry *entry, const kg_pubkey *old,
+					     const kg_chain_head *last);
 KG_NODISCARD kg_err kg_entry_set_epoch(kg_entry *entry, const kg_entry_epoch *epoch);
 
 /* Makes the entry one whose content is `size` bytes of ciphertext elsewhere, for these recipients
