@@ -2,8 +2,12 @@
 /*
  * index – the merged, searchable view of all chains: SQLite with FTS5, disposable.
  *
- * Holds nothing that is not in git; deleted and rebuilt it has the same rows. The order of rows is
- * hybrid logical time, ties by entry id.
+ * Holds nothing that is not in git; deleted and rebuilt it has the same rows, and answers every
+ * question with the same entries in the same order, whatever order they were put in. The order of
+ * rows is hybrid logical time, ties by entry id. docs/recall.md has what the ranking is made of.
+ *
+ * A question costs a bounded amount of work at any size: of entries that match, the newest
+ * KG_INDEX_WEIGHED_MAX are weighed.
  */
 #ifndef KG_MEMORY_INDEX_H
 #define KG_MEMORY_INDEX_H
@@ -15,15 +19,22 @@
 #include "base/err.h"
 #include "memory/entry.h"
 
-enum { KG_INDEX_LIMIT_MAX = 10000, KG_INDEX_QUERY_MAX = 4096 };
+enum {
+	KG_INDEX_LIMIT_MAX = 10000,
+	KG_INDEX_QUERY_MAX = 4096,
+	KG_INDEX_WORDS_MAX = 32,     /* of a query; those behind are not looked at */
+	KG_INDEX_WORD_SIZE = 48,     /* of a word as it is shown */
+	KG_INDEX_WEIGHED_MAX = 1024, /* entries that one question weighs */
+	KG_INDEX_WITNESSES_MAX = 15  /* other keys that count for an entry */
+};
 
 typedef struct kg_index kg_index;
 
-/* What to look for; zero-initialised: everything. */
+/* What to look for; zero-initialised: everything that is not under quarantine. */
 typedef struct {
 	const char *query; /* words that must all occur (any_word: at least one); NULL: none */
-	bool any_word;
-	const char *tag; /* NULL: any */
+	bool any_word;     /* very common words do not count where there are rarer ones */
+	const char *tag;   /* NULL: any */
 	bool has_type;
 	kg_entry_type type;
 	const kg_pubkey *agent;     /* NULL: any author */
@@ -32,22 +43,51 @@ typedef struct {
 	int64_t since_ms;           /* time at least; 0: any */
 	bool has_level_min;
 	double level_min; /* entries without a level are left out */
+	bool has_confidence_min;
+	double confidence_min; /* entries without one are left out */
+	bool marked_too; /* those under quarantine, and what rests on them, are found like others */
 	bool chain_order; /* by sequence, ascending, instead of newest first */
 	uint64_t sequence_min;
 	size_t limit; /* 1..KG_INDEX_LIMIT_MAX; 0: 20 */
 } kg_index_filter;
+
+/* What the place of one row among the answers was made of; all zero without a query. */
+typedef struct {
+	uint16_t counts[KG_INDEX_WORDS_MAX]; /* how often each word of the query is in it */
+	uint64_t length;                     /* its words in all */
+	double relevance;                    /* BM25 of the words */
+	uint32_t witnesses;                  /* other keys whose entries cite it */
+	double trust;                        /* from confidence and witnesses */
+	double score;                        /* relevance * trust */
+} kg_index_weight;
 
 /* One entry as recall and log show it. */
 typedef struct {
 	kg_entry entry;
 	kg_entry_proof proof; /* id, commit; has_parent is not kept: false */
 	bool verified;        /* it was verified when it was taken in */
-	double rank;          /* bm25, smaller is better; 0 without a query */
+	bool marked;          /* under quarantine, or resting on an entry that is */
+	kg_entry_id origin;   /* marked: the entry under quarantine, it itself or below it */
+	kg_index_weight weight;
 } kg_index_row;
+
+/* A word of the query as it was weighed. */
+typedef struct {
+	char word[KG_INDEX_WORD_SIZE];
+	uint64_t entries; /* that have it */
+	double weight;    /* the rarer the more */
+	bool left_out;    /* too common beside the others */
+} kg_index_word;
 
 typedef struct {
 	kg_index_row *rows;
 	size_t count;
+	kg_index_word words[KG_INDEX_WORDS_MAX]; /* of the query; none without one */
+	size_t word_count;
+	uint64_t entries;   /* in the index */
+	double length_mean; /* words of an entry */
+	size_t weighed;     /* entries that were weighed, at most KG_INDEX_WEIGHED_MAX */
+	bool cut;           /* older ones that match were not looked at */
 } kg_index_rows;
 
 void kg_index_rows_release(kg_index_rows *rows);
@@ -64,16 +104,22 @@ KG_NODISCARD kg_err kg_index_remove(const char *path);
 /* True when the file was removed or replaced since it was opened. */
 bool kg_index_is_moved(const kg_index *index);
 
-/* A run of puts between begin and end is one transaction; cancel undoes it. To put what is there
- * already changes nothing. */
+/* A run of puts between begin and end is one transaction; cancel undoes it. Puts come in any order
+ * and are found after end. To put what is there already changes nothing; an id that is there with a
+ * lower sequence is replaced: it was carried into a new epoch. */
 KG_NODISCARD kg_err kg_index_begin(kg_index *index);
 KG_NODISCARD kg_err kg_index_put(kg_index *index, const kg_entry *entry,
 				 const kg_entry_proof *proof, bool verified);
 KG_NODISCARD kg_err kg_index_end(kg_index *index);
 void kg_index_cancel(kg_index *index);
 
-/* Removes every row. Inside a transaction. */
+/* Removes every row. Inside a transaction; the puts that follow in it are sorted before they are
+ * taken in, which is the way to fill an index with very many. */
 KG_NODISCARD kg_err kg_index_clear(kg_index *index);
+
+/* The swarm whose quarantines count for entries of every swarm, not of its own alone; kept in the
+ * index. Before or inside a transaction of puts. */
+KG_NODISCARD kg_err kg_index_set_home(kg_index *index, const kg_pubkey *swarm);
 
 /* The last row of a chain; all zero when it has none. */
 KG_NODISCARD kg_err kg_index_head(kg_index *index, kg_chain_head *head, const kg_pubkey *agent);
@@ -93,6 +139,29 @@ KG_NODISCARD kg_err kg_index_find(kg_index *index, kg_entry_proof *proof, kg_pub
 /* What stands at a place of a chain. KG_ENOTFOUND. */
 KG_NODISCARD kg_err kg_index_at(kg_index *index, kg_entry_proof *proof, const kg_pubkey *agent,
 				uint64_t sequence);
+
+/* An entry that cites, or is cited. */
+typedef struct {
+	kg_entry_id id;
+	bool known; /* false: cited, and not in the index */
+} kg_index_citation;
+
+/* What the entry cites (`forward`), or what cites it, oldest first; at most `limit`, `*more` tells
+ * of others. free() it. */
+KG_NODISCARD kg_err kg_index_citations(kg_index *index, kg_index_citation **out, size_t *count,
+				       bool *more, const kg_entry_id *id, bool forward,
+				       size_t limit);
+
+/* The row of an entry. KG_ENOTFOUND. */
+KG_NODISCARD kg_err kg_index_row_of(kg_index *index, kg_index_row *row, const kg_entry_id *id);
+
+/* Whether the entry is under quarantine, or rests on one that is: then on which. */
+KG_NODISCARD kg_err kg_index_mark_of(kg_index *index, bool *marked, kg_entry_id *origin,
+				     const kg_entry_id *id);
+
+/* The orders (quarantines, by their own id) that are in force against an entry; at most `limit`. */
+KG_NODISCARD kg_err kg_index_orders(kg_index *index, kg_entry_id *orders, size_t *count,
+				    const kg_entry_id *id, size_t limit);
 
 /* All rows as text, one line each, in order: equal memories give equal dumps. */
 KG_NODISCARD kg_err kg_index_dump(kg_index *index, kg_buf *out);

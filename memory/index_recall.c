@@ -1,428 +1,533 @@
 /* SPDX-License-Identifier: MIT */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hex.h"
 #include "memory/index_impl.h"
 
-enum { WORDS_MAX = 64, MATCH_MAX = 4 * KG_INDEX_QUERY_MAX };
+enum {
+	WALK_MAX =
+		60000, /* rows of a word that are walked through for others that have all words */
+	RARE_MAX = 512 /* entries found by the rarest words alone, before all words are tried */
+};
 
-static const char columns[] =
-	"e.id, e.commit_id, e.type, e.swarm, e.agent, e.name, e.sequence, e.time_ms, e.counter,"
-	" e.text, e.tags, e.confidence, e.level, e.awareness, e.understanding, e.readiness,"
-	" e.capacity, e.refs, e.verified";
+/* docs/recall.md */
+static const double saturation = 1.2;
+static const double by_length = 0.75;
+static const double confidence_none = 0.5;
+static const double unverified = 0.1;
 
-/* The index is a file that anyone may have edited: lengths are checked like those of a message. */
-static bool take_blob(void *out, sqlite3_stmt *s, int column, size_t size)
+/* An entry that is weighed. */
+typedef struct {
+	int64_t row;
+	int64_t agent; /* first bytes of the key */
+	kg_entry_id id;
+	double confidence;
+	bool verified;
+	kg_index_weight weight;
+} candidate;
+
+typedef struct {
+	kg_index *index;
+	const kg_index_filter *filter;
+	kg_index__query *query;
+	candidate *all;
+	size_t count;
+	size_t room;
+	bool cut;
+} weighing;
+
+/* ---- finding candidates ---- */
+
+static void put_words(kg_buf *match, const kg_index__query *q, const char *between)
 {
-	if (sqlite3_column_bytes(s, column) != (int)size)
+	for (size_t i = 0; i < q->word_count; i++)
+		kg_buf_printf(match, "%s%s", i > 0 ? between : "(", q->quoted[i]);
+	kg_buf_puts(match, q->word_count > 0 ? ")" : "");
+}
+
+static void put_facets(kg_buf *match, const kg_index__query *q)
+{
+	if (q->facet_count > 0)
+		kg_buf_printf(match, "%s%s", match->size > 0 ? " AND " : "",
+			      kg_buf_text(&q->facets));
+}
+
+static bool is_found(const weighing *w, size_t before, int64_t row)
+{
+	for (size_t i = 0; i < before; i++)
+		if (w->all[i].row == row)
+			return true;
+	return false;
+}
+
+static bool take_candidate(candidate *c, sqlite3_stmt *s, size_t words)
+{
+	uint8_t agent[KG_PUBKEY_SIZE];
+
+	memset(c, 0, sizeof(*c));
+	c->row = sqlite3_column_int64(s, 0);
+	c->weight.length = (uint64_t)sqlite3_column_int64(s, 2);
+	c->confidence = sqlite3_column_type(s, 3) == SQLITE_NULL
+				? confidence_none
+				: (double)sqlite3_column_int64(s, 3) / 1e6;
+	c->verified = sqlite3_column_int(s, 4) != 0;
+	if (!kg_index__take_blob(c->id.bytes, s, 5, KG_HASH_SIZE) ||
+	    !kg_index__take_blob(agent, s, 6, KG_PUBKEY_SIZE) ||
+	    sqlite3_column_bytes(s, 1) != (int)(words * sizeof(c->weight.counts[0])))
 		return false;
-	memcpy(out, sqlite3_column_blob(s, column), size);
+	c->agent = kg_index__head8(agent);
+	if (words > 0)
+		memcpy(c->weight.counts, sqlite3_column_blob(s, 1),
+		       words * sizeof(c->weight.counts[0]));
 	return true;
 }
 
-static double number_at(sqlite3_stmt *s, int column, bool *has)
+/* The newest `limit` entries that match, behind those that were found before. */
+static kg_err find(weighing *w, const char *match, int64_t row_min, size_t limit)
 {
-	*has = sqlite3_column_type(s, column) != SQLITE_NULL;
-	return (double)sqlite3_column_int64(s, column) / 1e6;
-}
+	const kg_index__query *q = w->query;
+	size_t before = w->count;
+	sqlite3_stmt *s = NULL;
+	int rc = SQLITE_DONE;
+	kg_buf sql;
+	kg_err err;
 
-static bool take_tags(kg_entry *e, const char *tags)
-{
-	while (*(tags += strspn(tags, " ")) != '\0') {
-		size_t length = strcspn(tags, " ");
-		char tag[KG_ENTRY_TAG_MAX + 1];
-
-		if (length > KG_ENTRY_TAG_MAX)
-			return false;
-		memcpy(tag, tags, length);
-		tag[length] = '\0';
-		if (kg_entry_add_tag(e, tag) != KG_OK)
-			return false;
-		tags += length;
-	}
-	return true;
-}
-
-static bool take_texts(kg_entry *e, sqlite3_stmt *s)
-{
-	const char *name = (const char *)sqlite3_column_text(s, 5);
-	const char *text = (const char *)sqlite3_column_text(s, 9);
-	const char *tags = (const char *)sqlite3_column_text(s, 10);
-	size_t refs = (size_t)sqlite3_column_bytes(s, 17);
-
-	if (name == NULL || text == NULL || tags == NULL || strlen(name) > KG_NAME_MAX ||
-	    refs % sizeof(e->references[0]) != 0 || refs > sizeof(e->references))
-		return false;
-	memcpy(e->agent_name, name, strlen(name) + 1);
-	if (refs > 0)
-		memcpy(e->references, sqlite3_column_blob(s, 17), refs);
-	e->reference_count = refs / sizeof(e->references[0]);
-	return take_tags(e, tags) &&
-	       kg_entry_set_text(e, text, (size_t)sqlite3_column_bytes(s, 9)) == KG_OK;
-}
-
-static bool take_row(kg_index_row *row, sqlite3_stmt *s)
-{
-	kg_entry *e = &row->entry;
-	bool has = false;
-
-	kg_entry_init(e, (kg_entry_type)sqlite3_column_int(s, 2));
-	row->proof = (kg_entry_proof){0};
-	if (!take_blob(row->proof.id.bytes, s, 0, KG_HASH_SIZE) ||
-	    !take_blob(row->proof.commit.bytes, s, 1, KG_COMMIT_SIZE) ||
-	    kg_entry_type_name(e->type) == NULL ||
-	    !take_blob(e->swarm.bytes, s, 3, KG_PUBKEY_SIZE) ||
-	    !take_blob(e->agent.bytes, s, 4, KG_PUBKEY_SIZE) || !take_texts(e, s))
-		return false;
-	e->sequence = (uint64_t)sqlite3_column_int64(s, 6);
-	e->time_ms = sqlite3_column_int64(s, 7);
-	e->time_counter = (uint16_t)sqlite3_column_int(s, 8);
-	e->confidence = number_at(s, 11, &e->has_confidence);
-	e->level = number_at(s, 12, &e->has_level);
-	e->parts.quantization_awareness = number_at(s, 13, &e->has_parts);
-	e->parts.complex_understanding = number_at(s, 14, &has);
-	e->parts.compression_readiness = number_at(s, 15, &has);
-	e->parts.pedagogical_capacity = number_at(s, 16, &has);
-	row->verified = sqlite3_column_int(s, 18) != 0;
-	row->rank = sqlite3_column_double(s, 19);
-	return true;
-}
-
-void kg_index_rows_release(kg_index_rows *rows)
-{
-	for (size_t i = 0; i < rows->count; i++)
-		kg_entry_release(&rows->rows[i].entry);
-	free(rows->rows);
-	*rows = (kg_index_rows){0};
-}
-
-static kg_err take_rows(kg_index *index, kg_index_rows *out, sqlite3_stmt *s)
-{
-	kg_index_rows rows = {0};
-	kg_err err = KG_OK;
-	int rc = sqlite3_step(s);
-
-	while (err == KG_OK && rc == SQLITE_ROW) {
-		if ((rows.count & (rows.count - 1)) == 0) {
-			size_t room = rows.count == 0 ? 1 : 2 * rows.count;
-			kg_index_row *grown = realloc(rows.rows, room * sizeof(*grown));
-
-			if (grown == NULL) {
-				err = kg_fail(KG_ENOMEM, "no memory for %zu rows", room);
-				break;
-			}
-			rows.rows = grown;
-		}
-		if (!take_row(&rows.rows[rows.count++], s))
-			err = kg_fail(KG_ECORRUPT, "the index holds a row that is no entry");
-		else
-			rc = sqlite3_step(s);
-	}
-	if (err == KG_OK && rc != SQLITE_DONE)
-		err = kg_index__fail(index);
-	if (err != KG_OK) {
-		kg_index_rows_release(&rows);
+	kg_buf_init(&sql, 4096);
+	kg_buf_printf(&sql,
+		      "SELECT words.rowid, kg_counts(words, ?13), e.length, e.confidence,"
+		      " e.verified, e.id, a.agent FROM words"
+		      " CROSS JOIN entries e ON e.row = words.rowid"
+		      " CROSS JOIN authors a ON a.no = e.author"
+		      " LEFT JOIN marks m ON m.id = e.id"
+		      " WHERE words MATCH ?1 AND words.rowid >= ?12 AND %s"
+		      " ORDER BY words.rowid DESC LIMIT ?10",
+		      kg_buf_text(&q->conditions));
+	err = kg_buf_ok(&sql);
+	if (err == KG_OK)
+		err = kg_index__prepare(w->index, &s, kg_buf_text(&sql));
+	kg_buf_release(&sql);
+	if (err != KG_OK)
 		return err;
+	kg_index__query_bind(s, w->filter);
+	(void)sqlite3_bind_text(s, 1, match, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(s, 10, (sqlite3_int64)limit);
+	(void)sqlite3_bind_int64(s, 12, row_min);
+	(void)sqlite3_bind_int64(s, 13, (sqlite3_int64)q->word_count);
+	while (err == KG_OK && w->count < w->room && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+		if (is_found(w, before, sqlite3_column_int64(s, 0)))
+			continue;
+		if (!take_candidate(&w->all[w->count++], s, q->word_count))
+			err = kg_fail(KG_ECORRUPT, "the index holds a row that is no entry");
 	}
-	*out = rows;
-	return KG_OK;
+	w->cut = w->cut || w->count == w->room;
+	if (err == KG_OK && rc != SQLITE_DONE && rc != SQLITE_ROW)
+		err = kg_index__fail(w->index);
+	(void)sqlite3_finalize(s);
+	return err;
 }
 
-static bool is_word_byte(char c)
+/* Entries that have all of several words, each of them common, may be few, and the way to them
+ * long: then only the newest part is walked through. */
+static kg_err bound(weighing *w, uint64_t least, size_t parts, int64_t *row_min)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       (c & 0x80) != 0;
+	const kg_index__query *q = w->query;
+	bool cut = false;
+	kg_err err;
+
+	*row_min = q->row_min;
+	if (parts < 2 || least <= WALK_MAX)
+		return KG_OK;
+	err = kg_index__query_bound(w->index, q,
+				    (uint64_t)((double)q->entries * WALK_MAX / (double)least),
+				    row_min, &cut);
+	w->cut = w->cut || cut;
+	return err;
 }
 
-/* The query as FTS5 wants it: every run of letters and digits in quotes, so that nothing in it is
- * an operator. `*words` is how many there are. */
-static kg_err quote_query(kg_buf *out, size_t *words, const char *query, bool any_word)
+static uint64_t least_of(const kg_index__query *q, uint64_t words)
 {
-	*words = 0;
-	if (strlen(query) > KG_INDEX_QUERY_MAX)
-		return kg_fail(KG_EINVAL, "a query of more than %d bytes", KG_INDEX_QUERY_MAX);
-	while (*query != '\0' && *words < WORDS_MAX) {
-		const char *start;
+	return q->facet_count > 0 && q->facets_entries < words ? q->facets_entries : words;
+}
 
-		while (*query != '\0' && !is_word_byte(*query))
-			query++;
-		start = query;
-		while (is_word_byte(*query))
-			query++;
-		if (query == start)
+static kg_err find_all_words(weighing *w)
+{
+	const kg_index__query *q = w->query;
+	uint64_t least = UINT64_MAX;
+	int64_t row_min = 0;
+	kg_buf match;
+	kg_err err;
+
+	for (size_t i = 0; i < q->word_count; i++)
+		if (q->words[i].entries < least)
+			least = q->words[i].entries;
+	kg_buf_init(&match, 1 << 16);
+	put_words(&match, q, " AND ");
+	put_facets(&match, q);
+	err = kg_buf_ok(&match);
+	if (err == KG_OK)
+		err = bound(w, least_of(q, least), q->word_count + q->facet_count, &row_min);
+	if (err == KG_OK)
+		err = find(w, kg_buf_text(&match), row_min, w->room);
+	kg_buf_release(&match);
+	return err;
+}
+
+/* Out go words that nobody has, and those that are too common. */
+static void keep_words(kg_index__query *kept, const kg_index__query *q)
+{
+	kept->word_count = 0;
+	for (size_t i = 0; i < q->word_count; i++) {
+		if (q->words[i].entries == 0 || q->words[i].left_out)
+			continue;
+		kept->words[kept->word_count] = q->words[i];
+		memcpy(kept->quoted[kept->word_count++], q->quoted[i], sizeof(q->quoted[i]));
+	}
+}
+
+/* The words by how rare they are; ties as they come in the query. */
+static void rarest_first(size_t order[KG_INDEX_WORDS_MAX], const kg_index__query *q)
+{
+	for (size_t i = 0; i < q->word_count; i++) {
+		size_t at = i;
+
+		for (; at > 0 && q->words[order[at - 1]].entries > q->words[i].entries; at--)
+			order[at] = order[at - 1];
+		order[at] = i;
+	}
+}
+
+/* `rare` words of the order, at least one, that together lead to few enough entries. */
+static size_t count_rare(const size_t *order, const kg_index__query *q, uint64_t *sum)
+{
+	size_t n = 1;
+
+	*sum = q->words[order[0]].entries;
+	while (n < q->word_count && *sum + q->words[order[n]].entries <= RARE_MAX)
+		*sum += q->words[order[n++]].entries;
+	return n;
+}
+
+static kg_err find_with(weighing *w, const size_t *order, size_t rare, uint64_t sum, size_t limit)
+{
+	const kg_index__query *q = w->query;
+	size_t parts = (q->facet_count > 0 ? 1 : 0) + q->facet_count;
+	int64_t row_min = 0;
+	kg_buf match;
+	kg_err err;
+
+	kg_buf_init(&match, 1 << 16);
+	put_words(&match, q, " OR ");
+	for (size_t i = 0; i < rare; i++)
+		kg_buf_printf(&match, "%s%s", i == 0 ? " AND (" : " OR ", q->quoted[order[i]]);
+	kg_buf_puts(&match, rare > 0 ? ")" : "");
+	put_facets(&match, q);
+	err = kg_buf_ok(&match);
+	if (err == KG_OK)
+		err = bound(w, least_of(q, sum), parts, &row_min);
+	if (err == KG_OK)
+		err = find(w, kg_buf_text(&match), row_min, limit);
+	kg_buf_release(&match);
+	return err;
+}
+
+/* With any of the words: first those with the rarest ones, then the newest with any. */
+static kg_err find_any_word(weighing *w)
+{
+	const kg_index__query *q = w->query;
+	size_t order[KG_INDEX_WORDS_MAX];
+	uint64_t rare_sum = 0;
+	uint64_t sum = 0;
+	size_t rare;
+	kg_err err = KG_OK;
+
+	if (q->word_count == 0)
+		return KG_OK;
+	rarest_first(order, q);
+	rare = count_rare(order, q, &rare_sum);
+	for (size_t i = 0; i < q->word_count; i++)
+		sum += q->words[i].entries;
+	if (rare < q->word_count)
+		err = find_with(w, order, rare, rare_sum, RARE_MAX);
+	return err == KG_OK ? find_with(w, order, 0, sum, w->room) : err;
+}
+
+/* ---- weighing ---- */
+
+static kg_err is_witness(kg_index *index, bool *is, const candidate *c, int64_t author)
+{
+	sqlite3_stmt *s = kg_index__use(index, KG_INDEX__WITNESS);
+	int rc;
+
+	*is = false;
+	if (s == NULL)
+		return kg_index__fail(index);
+	kg_index__bind(s, 1, c->id.bytes, sizeof(c->id.bytes));
+	(void)sqlite3_bind_int64(s, 2, author);
+	(void)sqlite3_bind_int(s, 3, KG_ENTRY_REVOCATION);
+	while (!*is && (rc = sqlite3_step(s)) == SQLITE_ROW)
+		*is = sqlite3_column_int(s, 0) != 0;
+	(void)sqlite3_reset(s);
+	return *is || rc == SQLITE_DONE ? KG_OK : kg_index__fail(index);
+}
+
+/* Other keys that cite it: their number, not that of their entries, so that nobody gains by citing
+ * oneself or twice. */
+static kg_err count_witnesses(kg_index *index, candidate *c)
+{
+	int64_t author = INT64_MIN;
+	kg_err err = KG_OK;
+
+	while (err == KG_OK && c->weight.witnesses < KG_INDEX_WITNESSES_MAX) {
+		sqlite3_stmt *s = kg_index__use(index, KG_INDEX__NEXT_WITNESS);
+		bool is = false;
+		int rc;
+
+		if (s == NULL)
+			return kg_index__fail(index);
+		kg_index__bind(s, 1, c->id.bytes, sizeof(c->id.bytes));
+		(void)sqlite3_bind_int64(s, 2, author);
+		rc = sqlite3_step(s);
+		author = rc == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
+		(void)sqlite3_reset(s);
+		if (rc != SQLITE_ROW)
+			return rc == SQLITE_DONE ? KG_OK : kg_index__fail(index);
+		if (author != c->agent)
+			err = is_witness(index, &is, c, author);
+		c->weight.witnesses += is ? 1 : 0;
+	}
+	return err;
+}
+
+static double relevance(const candidate *c, const kg_index__query *q)
+{
+	double length = (double)c->weight.length / q->length_mean;
+	double sum = 0;
+
+	for (size_t i = 0; i < q->word_count; i++) {
+		double n = c->weight.counts[i];
+
+		sum += q->words[i].weight * n * (saturation + 1) /
+		       (n + saturation * (1 - by_length + by_length * length));
+	}
+	return sum;
+}
+
+static kg_err weigh(weighing *w)
+{
+	kg_err err = KG_OK;
+
+	for (size_t i = 0; err == KG_OK && i < w->count; i++) {
+		candidate *c = &w->all[i];
+		kg_index_weight *g = &c->weight;
+
+		err = count_witnesses(w->index, c);
+		g->relevance = relevance(c, w->query);
+		g->trust = (0.5 + 0.5 * c->confidence) * (1 + 0.25 * log2(1.0 + g->witnesses)) *
+			   (c->verified ? 1.0 : unverified);
+		g->score = g->relevance * g->trust;
+	}
+	return err;
+}
+
+/* Newer ones first among equals. */
+static int best_first(const void *a, const void *b)
+{
+	const candidate *x = a;
+	const candidate *y = b;
+
+	if (x->weight.score != y->weight.score)
+		return x->weight.score > y->weight.score ? -1 : 1;
+	return (x->row < y->row) - (x->row > y->row);
+}
+
+/* Counts stand by the kept words; the answer's stand by all words of the query. */
+static void spread_counts(kg_index_weight *weight, const kg_index__query *kept,
+			  const kg_index_rows *rows)
+{
+	uint16_t counts[KG_INDEX_WORDS_MAX] = {0};
+
+	for (size_t i = 0; i < kept->word_count; i++)
+		for (size_t k = 0; k < rows->word_count; k++)
+			if (strcmp(kept->words[i].word, rows->words[k].word) == 0)
+				counts[k] = weight->counts[i];
+	memcpy(weight->counts, counts, sizeof(counts));
+}
+
+static kg_err take_best(weighing *w, kg_index_rows *rows, size_t limit)
+{
+	kg_err err = KG_OK;
+
+	if (w->count > 1)
+		qsort(w->all, w->count, sizeof(w->all[0]), best_first);
+	for (size_t i = 0; err == KG_OK && i < w->count && i < limit; i++) {
+		err = kg_index__append(w->index, rows, w->all[i].row);
+		if (err != KG_OK || rows->count != i + 1)
 			break;
-		if (*words > 0)
-			kg_buf_puts(out, any_word ? " OR " : " ");
-		kg_buf_puts(out, "\"");
-		kg_buf_put(out, start, (size_t)(query - start));
-		kg_buf_puts(out, "\"");
-		++*words;
+		rows->rows[i].weight = w->all[i].weight;
+		spread_counts(&rows->rows[i].weight, w->query, rows);
 	}
-	return kg_buf_ok(out);
+	rows->weighed = w->count;
+	rows->cut = w->cut;
+	return err;
 }
 
-static void put_conditions(kg_buf *sql, const kg_index_filter *f)
+static kg_err recall_ranked(kg_index *index, kg_index_rows *rows, const kg_index_filter *filter,
+			    kg_index__query *q, size_t limit)
 {
-	kg_buf_puts(sql, " WHERE e.sequence >= ?8");
-	if (f->tag != NULL)
-		kg_buf_puts(sql, " AND instr(e.tags, ?2) > 0");
-	if (f->has_type)
-		kg_buf_puts(sql, " AND e.type = ?3");
-	if (f->agent != NULL)
-		kg_buf_puts(sql, " AND e.agent = ?4");
-	if (f->agent_name != NULL)
-		kg_buf_puts(sql, " AND e.name = ?5");
-	if (f->not_agent != NULL)
-		kg_buf_puts(sql, " AND e.agent <> ?6");
-	if (f->has_level_min)
-		kg_buf_puts(sql, " AND e.level >= ?7");
-	kg_buf_puts(sql, " AND e.time_ms >= ?9");
-	if (f->query != NULL)
-		kg_buf_puts(sql, " AND words MATCH ?1 ORDER BY rank, e.time_ms DESC,"
-				 " e.counter DESC, e.id");
-	else if (f->chain_order)
-		kg_buf_puts(sql, " ORDER BY e.agent, e.sequence");
-	else
-		kg_buf_puts(sql, " ORDER BY e.time_ms DESC, e.counter DESC, e.id DESC");
-	kg_buf_puts(sql, " LIMIT ?10");
+	kg_index__query *kept = NULL;
+	weighing w = {.index = index, .filter = filter, .query = q};
+	kg_err err = KG_OK;
+
+	if (q->word_count == 0 || (!filter->any_word && q->hopeless))
+		return KG_OK;
+	w.room = limit > KG_INDEX_WEIGHED_MAX ? limit : KG_INDEX_WEIGHED_MAX;
+	w.all = calloc(w.room, sizeof(*w.all));
+	kept = malloc(sizeof(*kept));
+	if (w.all == NULL || kept == NULL) {
+		err = kg_fail(KG_ENOMEM, "no memory to weigh entries");
+	} else if (filter->any_word) {
+		*kept = *q; /* its buffers stay q's */
+		keep_words(kept, q);
+		w.query = kept;
+		err = find_any_word(&w);
+	} else {
+		err = find_all_words(&w);
+	}
+	if (err == KG_OK)
+		err = weigh(&w);
+	if (err == KG_OK)
+		err = take_best(&w, rows, limit);
+	free(kept);
+	free(w.all);
+	return err;
 }
 
-static void bind_filter(sqlite3_stmt *s, const kg_index_filter *f, const char *words)
-{
-	char tag[KG_ENTRY_TAG_MAX + 3];
+/* ---- without words ---- */
 
-	(void)sqlite3_bind_text(s, 1, words, -1, SQLITE_TRANSIENT);
-	if (f->tag != NULL) {
-		/* A longer one is no tag and finds nothing. */
-		(void)snprintf(tag, sizeof(tag), " %.*s ", KG_ENTRY_TAG_MAX, f->tag);
-		(void)sqlite3_bind_text(s, 2, tag, -1, SQLITE_TRANSIENT);
+static kg_err take_numbers(kg_index *index, kg_index_rows *rows, sqlite3_stmt *s)
+{
+	kg_err err = KG_OK;
+	int rc = SQLITE_DONE;
+
+	while (err == KG_OK && (rc = sqlite3_step(s)) == SQLITE_ROW)
+		err = kg_index__append(index, rows, sqlite3_column_int64(s, 0));
+	return err != KG_OK || rc == SQLITE_DONE ? err : kg_index__fail(index);
+}
+
+static kg_err recall_plain(kg_index *index, kg_index_rows *rows, const kg_index_filter *f,
+			   const kg_index__query *q, size_t limit)
+{
+	static const char joins[] = " CROSS JOIN authors a ON a.no = e.author"
+				    " LEFT JOIN marks m ON m.id = e.id WHERE ";
+	weighing w = {.index = index, .query = (kg_index__query *)(uintptr_t)q};
+	bool facets = q->facet_count > 0 && !f->chain_order;
+	int64_t row_min = q->row_min;
+	sqlite3_stmt *s = NULL;
+	kg_buf sql;
+	kg_err err = KG_OK;
+
+	kg_buf_init(&sql, 4096);
+	if (facets) {
+		err = bound(&w, q->facets_entries, q->facet_count, &row_min);
+		kg_buf_printf(&sql,
+			      "SELECT e.row FROM words CROSS JOIN entries e ON e.row = words.rowid"
+			      "%swords MATCH ?1 AND words.rowid >= ?12 AND %s"
+			      " ORDER BY words.rowid DESC LIMIT ?10",
+			      joins, kg_buf_text(&q->conditions));
+	} else if (f->chain_order) {
+		kg_buf_printf(&sql,
+			      "SELECT e.row FROM authors a JOIN entries e ON e.author = a.no"
+			      " LEFT JOIN marks m ON m.id = e.id WHERE e.row >= ?12 AND %s"
+			      " ORDER BY a.agent, e.sequence LIMIT ?10",
+			      kg_buf_text(&q->conditions));
+	} else {
+		kg_buf_printf(&sql,
+			      "SELECT e.row FROM entries e%se.row >= ?12 AND %s"
+			      " ORDER BY e.row DESC LIMIT ?10",
+			      joins, kg_buf_text(&q->conditions));
 	}
-	(void)sqlite3_bind_int(s, 3, (int)f->type);
-	if (f->agent != NULL)
-		kg_index__bind(s, 4, f->agent->bytes, sizeof(f->agent->bytes));
-	if (f->agent_name != NULL)
-		(void)sqlite3_bind_text(s, 5, f->agent_name, -1, SQLITE_TRANSIENT);
-	if (f->not_agent != NULL)
-		kg_index__bind(s, 6, f->not_agent->bytes, sizeof(f->not_agent->bytes));
-	(void)sqlite3_bind_int64(s, 7, f->has_level_min ? llround(f->level_min * 1e6) : 0);
-	(void)sqlite3_bind_int64(s, 8, (sqlite3_int64)f->sequence_min);
-	(void)sqlite3_bind_int64(s, 9, f->since_ms);
-	(void)sqlite3_bind_int64(s, 10, (sqlite3_int64)(f->limit == 0 ? 20 : f->limit));
+	if (err == KG_OK)
+		err = kg_buf_ok(&sql);
+	if (err == KG_OK)
+		err = kg_index__prepare(index, &s, kg_buf_text(&sql));
+	kg_buf_release(&sql);
+	if (err != KG_OK)
+		return err;
+	kg_index__query_bind(s, f);
+	if (facets)
+		(void)sqlite3_bind_text(s, 1, kg_buf_text(&q->facets), -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(s, 10, (sqlite3_int64)limit);
+	(void)sqlite3_bind_int64(s, 12, row_min);
+	err = take_numbers(index, rows, s);
+	(void)sqlite3_finalize(s);
+	rows->cut = w.cut && rows->count < limit;
+	return err;
+}
+
+/* ---- the question ---- */
+
+static bool is_fraction(double value)
+{
+	return value >= 0.0 && value <= 1.0;
 }
 
 static kg_err check_filter(const kg_index_filter *f)
 {
 	if (f->limit > KG_INDEX_LIMIT_MAX)
 		return kg_fail(KG_EINVAL, "limit is more than %d", KG_INDEX_LIMIT_MAX);
-	if (f->has_level_min && !(f->level_min >= 0.0 && f->level_min <= 1.0))
+	if (f->has_level_min && !is_fraction(f->level_min))
 		return kg_fail(KG_EINVAL, "consciousness is outside 0..1");
+	if (f->has_confidence_min && !is_fraction(f->confidence_min))
+		return kg_fail(KG_EINVAL, "confidence is outside 0..1");
 	if (f->sequence_min > INT64_MAX)
 		return kg_fail(KG_EINVAL, "sequence is out of range");
+	if (f->query != NULL && strlen(f->query) > KG_INDEX_QUERY_MAX)
+		return kg_fail(KG_EINVAL, "a query of more than %d bytes", KG_INDEX_QUERY_MAX);
 	return KG_OK;
+}
+
+static kg_err answer(kg_index *index, kg_index_rows *rows, const kg_index_filter *filter)
+{
+	size_t limit = filter->limit == 0 ? 20 : filter->limit;
+	kg_index__query *q = malloc(sizeof(*q));
+	kg_err err;
+
+	if (q == NULL)
+		return kg_fail(KG_ENOMEM, "no memory for a query");
+	err = kg_index__query_make(index, q, filter);
+	rows->entries = q->entries;
+	rows->length_mean = q->length_mean;
+	rows->word_count = q->word_count;
+	memcpy(rows->words, q->words, sizeof(rows->words));
+	if (err == KG_OK)
+		err = filter->query != NULL ? recall_ranked(index, rows, filter, q, limit)
+					    : recall_plain(index, rows, filter, q, limit);
+	kg_index__query_release(q);
+	free(q);
+	return err;
 }
 
 kg_err kg_index_recall(kg_index *index, kg_index_rows *rows, const kg_index_filter *filter)
 {
-	sqlite3_stmt *statement = NULL;
-	size_t words = 0;
-	kg_buf match;
-	kg_buf sql;
+	kg_index_rows found = {0};
+	bool alone = !index->open;
 	kg_err err = check_filter(filter);
 
+	/* One state of the tables for all that is looked up. */
+	if (err == KG_OK && alone)
+		err = kg_index__run(index, "BEGIN");
 	if (err != KG_OK)
 		return err;
-	kg_buf_init(&match, MATCH_MAX);
-	kg_buf_init(&sql, 4096);
-	if (filter->query != NULL) {
-		err = quote_query(&match, &words, filter->query, filter->any_word);
-		if (err == KG_OK && words == 0) {
-			*rows = (kg_index_rows){0};
-			goto done;
-		}
+	err = answer(index, &found, filter);
+	if (alone) {
+		kg_err ended = kg_index__run(index, "COMMIT");
+
+		err = err == KG_OK ? ended : err;
 	}
-	kg_buf_printf(&sql, "SELECT %s, %s FROM %s", columns,
-		      filter->query != NULL ? "words.rank" : "0.0",
-		      filter->query != NULL ? "words JOIN entries e ON e.row = words.rowid"
-					    : "entries e");
-	put_conditions(&sql, filter);
 	if (err == KG_OK)
-		err = kg_buf_ok(&sql);
-	if (err == KG_OK)
-		err = kg_index__prepare(index, &statement, kg_buf_text(&sql));
-	if (err == KG_OK) {
-		bind_filter(statement, filter, kg_buf_text(&match));
-		err = take_rows(index, rows, statement);
-	}
-done:
-	(void)sqlite3_finalize(statement);
-	kg_buf_release(&match);
-	kg_buf_release(&sql);
-	return err;
-}
-
-kg_err kg_index_head(kg_index *index, kg_chain_head *head, const kg_pubkey *agent)
-{
-	sqlite3_stmt *s = NULL;
-	kg_chain_head found = {0};
-	kg_err err = kg_index__prepare(index, &s,
-				       "SELECT commit_id, sequence, time_ms, counter FROM entries"
-				       " WHERE agent = ? ORDER BY sequence DESC LIMIT 1");
-	int rc;
-
-	if (err != KG_OK)
-		return err;
-	kg_index__bind(s, 1, agent->bytes, sizeof(agent->bytes));
-	rc = sqlite3_step(s);
-	if (rc == SQLITE_ROW) {
-		found.sequence = (uint64_t)sqlite3_column_int64(s, 1);
-		found.time_ms = sqlite3_column_int64(s, 2);
-		found.time_counter = (uint16_t)sqlite3_column_int(s, 3);
-		if (!take_blob(found.commit.bytes, s, 0, KG_COMMIT_SIZE))
-			err = kg_fail(KG_ECORRUPT, "the index holds a row that is no entry");
-	} else if (rc != SQLITE_DONE) {
-		err = kg_index__fail(index);
-	}
-	(void)sqlite3_finalize(s);
-	if (err == KG_OK)
-		*head = found;
-	return err;
-}
-
-kg_err kg_index_count(kg_index *index, uint64_t *entries)
-{
-	sqlite3_stmt *s = NULL;
-	kg_err err = kg_index__prepare(index, &s, "SELECT count(*) FROM entries");
-
-	if (err != KG_OK)
-		return err;
-	if (sqlite3_step(s) == SQLITE_ROW)
-		*entries = (uint64_t)sqlite3_column_int64(s, 0);
+		*rows = found;
 	else
-		err = kg_index__fail(index);
-	(void)sqlite3_finalize(s);
+		kg_index_rows_release(&found);
 	return err;
-}
-
-/* One row of id, commit, agent, sequence; the statement is consumed. */
-static kg_err take_place(kg_index *index, sqlite3_stmt *s, kg_entry_proof *proof, kg_pubkey *agent,
-			 uint64_t *sequence, const char *what)
-{
-	kg_entry_proof found = {0};
-	kg_pubkey author = {0};
-	uint64_t place = 0;
-	kg_err err = KG_OK;
-	int rc = sqlite3_step(s);
-
-	if (rc == SQLITE_DONE) {
-		err = kg_fail(KG_ENOTFOUND, "no entry %s", what);
-	} else if (rc != SQLITE_ROW) {
-		err = kg_index__fail(index);
-	} else if (!take_blob(found.id.bytes, s, 0, KG_HASH_SIZE) ||
-		   !take_blob(found.commit.bytes, s, 1, KG_COMMIT_SIZE) ||
-		   !take_blob(author.bytes, s, 2, KG_PUBKEY_SIZE)) {
-		err = kg_fail(KG_ECORRUPT, "the index holds a row that is no entry");
-	} else {
-		place = (uint64_t)sqlite3_column_int64(s, 3);
-		if (sqlite3_step(s) == SQLITE_ROW)
-			err = kg_fail(KG_ECONFLICT, "several entries begin with %s", what);
-	}
-	(void)sqlite3_finalize(s);
-	if (err != KG_OK)
-		return err;
-	*proof = found;
-	*agent = author;
-	*sequence = place;
-	return KG_OK;
-}
-
-/* The least and the greatest bytes that begin with these hex digits. */
-static kg_err prefix_range(uint8_t low[KG_HASH_SIZE], uint8_t high[KG_HASH_SIZE],
-			   const char *prefix)
-{
-	size_t length = strlen(prefix);
-	char text[KG_HASH_TEXT_SIZE];
-	kg_err err;
-
-	if (length < 6 || length > KG_HASH_TEXT_SIZE - 1 || !kg_hex_is(prefix, length))
-		return kg_fail(KG_EINVAL, "\"%.70s\" is not 6..64 hex digits", prefix);
-	memset(text, '0', sizeof(text) - 1);
-	text[sizeof(text) - 1] = '\0';
-	memcpy(text, prefix, length);
-	err = kg_hex_decode(low, KG_HASH_SIZE, text);
-	if (err != KG_OK)
-		return err;
-	memset(text + length, 'f', sizeof(text) - 1 - length);
-	return kg_hex_decode(high, KG_HASH_SIZE, text);
-}
-
-kg_err kg_index_find(kg_index *index, kg_entry_proof *proof, kg_pubkey *agent, uint64_t *sequence,
-		     const char *prefix)
-{
-	uint8_t low[KG_HASH_SIZE];
-	uint8_t high[KG_HASH_SIZE];
-	size_t commit_size = strlen(prefix) > KG_COMMIT_TEXT_SIZE - 1 ? 0 : KG_COMMIT_SIZE;
-	sqlite3_stmt *s = NULL;
-	kg_err err = prefix_range(low, high, prefix);
-
-	if (err == KG_OK)
-		err = kg_index__prepare(index, &s,
-					"SELECT id, commit_id, agent, sequence FROM entries"
-					" WHERE id BETWEEN ?1 AND ?2 UNION"
-					" SELECT id, commit_id, agent, sequence FROM entries"
-					" WHERE commit_id BETWEEN ?3 AND ?4 LIMIT 2");
-	if (err != KG_OK)
-		return err;
-	kg_index__bind(s, 1, low, sizeof(low));
-	kg_index__bind(s, 2, high, sizeof(high));
-	/* More digits than a commit has: an empty range. */
-	kg_index__bind(s, 3, commit_size > 0 ? low : high, commit_size);
-	kg_index__bind(s, 4, high, commit_size);
-	return take_place(index, s, proof, agent, sequence, prefix);
-}
-
-kg_err kg_index_at(kg_index *index, kg_entry_proof *proof, const kg_pubkey *agent,
-		   uint64_t sequence)
-{
-	kg_pubkey author;
-	uint64_t place;
-	sqlite3_stmt *s = NULL;
-	kg_err err = kg_index__prepare(index, &s,
-				       "SELECT id, commit_id, agent, sequence FROM entries"
-				       " WHERE agent = ? AND sequence = ?");
-
-	if (err != KG_OK)
-		return err;
-	kg_index__bind(s, 1, agent->bytes, sizeof(agent->bytes));
-	(void)sqlite3_bind_int64(s, 2, (sqlite3_int64)sequence);
-	return take_place(index, s, proof, &author, &place, "there");
-}
-
-kg_err kg_index_dump(kg_index *index, kg_buf *out)
-{
-	sqlite3_stmt *s = NULL;
-	kg_err err = kg_index__prepare(
-		index, &s,
-		"SELECT hex(id), hex(commit_id), type, hex(swarm), hex(agent), name,"
-		" sequence, time_ms, counter, quote(text), tags, confidence, level,"
-		" awareness, understanding, readiness, capacity, hex(refs), verified"
-		" FROM entries ORDER BY time_ms, counter, id");
-	int rc = SQLITE_DONE;
-
-	if (err != KG_OK)
-		return err;
-	while ((rc = sqlite3_step(s)) == SQLITE_ROW) {
-		for (int i = 0; i < sqlite3_column_count(s); i++) {
-			const char *text = (const char *)sqlite3_column_text(s, i);
-
-			kg_buf_printf(out, "%s%s", i > 0 ? "|" : "", text != NULL ? text : "-");
-		}
-		kg_buf_puts(out, "\n");
-	}
-	if (rc != SQLITE_DONE)
-		err = kg_index__fail(index);
-	(void)sqlite3_finalize(s);
-	return err == KG_OK ? kg_buf_ok(out) : err;
 }
