@@ -23,6 +23,7 @@
 #include "orchestrator/crew.h"
 #include "orchestrator/docket.h"
 #include "orchestrator/notary_main.h"
+#include "orchestrator/relay.h"
 #include "orchestrator/restart.h"
 #include "orchestrator/runfile.h"
 
@@ -50,6 +51,7 @@ typedef struct {
 	int64_t heard_ms;
 	int64_t due_ms; /* dead: when to start again */
 	bool suspected;
+	bool closed; /* agents: its key may not write any more */
 } process;
 
 typedef struct {
@@ -72,6 +74,7 @@ typedef struct {
 	kg_crew_agent *agents; /* the same index */
 	unsigned count;
 	kg_docket *docket;
+	kg_relay relay;
 	kg_notary notary;
 	kg_rng rng;
 	int64_t started_ms;
@@ -234,6 +237,32 @@ static const kg_restart_policy *policy(const orchestrator *o)
 	return o->was_ready ? &policy_ready : &policy_start;
 }
 
+static void refuse(orchestrator *o, const kg_message *client, kg_err code)
+{
+	if (kg_socket_reply_failed(o->server, client, code) != KG_OK)
+		kg_log_err(KG_LOG_DEBUG, "client.gone");
+}
+
+/* It has signed what it was given to say, and sends that when it is back. */
+static void lose_sayings(orchestrator *o, unsigned i)
+{
+	kg_message client = {0};
+
+	while (kg_relay_lose(&o->relay, &client, i))
+		refuse(o, &client,
+		       kg_fail(KG_EIO, "%s ended before the entry was stored", o->agents[i].name));
+}
+
+/* It is left alone, visibly. */
+static void agent_park(orchestrator *o, unsigned i, const char *why)
+{
+	char quoted[2 * WHY_SIZE];
+
+	agent_move(o, i, KG_CREW_PARK);
+	kg_log(KG_LOG_ERROR, "agent.parked", "name=%s why=%s", o->agents[i].name,
+	       kg_log_quote(quoted, sizeof(quoted), why));
+}
+
 static void agent_ended(orchestrator *o, unsigned i, const char *how)
 {
 	process *p = &o->processes[i];
@@ -248,16 +277,22 @@ static void agent_ended(orchestrator *o, unsigned i, const char *how)
 	kg_log(o->ending ? KG_LOG_INFO : KG_LOG_WARN, "agent.ended", "name=%s why=%s",
 	       o->agents[i].name, kg_log_quote(quoted, sizeof(quoted), why));
 	kg_docket_lose(o->docket, i, why, now);
+	lose_sayings(o, i);
 	if (o->ending)
 		return;
 	(void)snprintf(o->agents[i].why, sizeof(o->agents[i].why), "%s", why);
+	/* Exit code "no": its key may not write any more, and no restart would change that. */
+	if (strcmp(how, "exit 1") == 0) {
+		p->closed = true;
+		agent_park(o, i, why);
+		return;
+	}
 	if (kg_restart_next(&p->restart, policy(o), now, now - p->started_ms,
 			    kg_rng_double(&o->rng), &delay)) {
 		p->due_ms = now + delay;
 		return;
 	}
-	agent_move(o, i, KG_CREW_PARK);
-	kg_log(KG_LOG_ERROR, "agent.parked", "name=%s why=%s", o->agents[i].name, quoted);
+	agent_park(o, i, why);
 	if (!o->was_ready)
 		give_up(o, kg_fail(KG_EIO, "%s does not start: %s", o->agents[i].name, why));
 }
@@ -364,19 +399,6 @@ static json_t *status(orchestrator *o)
 			 (json_int_t)pss);
 }
 
-static void on_client(orchestrator *o, kg_message *m)
-{
-	if (m->kind == KG_MESSAGE_ASK) {
-		kg_docket_ask(o->docket, m);
-	} else if (m->kind == KG_MESSAGE_STATUS) {
-		to_client(o, m, KG_MESSAGE_STATUS_IS, status(o));
-	} else if (m->kind == KG_MESSAGE_DOWN) {
-		kg_log(KG_LOG_INFO, "swarm.down", "from=%s", m->from);
-		to_client(o, m, KG_MESSAGE_BYE, json_object());
-		o->stop = true;
-	}
-}
-
 static unsigned agent_index(const orchestrator *o, const char *name)
 {
 	unsigned i = 0;
@@ -384,6 +406,44 @@ static unsigned agent_index(const orchestrator *o, const char *name)
 	while (i < o->count && strcmp(o->agents[i].name, name) != 0)
 		i++;
 	return i;
+}
+
+/* An entry goes to the agent that is to sign it; what it answers goes back to the client. */
+static void on_say(orchestrator *o, kg_message *m)
+{
+	const char *name = NULL;
+	uint64_t id = 0;
+	unsigned i;
+	kg_err err = kg_json_get_text(&name, m->json, "agent", KG_NAME_MAX);
+
+	i = err == KG_OK ? agent_index(o, name) : o->count;
+	if (err == KG_OK && (i == o->count || (o->agents[i].state != KG_CREW_READY &&
+					       o->agents[i].state != KG_CREW_BUSY)))
+		err = kg_fail(KG_ENOTFOUND, "%s is not running", name);
+	if (err == KG_OK)
+		err = kg_relay_add(&o->relay, &id, i, m);
+	if (err == KG_OK) {
+		err = to_agent(o, i, KG_MESSAGE_SAY, id, json_incref(m->json));
+		if (err != KG_OK)
+			(void)kg_relay_take(&o->relay, m, i, id);
+	}
+	if (err != KG_OK)
+		refuse(o, m, err);
+}
+
+static void on_client(orchestrator *o, kg_message *m)
+{
+	if (m->kind == KG_MESSAGE_ASK) {
+		kg_docket_ask(o->docket, m);
+	} else if (m->kind == KG_MESSAGE_SAY) {
+		on_say(o, m);
+	} else if (m->kind == KG_MESSAGE_STATUS) {
+		to_client(o, m, KG_MESSAGE_STATUS_IS, status(o));
+	} else if (m->kind == KG_MESSAGE_DOWN) {
+		kg_log(KG_LOG_INFO, "swarm.down", "from=%s", m->from);
+		to_client(o, m, KG_MESSAGE_BYE, json_object());
+		o->stop = true;
+	}
 }
 
 static void on_ready(orchestrator *o, unsigned i, const kg_message *m)
@@ -408,6 +468,14 @@ static void on_ready(orchestrator *o, unsigned i, const kg_message *m)
 	}
 }
 
+static void on_said(orchestrator *o, unsigned i, const kg_message *m)
+{
+	kg_message client = {0};
+
+	if (kg_relay_take(&o->relay, &client, i, m->id))
+		to_client(o, &client, m->kind, json_incref(m->json));
+}
+
 static void on_agent(orchestrator *o, kg_message *m)
 {
 	unsigned i = agent_index(o, m->from);
@@ -426,6 +494,8 @@ static void on_agent(orchestrator *o, kg_message *m)
 		    kg_crew_tell_beat(&o->agents[i], m->json) != KG_OK)
 			kg_log_err(KG_LOG_WARN, "message.refused");
 		to_client(o, m, KG_MESSAGE_BEAT, json_object());
+	} else if ((m->id & KG_RELAY_BIT) != 0) {
+		on_said(o, i, m);
 	} else {
 		o->agents[i].answers += m->kind == KG_MESSAGE_THOUGHT;
 		if (kg_docket_hear(o->docket, i, m, p->heard_ms) != KG_OK)
@@ -502,12 +572,21 @@ static void check_silence(orchestrator *o, process *p, const char *name, int64_t
 static void check_ready(orchestrator *o)
 {
 	kg_orchestrator_report report = {.agents = o->count};
+	unsigned ready = 0;
 
 	if (o->was_ready)
 		return;
-	for (unsigned i = 0; i < o->count; i++)
-		if (o->agents[i].state != KG_CREW_READY && o->agents[i].state != KG_CREW_BUSY)
+	for (unsigned i = 0; i < o->count; i++) {
+		bool up = o->agents[i].state == KG_CREW_READY || o->agents[i].state == KG_CREW_BUSY;
+
+		if (!up && !o->processes[i].closed)
 			return;
+		ready += up;
+	}
+	if (ready == 0) {
+		give_up(o, kg_fail(KG_EDENIED, "no agent has a key that may still write"));
+		return;
+	}
 	o->was_ready = true;
 	o->ready_seconds = (double)(kg_clock_mono_ms() - o->started_ms) / 1000;
 	for (unsigned i = 0; i < o->count; i++) {
