@@ -48,16 +48,52 @@ kg_err kg_chain_walk(kg_store *store, const kg_commit *tip, kg_chain_visit visit
 	return KG_OK;
 }
 
+/* Reading what one swarm says on its chain. */
+typedef struct {
+	kg_admit *admit;
+	kg_pubkey swarm;
+} learning;
+
 static kg_err learn_visit(void *payload, const kg_entry *entry, const kg_entry_proof *proof,
 			  bool verified, bool *stop)
 {
-	kg_admit *admit = payload;
+	learning *l = payload;
 
 	(void)proof;
 	*stop = false; /* to the first entry */
-	if (!verified || !kg_pubkey_equal(&entry->agent, &admit->swarm))
+	if (!verified || !kg_pubkey_equal(&entry->agent, &l->swarm) ||
+	    !kg_pubkey_equal(&entry->swarm, &l->swarm))
 		return kg_fail(KG_ECORRUPT, "the swarm's own chain is damaged, see verify");
-	return kg_admit_learn(admit, entry);
+	return kg_admit_learn(l->admit, entry);
+}
+
+/* A swarm without a chain says nothing. */
+static kg_err learn_swarm(kg_admit *admit, kg_store *store, const kg_pubkey *swarm)
+{
+	learning l = {admit, *swarm};
+	kg_commit tip;
+	kg_err err = kg_store_tip(store, &tip, swarm);
+
+	if (err == KG_ENOTFOUND)
+		return KG_OK;
+	if (err == KG_OK)
+		err = kg_chain_walk(store, &tip, learn_visit, &l);
+	if (err == KG_ENOTFOUND)
+		err = kg_fail(KG_ECORRUPT, "the swarm's own chain is damaged, see verify");
+	return err;
+}
+
+/* What is wrong with a peer's chain takes the peer away, and nothing else. */
+static kg_err learn_peers(kg_admit *admit, kg_store *store)
+{
+	kg_err err = KG_OK;
+
+	for (size_t i = 0; err == KG_OK && i < admit->peer_count; i++) {
+		err = learn_swarm(admit, store, &admit->peers[i].agent);
+		if (err == KG_ECORRUPT)
+			err = kg_admit_damage(admit, &admit->peers[i].agent);
+	}
+	return err;
 }
 
 static kg_err load_tip(kg_admit *admit, kg_store *store, const kg_store_ref *ref)
@@ -75,6 +111,9 @@ static kg_err load_tip(kg_admit *admit, kg_store *store, const kg_store_ref *ref
 		err = kg_admit_damage(admit, &ref->agent);
 	else
 		err = kg_admit_apply(admit, &entry, &proof);
+	/* Among entries that are being carried over, the tip does not tell when the chain ends. */
+	if (err == KG_OK && entry.carried > 0)
+		err = kg_chain_epoch(admit, store, &ref->agent);
 	kg_entry_release(&entry);
 	return err;
 }
@@ -82,22 +121,93 @@ static kg_err load_tip(kg_admit *admit, kg_store *store, const kg_store_ref *ref
 kg_err kg_chain_load(kg_admit *admit, kg_store *store)
 {
 	kg_store_refs refs = {0};
-	kg_commit tip;
-	kg_err err = kg_store_tip(store, &tip, &admit->swarm);
+	kg_err err = learn_swarm(admit, store, &admit->swarm);
 
 	if (err == KG_OK)
-		err = kg_chain_walk(store, &tip, learn_visit, admit);
-	else if (err == KG_ENOTFOUND)
-		err = KG_OK;
-	if (err == KG_ENOTFOUND)
-		err = kg_fail(KG_ECORRUPT, "the swarm's own chain is damaged, see verify");
+		err = learn_peers(admit, store);
 	if (err == KG_OK)
 		err = kg_store_refs_read(store, &refs);
-	for (size_t i = 0; err == KG_OK && i < refs.count; i++)
+	for (size_t i = 0; err == KG_OK && i < refs.count; i++) {
 		if (refs.refs[i].kind == KG_STORE_CHAIN)
 			err = load_tip(admit, store, &refs.refs[i]);
+		else if (refs.refs[i].kind == KG_STORE_PROOF)
+			err = kg_admit_fork(admit, &refs.refs[i].agent);
+	}
 	kg_store_refs_release(&refs);
 	return err;
+}
+
+/* The parent that the header of a commit names in its second line. */
+static bool parent_of(kg_commit *parent, const kg_buf *object)
+{
+	static const size_t at = 5 + 40 + 1; /* behind "tree <hex>\n" */
+	const char *line = kg_buf_text(object) + at;
+	char text[KG_COMMIT_TEXT_SIZE];
+
+	if (object->size < at + 7 + sizeof(text) || memcmp(line, "parent ", 7) != 0)
+		return false;
+	memcpy(text, line + 7, sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	return kg_commit_parse(parent, text) == KG_OK;
+}
+
+/* The first entry of the epoch that ends at `tip`. Parents are part of what is signed and of what a
+ * commit is named by: it is enough to judge the two ends. */
+static kg_err read_root(kg_store *store, kg_entry *root, const kg_commit *tip)
+{
+	kg_commit at = *tip;
+	kg_entry_proof proof;
+	kg_buf object;
+	kg_err err;
+
+	kg_buf_init(&object, KG_ENTRY_OBJECT_MAX);
+	do {
+		kg_buf_clear(&object);
+		err = kg_store_read(store, &object, &at);
+	} while (err == KG_OK && parent_of(&at, &object));
+	if (err == KG_OK)
+		err = kg_entry_open(root, &proof, object.data, object.size);
+	kg_buf_release(&object);
+	return err;
+}
+
+kg_err kg_chain_epoch(kg_admit *admit, kg_store *store, const kg_pubkey *agent)
+{
+	const kg_admit_chain *chain = kg_admit_find(admit, agent);
+	kg_admit_epoch epoch = {0};
+	kg_chain_head first = {0};
+	kg_entry_proof proof;
+	kg_commit tip;
+	bool verified;
+	kg_entry root;
+	kg_entry end;
+	kg_err err;
+
+	if (chain == NULL || chain->epoch.known)
+		return KG_OK;
+	err = kg_store_tip(store, &tip, agent);
+	if (err == KG_OK)
+		err = read_root(store, &root, &tip);
+	if (err != KG_OK)
+		return err;
+	err = kg_chain_read(store, &end, &proof, &verified, &tip);
+	if (err != KG_OK) {
+		kg_entry_release(&root);
+		return err;
+	}
+	epoch.base = root.sequence;
+	if (root.has_epoch)
+		epoch.number = root.epoch.number;
+	if (end.carried > 0 && end.sequence - root.sequence <= root.epoch.kept) {
+		epoch.left = root.epoch.kept - (end.sequence - root.sequence);
+		epoch.carried = end.carried;
+		first.sequence = root.sequence;
+		first.time_ms = root.time_ms;
+		first.time_counter = root.time_counter;
+	}
+	kg_entry_release(&root);
+	kg_entry_release(&end);
+	return kg_admit_set_epoch(admit, agent, &epoch, &first);
 }
 
 typedef struct {
@@ -170,6 +280,8 @@ kg_err kg_chain_fill_index(const kg_admit *admit, kg_store *store, kg_index *ind
 
 	if (err == KG_OK && anew)
 		err = kg_index_clear(index);
+	if (err == KG_OK)
+		err = kg_index_set_home(index, &admit->swarm);
 	if (err == KG_OK)
 		err = fill_all(admit, store, index, &same);
 	if (err == KG_OK && (same || anew))

@@ -24,10 +24,15 @@ typedef kg_err (*kg_chain_visit)(void *payload, const kg_entry *entry, const kg_
 KG_NODISCARD kg_err kg_chain_walk(kg_store *store, const kg_commit *tip, kg_chain_visit visit,
 				  void *payload);
 
-/* Members and the heads of all chains, from git alone, into an admit that knows the swarm key. A
- * chain whose tip cannot be believed is marked damaged; a swarm's chain that cannot be believed is
- * KG_ECORRUPT. */
+/* Members, peers, the heads of all chains and which of them are forked, from git alone, into an
+ * admit that knows the swarm key. A chain whose tip cannot be believed is marked damaged; the own
+ * swarm's chain that cannot be believed is KG_ECORRUPT. */
 KG_NODISCARD kg_err kg_chain_load(kg_admit *admit, kg_store *store);
+
+/* Looks up what epoch a loaded chain is in, by walking it back to its root: to be called before an
+ * epoch's root, or an entry for a place that is taken, is judged. Nothing where it is known. All of
+ * the chain that admit knows is in the store, or came after its epoch was known. */
+KG_NODISCARD kg_err kg_chain_epoch(kg_admit *admit, kg_store *store, const kg_pubkey *agent);
 
 /* Brings an index to what the store holds; `anew` empties it first. Entries whose author `admit`
  * does not know as a member are put as not verified. */
