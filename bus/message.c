@@ -50,6 +50,7 @@ static const kg_message_rule rules[KG_MESSAGE_KINDS] = {
 	[KG_MESSAGE_SAID] = {"said", AGENT | ORCHESTRATOR, ORCHESTRATOR | CLIENT, 4 * KIB, false},
 	[KG_MESSAGE_VAULT] = {"vault", AGENT | CLIENT, KEEPER, 1024 * KIB, true},
 	[KG_MESSAGE_VAULTED] = {"vaulted", KEEPER, AGENT | CLIENT, 4 * KIB, false},
+	[KG_MESSAGE_PARK] = {"park", CLIENT, ORCHESTRATOR, 8 * KIB, false},
 };
 
 kg_role kg_role_of(const char *name)

@@ -63,6 +63,7 @@ typedef enum {
 	KG_MESSAGE_SAID,       /* agent → orchestrator → client: it is durable */
 	KG_MESSAGE_VAULT,      /* client, agent → keeper: sealed content, raw */
 	KG_MESSAGE_VAULTED,    /* keeper → sender: it is kept */
+	KG_MESSAGE_PARK, /* client → orchestrator: an agent whose key was revoked is to end */
 	KG_MESSAGE_KINDS
 } kg_message_kind;
 
