@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The new chains of a plan: objects first, then the note of where every ref is to be, then refs. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "identity/hash.h"
 #include "memory/chain.h"
 #include "memory/epoch.h"
 #include "memory/store_impl.h"
@@ -83,10 +81,10 @@ static kg_err carry(pack *p, kg_chain_head *head, const kg_epoch_item *item, con
 
 	if (err != KG_OK)
 		return err;
-	entry.carried = entry.sequence;
-	entry.sequence = head->sequence + 1;
-	err = verified ? place(p, &proof, &entry, key, &head->commit)
+	err = verified ? kg_entry_carry(&entry, head->sequence + 1)
 		       : kg_fail(KG_ECORRUPT, "an entry to be kept is not its author's");
+	if (err == KG_OK)
+		err = place(p, &proof, &entry, key, &head->commit);
 	kg_entry_release(&entry);
 	if (err == KG_OK && memcmp(proof.id.bytes, item->id.bytes, KG_HASH_SIZE) != 0)
 		err = kg_fail(KG_ECORRUPT, "an entry to be kept came out as another");
@@ -97,47 +95,22 @@ static kg_err carry(pack *p, kg_chain_head *head, const kg_epoch_item *item, con
 	return err;
 }
 
-static void fill_epoch(kg_entry_epoch *epoch, const kg_epoch_chain *chain)
-{
-	kg_hash_stream ids;
-
-	kg_hash_init(&ids, "kindergarten epoch v1");
-	for (size_t i = 0; i < chain->count; i++)
-		kg_hash_update(&ids, chain->items[i].id.bytes, KG_HASH_SIZE);
-	*epoch = (kg_entry_epoch){
-		.number = chain->number + 1,
-		.old = {chain->agent, chain->head.sequence, chain->head.commit},
-		.kept = chain->count - chain->expired,
-		.dropped = chain->expired,
-	};
-	kg_hash_final(&ids, epoch->digest);
-}
-
-/* The root, placed behind the old end of its chain; it has no parent. */
+/* The root, placed behind the old end of its chain. */
 static kg_err make_root(kg_entry *out, const kg_pubkey *swarm, const kg_key *key,
 			const kg_epoch_chain *chain, int64_t now_ms)
 {
-	kg_entry_epoch epoch;
-	char text[128];
-	kg_entry e;
+	const kg_author author = {swarm, key, chain->name, &chain->head, now_ms};
+	kg_entry_id *ids = calloc(chain->count, sizeof(*ids));
 	kg_err err;
 
-	fill_epoch(&epoch, chain);
-	(void)snprintf(text, sizeof(text), "epoch %llu: %llu entries kept, %llu forgotten",
-		       (unsigned long long)epoch.number, (unsigned long long)epoch.kept,
-		       (unsigned long long)epoch.dropped);
-	kg_entry_init(&e, KG_ENTRY_LINEAGE);
-	err = kg_entry_place(&e, swarm, key, chain->name, &chain->head, now_ms);
-	if (err == KG_OK)
-		err = kg_entry_set_epoch(&e, &epoch);
-	if (err == KG_OK)
-		err = kg_entry_set_text(&e, text, strlen(text));
-	if (err != KG_OK) {
-		kg_entry_release(&e);
-		return err;
-	}
-	*out = e;
-	return KG_OK;
+	if (ids == NULL)
+		return kg_fail(KG_ENOMEM, "no memory for %zu entries", chain->count);
+	for (size_t i = 0; i < chain->count; i++)
+		ids[i] = chain->items[i].id;
+	err = kg_epoch_make(out, &author, chain->number + 1, ids, chain->count,
+			    chain->count - chain->expired);
+	free(ids);
+	return err;
 }
 
 /* All objects of one chain's new epoch; `head` becomes where it ends. */
