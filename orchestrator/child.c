@@ -226,3 +226,34 @@ void kg_child_last_line(const char *log_path, char *line, size_t room)
 	start = strrchr(tail, '\n');
 	(void)snprintf(line, room, "%s", start != NULL ? start + 1 : tail);
 }
+
+/* Takes the backslashes of a quoted value of the log away, in place. */
+static void unquote(char *text)
+{
+	char *to = text;
+
+	for (const char *from = text; *from != '\0'; from++) {
+		if (*from == '\\' && (from[1] == '"' || from[1] == '\\'))
+			from++;
+		*to++ = *from;
+	}
+	*to = '\0';
+}
+
+void kg_child_explain(char *why, size_t room, const char *how, const char *log_path)
+{
+	char line[512] = "";
+	char *text;
+	char *end;
+
+	if (strncmp(how, "exit ", 5) == 0 && strcmp(how, "exit 0") != 0)
+		kg_child_last_line(log_path, line, sizeof(line));
+	text = strstr(line, "why=\"");
+	text = text != NULL ? text + 5 : line;
+	end = line + strlen(line);
+	if (end > line && end[-1] == '"')
+		end[-1] = '\0';
+	unquote(text);
+	/* Bounded, so that a long last line leaves the rest readable. */
+	(void)snprintf(why, room, "%.63s%s%.180s", how, text[0] != '\0' ? ": " : "", text);
+}

@@ -55,4 +55,7 @@ uint64_t kg_child_parse_smaps(const char *text, const char *field);
  */
 void kg_child_last_line(const char *log_path, char *line, size_t room);
 
+/* How it ended and, when it failed, what its log says last: "exit 111: <why>". */
+void kg_child_explain(char *why, size_t room, const char *how, const char *log_path);
+
 #endif

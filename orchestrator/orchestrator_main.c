@@ -52,6 +52,7 @@ typedef struct {
 	int64_t due_ms; /* dead: when to start again */
 	bool suspected;
 	bool closed; /* agents: its key may not write any more */
+	char closed_why[WHY_SIZE];
 } process;
 
 typedef struct {
@@ -198,38 +199,13 @@ static void keeper_start(orchestrator *o)
 		kg_log_err(KG_LOG_DEBUG, "keeper.unmoved");
 }
 
-/* Takes the backslashes of a quoted value of the log away, in place. */
-static void unquote(char *text)
-{
-	char *to = text;
-
-	for (const char *from = text; *from != '\0'; from++) {
-		if (*from == '\\' && (from[1] == '"' || from[1] == '\\'))
-			from++;
-		*to++ = *from;
-	}
-	*to = '\0';
-}
-
-/* "exit 111: <what its log says last>" */
 static void explain(const orchestrator *o, const char *name, const char *how, char why[WHY_SIZE])
 {
 	char path[KG_PATH_SIZE];
-	char line[512] = "";
-	char *text;
-	char *end;
 
-	if (strncmp(how, "exit ", 5) == 0 && strcmp(how, "exit 0") != 0 &&
-	    log_path(o, name, path) == KG_OK)
-		kg_child_last_line(path, line, sizeof(line));
-	text = strstr(line, "why=\"");
-	text = text != NULL ? text + 5 : line;
-	end = line + strlen(line);
-	if (end > line && end[-1] == '"')
-		end[-1] = '\0';
-	unquote(text);
-	/* Widths that fit WHY_SIZE together: a long last line is cut. */
-	(void)snprintf(why, WHY_SIZE, "%.63s%s%.180s", how, text[0] != '\0' ? ": " : "", text);
+	if (log_path(o, name, path) != KG_OK)
+		path[0] = '\0';
+	kg_child_explain(why, WHY_SIZE, how, path);
 }
 
 static const kg_restart_policy *policy(const orchestrator *o)
@@ -282,9 +258,12 @@ static void agent_ended(orchestrator *o, unsigned i, const char *how)
 		return;
 	(void)snprintf(o->agents[i].why, sizeof(o->agents[i].why), "%s", why);
 	/* Exit code "no": its key may not write any more, and no restart would change that. */
-	if (strcmp(how, "exit 1") == 0) {
+	if (p->closed || strcmp(how, "exit 1") == 0) {
+		if (p->closed)
+			(void)snprintf(o->agents[i].why, sizeof(o->agents[i].why), "%s",
+				       p->closed_why);
 		p->closed = true;
-		agent_park(o, i, why);
+		agent_park(o, i, o->agents[i].why);
 		return;
 	}
 	if (kg_restart_next(&p->restart, policy(o), now, now - p->started_ms,
@@ -431,12 +410,46 @@ static void on_say(orchestrator *o, kg_message *m)
 		refuse(o, m, err);
 }
 
+/* The agent's key was revoked: its process ends at once, and is not started again. */
+static void on_park(orchestrator *o, kg_message *m)
+{
+	const char *hex = NULL;
+	const char *why = NULL;
+	kg_pubkey key;
+	unsigned i = 0;
+	kg_err err = kg_json_get_text(&hex, m->json, "agent", KG_PUBKEY_TEXT_SIZE);
+
+	if (err == KG_OK)
+		err = kg_pubkey_parse(&key, hex);
+	if (err == KG_OK)
+		err = kg_json_get_text(&why, m->json, "why", 4096);
+	if (err != KG_OK) {
+		refuse(o, m, err);
+		return;
+	}
+	while (i < o->count && !kg_pubkey_equal(&o->agents[i].key, &key))
+		i++;
+	if (i < o->count && !o->processes[i].closed) {
+		process *p = &o->processes[i];
+
+		p->closed = true;
+		(void)snprintf(p->closed_why, sizeof(p->closed_why), "revoked%s%.200s",
+			       why[0] != '\0' ? ": " : "", why);
+		kg_child_signal(&p->child, SIGKILL);
+		if (o->agents[i].state == KG_CREW_DEAD)
+			agent_park(o, i, p->closed_why);
+	}
+	to_client(o, m, KG_MESSAGE_STATUS_IS, status(o));
+}
+
 static void on_client(orchestrator *o, kg_message *m)
 {
 	if (m->kind == KG_MESSAGE_ASK) {
 		kg_docket_ask(o->docket, m);
 	} else if (m->kind == KG_MESSAGE_SAY) {
 		on_say(o, m);
+	} else if (m->kind == KG_MESSAGE_PARK) {
+		on_park(o, m);
 	} else if (m->kind == KG_MESSAGE_STATUS) {
 		to_client(o, m, KG_MESSAGE_STATUS_IS, status(o));
 	} else if (m->kind == KG_MESSAGE_DOWN) {
