@@ -316,6 +316,17 @@ kg_err kg_socket_reply(kg_socket *socket, const kg_message *message, kg_message_
 			 body);
 }
 
+kg_err kg_socket_reply_raw(kg_socket *socket, const kg_message *message, kg_message_kind kind,
+			   const void *body, size_t size)
+{
+	kg_message_header h = {KG_MESSAGE_VERSION, (uint8_t)kind, (uint32_t)size, message->id,
+			       message->trace};
+	const kg_route *route = socket->type == ZMQ_ROUTER ? &message->route : NULL;
+	kg_err err = check_send(socket, route, kind, size);
+
+	return err == KG_OK ? send_message(socket, route, &h, body) : err;
+}
+
 kg_err kg_socket_reply_failed(kg_socket *socket, const kg_message *message, kg_err code)
 {
 	return kg_socket_reply(socket, message, KG_MESSAGE_FAILED, kg_message_failure(code));

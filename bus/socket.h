@@ -59,6 +59,10 @@ KG_NODISCARD kg_err kg_socket_send_json(kg_socket *socket, const kg_route *route
 KG_NODISCARD kg_err kg_socket_reply(kg_socket *socket, const kg_message *message,
 				    kg_message_kind kind, json_t *body);
 
+/* The same with a body that is text already, or raw bytes. */
+KG_NODISCARD kg_err kg_socket_reply_raw(kg_socket *socket, const kg_message *message,
+					kg_message_kind kind, const void *body, size_t size);
+
 /* Answers `failed` with `code` and this thread's error text. */
 KG_NODISCARD kg_err kg_socket_reply_failed(kg_socket *socket, const kg_message *message,
 					   kg_err code);

@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/fs.h"
@@ -20,11 +19,9 @@ enum { SHORT_TEXT = 200 /* bytes */ };
 static void recover(const kg_cli *cli, const kg_pubkey *swarm)
 {
 	char path[KG_PATH_SIZE];
-	struct stat st;
 	kg_memory *memory = NULL;
 
-	if (kg_path(path, "%s/journal/journal", cli->state_dir) != KG_OK || stat(path, &st) != 0 ||
-	    st.st_size <= KG_JOURNAL_HEADER_SIZE)
+	if (kg_path(path, "%s/journal", cli->state_dir) != KG_OK || !kg_journal_is_there(path))
 		return;
 	if (kg_memory_open(&memory, cli->state_dir, swarm, NULL, NULL) != KG_OK)
 		return;

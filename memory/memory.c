@@ -7,62 +7,44 @@
 
 #include "base/fs.h"
 #include "memory/chain.h"
-#include "memory/journal.h"
-#include "memory/store.h"
+#include "memory/memory_impl.h"
+#include "memory/vault.h"
 
-enum {
-	/* Beyond it, a flush makes git durable and empties the journal. */
-	JOURNAL_TURN = 4 << 20,
-	/* What may wait for git while git cannot take it. */
-	PENDING_MAX = 65536
-};
+/* ---- chains: what is admitted, in git or on its way ---- */
 
-/* An admitted entry that is not in git yet. */
-typedef struct {
-	uint8_t *object;
-	size_t size;
-	kg_entry entry;
-	kg_entry_proof proof;
-} pending;
-
-struct kg_memory {
-	char state_dir[KG_PATH_SIZE];
-	char index_path[KG_PATH_SIZE];
-	kg_pubkey swarm;
-	int64_t ahead_ms_max;
-	int lock;
-	kg_store *store;
-	kg_journal *journal;
-	kg_index *index;    /* NULL while it cannot be opened */
-	bool index_stale;   /* git holds entries that it does not */
-	bool signers_stale; /* allowed_signers lacks a member */
-	bool chains_stale;  /* admit is to be read anew */
-	kg_admit admit;
-	pending *waiting; /* oldest first */
-	size_t waiting_count;
-	size_t durable_count;     /* how many of them the journal holds for sure */
-	kg_memory_report *report; /* while opening */
-};
-
-static void release_pending(pending *p)
+static kg_err load_git(void *payload)
 {
-	free(p->object);
-	kg_entry_release(&p->entry);
-}
-
-/* ---- chains as git has them ---- */
-
-/* Members and heads anew: from git, then from what waits in the journal. */
-static kg_err load_chains(kg_memory *m)
-{
+	kg_memory *m = payload;
+	kg_store_refs refs = {0};
 	kg_err err;
 
 	kg_admit_release(&m->admit);
+	m->proof_count = 0;
 	err = kg_admit_init(&m->admit, &m->swarm, m->ahead_ms_max);
 	if (err == KG_OK)
 		err = kg_chain_load(&m->admit, m->store);
-	for (size_t i = 0; err == KG_OK && i < m->waiting_count; i++)
-		err = kg_admit_apply(&m->admit, &m->waiting[i].entry, &m->waiting[i].proof);
+	if (err == KG_OK)
+		err = kg_store_refs_read(m->store, &refs);
+	for (size_t i = 0; err == KG_OK && i < refs.count; i++)
+		if (refs.refs[i].kind == KG_STORE_PROOF && refs.refs[i].has_commit)
+			err = kg_memory__learn_proof(m, &refs.refs[i].agent, &refs.refs[i].commit);
+	kg_store_refs_release(&refs);
+	return err;
+}
+
+static kg_err load_waiting(void *payload, const kg_load *load)
+{
+	kg_memory *m = payload;
+
+	return load->is_proof ? kg_memory__learn_proof(m, &load->entry.agent, &load->proof.commit)
+			      : kg_admit_apply(&m->admit, &load->entry, &load->proof);
+}
+
+/* Members and heads anew: from git, then from what waits. */
+static kg_err load_chains(kg_memory *m)
+{
+	kg_err err = kg_carrier_replay(m->carrier, load_git, load_waiting, m);
+
 	m->chains_stale = err != KG_OK;
 	return err;
 }
@@ -89,55 +71,6 @@ static kg_err write_signers(kg_memory *m)
 	return err;
 }
 
-/* ---- index ---- */
-
-/* The index open, at the place where its file is, and holding what git holds. */
-static kg_err fill_index(kg_memory *m, bool *rebuilt)
-{
-	uint64_t before = 0;
-	kg_err err = KG_OK;
-
-	if (m->index != NULL && kg_index_is_moved(m->index)) {
-		kg_index_free(m->index);
-		m->index = NULL;
-	}
-	if (m->index == NULL) {
-		err = kg_index_open(&m->index, m->index_path, true);
-		if (err != KG_OK) {
-			m->index = NULL;
-			return err;
-		}
-		m->index_stale = true;
-	}
-	if (!m->index_stale)
-		return KG_OK;
-	err = kg_index_count(m->index, &before);
-	if (err == KG_OK)
-		err = kg_chain_fill_index(&m->admit, m->store, m->index, before == 0);
-	m->index_stale = err != KG_OK;
-	if (rebuilt != NULL)
-		*rebuilt = err == KG_OK && before == 0;
-	return err;
-}
-
-static kg_err drop_index(kg_memory *m)
-{
-	kg_index_free(m->index);
-	m->index = NULL;
-	return kg_index_remove(m->index_path);
-}
-
-/* The same; one that is damaged, not even fit to be emptied, is made anew. */
-static kg_err ready_index(kg_memory *m, bool *rebuilt)
-{
-	kg_err err = fill_index(m, rebuilt);
-
-	if (err != KG_ECORRUPT)
-		return err;
-	err = drop_index(m);
-	return err == KG_OK ? fill_index(m, rebuilt) : err;
-}
-
 /* ---- opening ---- */
 
 static kg_err open_parts(kg_memory *m)
@@ -160,71 +93,8 @@ static kg_err open_parts(kg_memory *m)
 	if (err == KG_OK)
 		err = kg_path(m->index_path, "%s/index.sqlite", m->state_dir);
 	if (err == KG_OK)
-		err = kg_store_create(&m->store, m->state_dir, &m->swarm);
-	return err == KG_OK ? load_chains(m) : err;
-}
-
-static kg_err wait_for_git(kg_memory *m, const kg_entry *entry, const kg_entry_proof *proof,
-			   const void *object, size_t size)
-{
-	pending *grown;
-	uint8_t *copy;
-
-	if (m->waiting_count == PENDING_MAX)
-		return kg_fail(KG_EFULL, "%d entries wait for memory.git", PENDING_MAX);
-	if ((m->waiting_count & (m->waiting_count - 1)) == 0) {
-		size_t room = m->waiting_count == 0 ? 1 : 2 * m->waiting_count;
-
-		grown = realloc(m->waiting, room * sizeof(*grown));
-		if (grown == NULL)
-			return kg_fail(KG_ENOMEM, "no memory for an entry");
-		m->waiting = grown;
-	}
-	copy = malloc(size);
-	if (copy == NULL)
-		return kg_fail(KG_ENOMEM, "no memory for an entry");
-	memcpy(copy, object, size);
-	m->waiting[m->waiting_count++] = (pending){copy, size, *entry, *proof};
-	return KG_OK;
-}
-
-/* A record of the journal: in git already, or to go there, or not the next of its chain. */
-static kg_err recover_visit(void *payload, const uint8_t *object, size_t size)
-{
-	kg_memory *m = payload;
-	const kg_admit_chain *chain;
-	kg_entry_proof proof;
-	kg_entry entry;
-	kg_err err = kg_entry_open(&entry, &proof, object, size);
-
-	if (err == KG_ENOMEM)
-		return err;
-	if (err != KG_OK) {
-		m->report->dropped++;
-		return KG_OK;
-	}
-	chain = kg_admit_find(&m->admit, &entry.agent);
-	if (chain != NULL && entry.sequence <= chain->head.sequence) {
-		kg_entry_release(&entry);
-		return KG_OK;
-	}
-	/* It passed the clock when it was admitted. */
-	err = kg_admit_check(&m->admit, &entry, &proof, INT64_MAX, NULL);
-	if (err != KG_OK) {
-		m->report->dropped++;
-		kg_entry_release(&entry);
-		return KG_OK;
-	}
-	err = kg_admit_apply(&m->admit, &entry, &proof);
-	if (err == KG_OK)
-		err = wait_for_git(m, &entry, &proof, object, size);
-	if (err != KG_OK) {
-		kg_entry_release(&entry);
-		return err;
-	}
-	m->durable_count = m->waiting_count;
-	m->report->recovered++;
-	return KG_OK;
+		err = kg_carrier_new(&m->carrier, m->state_dir, &m->swarm);
+	return err == KG_OK ? kg_store_open(&m->store, m->state_dir) : err;
 }
 
 static kg_err new_memory(kg_memory **out, const char *state_dir, const kg_pubkey *swarm,
@@ -241,37 +111,56 @@ static kg_err new_memory(kg_memory **out, const char *state_dir, const kg_pubkey
 	return kg_path(m->state_dir, "%s", state_dir);
 }
 
+static uint64_t count_damaged(const kg_memory *m)
+{
+	uint64_t damaged = 0;
+
+	for (size_t i = 0; i < m->admit.count; i++)
+		damaged += m->admit.chains[i].damaged ? 1 : 0;
+	return damaged;
+}
+
+/* What the journal has and git has not is admitted and carried over before anything else. */
+static kg_err recover(kg_memory *m, kg_memory_report *told)
+{
+	kg_err err = load_chains(m);
+
+	if (err == KG_ECORRUPT || (err == KG_OK && count_damaged(m) > 0)) {
+		err = kg_memory__repair(m);
+		if (err == KG_OK)
+			err = load_chains(m);
+	}
+	if (err == KG_OK)
+		err = kg_memory__recover(m, told);
+	if (err == KG_OK)
+		err = write_signers(m);
+	if (err == KG_OK)
+		err = kg_memory_flush(m);
+	if (err != KG_OK)
+		return err;
+	told->index_rebuilt = kg_carrier_rebuilt(m->carrier);
+	told->damaged = count_damaged(m);
+	told->entries = kg_memory_count(m);
+	return KG_OK;
+}
+
 kg_err kg_memory_open(kg_memory **out, const char *state_dir, const kg_pubkey *swarm,
 		      const kg_memory_options *options, kg_memory_report *report)
 {
 	kg_memory_report told = {0};
-	char path[KG_PATH_SIZE];
 	kg_memory *m = NULL;
 	kg_err err = new_memory(&m, state_dir, swarm, options);
 
 	if (m == NULL)
 		return err;
-	m->report = &told;
 	if (err == KG_OK)
 		err = open_parts(m);
 	if (err == KG_OK)
-		err = kg_path(path, "%s/journal", m->state_dir);
-	if (err == KG_OK)
-		err = kg_journal_open(&m->journal, path, &told.torn_bytes, recover_visit, m);
-	if (err == KG_OK)
-		err = write_signers(m);
-	if (err == KG_OK)
-		err = kg_memory_flush(m);
-	if (err == KG_OK)
-		err = ready_index(m, &told.index_rebuilt);
+		err = recover(m, &told);
 	if (err != KG_OK) {
 		kg_memory_free(m);
 		return err;
 	}
-	told.entries = kg_memory_count(m);
-	for (size_t i = 0; i < m->admit.count; i++)
-		told.damaged += m->admit.chains[i].damaged ? 1 : 0;
-	m->report = NULL;
 	if (report != NULL)
 		*report = told;
 	*out = m;
@@ -282,13 +171,12 @@ void kg_memory_free(kg_memory *m)
 {
 	if (m == NULL)
 		return;
-	for (size_t i = 0; i < m->waiting_count; i++)
-		release_pending(&m->waiting[i]);
-	free(m->waiting);
+	kg_carrier_free(m->carrier);
 	kg_admit_release(&m->admit);
 	kg_index_free(m->index);
 	kg_journal_free(m->journal);
 	kg_store_free(m->store);
+	free(m->proofs);
 	if (m->lock >= 0)
 		(void)close(m->lock);
 	free(m);
@@ -296,200 +184,159 @@ void kg_memory_free(kg_memory *m)
 
 /* ---- taking in ---- */
 
-/* Whether this very entry is stored already: its acknowledgement was lost. */
-static bool is_known(kg_memory *m, const kg_entry *entry, const kg_entry_proof *proof)
+static kg_err take_in(kg_memory *m, kg_load *load)
 {
-	const kg_admit_chain *chain = kg_admit_find(&m->admit, &entry->agent);
-	kg_entry_proof stored;
+	kg_err err = kg_carrier_has_room(m->carrier, load->size);
 
-	if (chain == NULL || entry->sequence > chain->head.sequence)
-		return false;
-	for (size_t i = 0; i < m->waiting_count; i++)
-		if (memcmp(m->waiting[i].proof.commit.bytes, proof->commit.bytes, KG_COMMIT_SIZE) ==
-		    0)
-			return true;
-	return ready_index(m, NULL) == KG_OK &&
-	       kg_index_at(m->index, &stored, &entry->agent, entry->sequence) == KG_OK &&
-	       memcmp(stored.commit.bytes, proof->commit.bytes, KG_COMMIT_SIZE) == 0;
-}
-
-static kg_err take_in(kg_memory *m, kg_entry *entry, const kg_entry_proof *proof,
-		      const void *object, size_t size)
-{
-	kg_err err = wait_for_git(m, entry, proof, object, size);
-
+	if (err == KG_OK)
+		err = kg_journal_append(m->journal, KG_JOURNAL_ENTRY, load->object, load->size);
 	if (err != KG_OK)
 		return err;
-	/* The journal last: what it holds will be there after a crash, whatever is said here. */
-	err = kg_admit_apply(&m->admit, entry, proof);
-	if (err == KG_OK)
-		err = kg_journal_append(m->journal, object, size);
-	if (err != KG_OK) {
-		/* The entry itself stays the caller's. */
-		free(m->waiting[--m->waiting_count].object);
-		m->chains_stale = true;
-		return err;
-	}
-	if (entry->member_count > 0)
+	if (load->entry.member_count > 0)
 		m->signers_stale = true;
-	return KG_OK;
+	err = kg_admit_apply(&m->admit, &load->entry, &load->proof);
+	/* It is in the group already: the commit will fail, and forget it with the rest. */
+	m->group_failed = m->group_failed || err != KG_OK;
+	if (err == KG_OK)
+		kg_carrier_add(m->carrier, load);
+	return err;
+}
+
+static kg_err judge(kg_memory *m, kg_receipt *receipt, kg_load *load, int64_t now_ms)
+{
+	const kg_entry *e = &load->entry;
+	kg_reason why = KG_REASON_NONE;
+	kg_err err = kg_admit_check(&m->admit, e, &load->proof, now_ms, &why);
+
+	*receipt = (kg_receipt){
+		.id = load->proof.id,
+		.commit = load->proof.commit,
+		.agent = e->agent,
+		.sequence = e->sequence,
+		.time_ms = e->time_ms,
+		.time_counter = e->time_counter,
+		.entry = e,
+	};
+	if (err == KG_OK)
+		return take_in(m, load);
+	/* Its acknowledgement may have been lost, or its author signed twice for one place. */
+	if (err == KG_ECONFLICT || err == KG_EEXISTS)
+		err = kg_memory__look_back(m, receipt, load, err);
+	if (err == KG_OK) {
+		receipt->entry = NULL;
+		kg_load_free(load);
+	}
+	return err;
 }
 
 kg_err kg_memory_submit(kg_memory *m, kg_receipt *receipt, const void *object, size_t size,
 			int64_t now_ms)
 {
-	kg_receipt r = {0};
-	kg_entry_proof proof;
-	kg_entry entry;
 	kg_err err = m->chains_stale ? load_chains(m) : KG_OK;
+	kg_receipt r;
+	kg_load *load;
 
-	if (err == KG_OK)
-		err = kg_entry_open(&entry, &proof, object, size);
 	if (err != KG_OK)
 		return err;
-	r.id = proof.id;
-	r.commit = proof.commit;
-	r.agent = entry.agent;
-	r.sequence = entry.sequence;
-	r.time_ms = entry.time_ms;
-	r.time_counter = entry.time_counter;
-	r.known = is_known(m, &entry, &proof);
-	if (!r.known) {
-		err = kg_admit_check(&m->admit, &entry, &proof, now_ms, NULL);
-		if (err == KG_OK)
-			err = take_in(m, &entry, &proof, object, size);
-	}
-	if (err != KG_OK || r.known)
-		kg_entry_release(&entry);
+	if (size == 0 || size > KG_ENTRY_OBJECT_MAX)
+		return kg_fail(KG_ECORRUPT, "an entry of %zu bytes", size);
+	load = kg_load_new(object, size);
+	if (load == NULL)
+		return kg_fail(KG_ENOMEM, "no memory for an entry");
+	err = kg_entry_open(&load->entry, &load->proof, object, size);
+	if (err == KG_OK)
+		err = judge(m, &r, load, now_ms);
 	if (err == KG_OK)
 		*receipt = r;
+	else if (!m->load_kept)
+		kg_load_free(load);
+	m->load_kept = false;
 	return err;
+}
+
+/* Without a thread, who adds much does the work when a batch is together. */
+static void keep_going(kg_memory *m)
+{
+	kg_carrier_state state;
+	kg_err ignored = KG_OK;
+
+	kg_carrier_look(m->carrier, &state);
+	if (state.waiting >= KG_CARRIER_BATCH)
+		ignored = kg_carrier_wait(m->carrier, false);
+	(void)ignored; /* it is durable all the same */
+}
+
+/* Chains end where they ended before the group; the failure stays the one to tell of. */
+static kg_err forget_group(kg_memory *m, kg_err err)
+{
+	char why[KG_ERR_TEXT_MAX];
+	kg_err ignored;
+
+	memcpy(why, kg_err_text(), strlen(kg_err_text()) + 1);
+	kg_journal_cancel(m->journal);
+	kg_carrier_cancel(m->carrier);
+	ignored = load_chains(m); /* otherwise before the next use */
+	(void)ignored;
+	return kg_fail(err, "%s", why);
 }
 
 kg_err kg_memory_commit(kg_memory *m)
 {
-	kg_err err = kg_journal_sync(m->journal);
+	kg_err err = m->group_failed ? kg_fail(KG_ENOMEM, "no memory for an entry")
+				     : kg_journal_sync(m->journal);
 
 	if (err == KG_OK) {
-		m->durable_count = m->waiting_count;
+		kg_carrier_commit(m->carrier, kg_journal_segment(m->journal));
+		/* What stock git wants to know; it is tried again at the next occasion. */
+		if (m->signers_stale) {
+			kg_err ignored = write_signers(m);
+
+			(void)ignored;
+		}
+		if (!m->threaded)
+			keep_going(m);
 		return KG_OK;
 	}
-	while (m->waiting_count > m->durable_count)
-		release_pending(&m->waiting[--m->waiting_count]);
-	m->chains_stale = true;
+	m->group_failed = false;
+	return forget_group(m, err);
+}
+
+kg_err kg_memory_keep_sealed(kg_memory *m, const kg_entry_id *entry, const void *sealed,
+			     size_t size)
+{
+	return kg_vault_put(m->store, entry, sealed, size);
+}
+
+/* ---- carrying ---- */
+
+kg_err kg_memory_carry(kg_memory *m, int wake)
+{
+	kg_err err = kg_carrier_start(m->carrier, wake);
+
+	m->threaded = err == KG_OK;
 	return err;
 }
 
-/* ---- carrying into git ---- */
-
-static kg_err write_objects(kg_memory *m)
+/* Removes what the carrier has made needless. */
+static kg_err trim_journal(kg_memory *m)
 {
-	kg_store_object *objects = calloc(m->durable_count, sizeof(*objects));
-	kg_err err;
+	kg_carrier_state state;
 
-	if (objects == NULL)
-		return kg_fail(KG_ENOMEM, "no memory for %zu objects", m->durable_count);
-	for (size_t i = 0; i < m->durable_count; i++)
-		objects[i] = (kg_store_object){m->waiting[i].object, m->waiting[i].size,
-					       m->waiting[i].proof.commit};
-	err = kg_store_write(m->store, objects, m->durable_count);
-	free(objects);
-	return err;
-}
-
-/* Moves the ref of the chain whose first waiting entry is at `first`, unless an earlier flush that
- * failed later on has done so. */
-static kg_err move_chain(kg_memory *m, size_t first)
-{
-	const pending *from = &m->waiting[first];
-	kg_store_move move = {
-		.agent = from->entry.agent,
-		.has_old = from->proof.has_parent,
-		.old = from->proof.parent,
-	};
-	kg_commit tip;
-
-	for (size_t i = first; i < m->durable_count; i++)
-		if (kg_pubkey_equal(&m->waiting[i].entry.agent, &move.agent))
-			move.commit = m->waiting[i].proof.commit;
-	if (kg_store_tip(m->store, &tip, &move.agent) == KG_OK &&
-	    memcmp(tip.bytes, move.commit.bytes, KG_COMMIT_SIZE) == 0)
-		return KG_OK;
-	return kg_store_move_ref(m->store, &move);
-}
-
-/* Whether no earlier waiting entry is of the same chain. */
-static bool is_first(const kg_memory *m, size_t at)
-{
-	for (size_t i = 0; i < at; i++)
-		if (kg_pubkey_equal(&m->waiting[i].entry.agent, &m->waiting[at].entry.agent))
-			return false;
-	return true;
-}
-
-static kg_err index_waiting(kg_memory *m)
-{
-	kg_err err = ready_index(m, NULL);
-
-	if (err == KG_OK)
-		err = kg_index_begin(m->index);
-	if (err != KG_OK)
-		return err;
-	for (size_t i = 0; err == KG_OK && i < m->durable_count; i++)
-		err = kg_index_put(m->index, &m->waiting[i].entry, &m->waiting[i].proof, true);
-	if (err == KG_OK)
-		return kg_index_end(m->index);
-	kg_index_cancel(m->index);
-	return err;
-}
-
-static void forget_waiting(kg_memory *m)
-{
-	for (size_t i = 0; i < m->durable_count; i++)
-		release_pending(&m->waiting[i]);
-	m->waiting_count -= m->durable_count;
-	memmove(m->waiting, m->waiting + m->durable_count,
-		m->waiting_count * sizeof(m->waiting[0]));
-	m->durable_count = 0;
-	if (m->waiting_count > 0)
-		return;
-	free(m->waiting);
-	m->waiting = NULL;
-}
-
-static kg_err turn_journal(kg_memory *m)
-{
-	kg_err err = kg_store_sync(m->store);
-
-	return err == KG_OK ? kg_journal_clear(m->journal) : err;
+	kg_carrier_look(m->carrier, &state);
+	return m->hold || state.safe <= kg_journal_oldest(m->journal)
+		       ? KG_OK
+		       : kg_journal_drop(m->journal, state.safe);
 }
 
 kg_err kg_memory_flush(kg_memory *m)
 {
 	kg_err err = m->chains_stale ? load_chains(m) : KG_OK;
-	bool indexed;
 
 	if (err == KG_OK && m->signers_stale)
 		err = write_signers(m);
-	if (err != KG_OK || m->durable_count == 0)
-		return err;
-	err = write_objects(m);
-	for (size_t i = 0; err == KG_OK && i < m->durable_count; i++)
-		if (is_first(m, i))
-			err = move_chain(m, i);
-	if (err != KG_OK)
-		return err;
-	/* ready_index must not find these in git before they are put: it is ready since open, or
-	 * stale and will read them from there. */
-	indexed = m->index != NULL && !m->index_stale && !kg_index_is_moved(m->index);
-	if (indexed)
-		err = index_waiting(m);
-	if (!indexed || err != KG_OK)
-		m->index_stale = true;
-	forget_waiting(m);
-	if (m->waiting_count == 0 && kg_journal_size(m->journal) > JOURNAL_TURN)
-		err = turn_journal(m);
-	return m->index_stale ? ready_index(m, NULL) : err;
+	if (err == KG_OK)
+		err = kg_carrier_wait(m->carrier, false);
+	return err == KG_OK ? trim_journal(m) : err;
 }
 
 kg_err kg_memory_settle(kg_memory *m)
@@ -498,9 +345,65 @@ kg_err kg_memory_settle(kg_memory *m)
 
 	if (err == KG_OK)
 		err = kg_memory_flush(m);
-	if (err == KG_OK && kg_journal_size(m->journal) > 0)
-		err = turn_journal(m);
-	return err;
+	if (err != KG_OK || kg_journal_size(m->journal) == 0 || m->hold)
+		return err;
+	err = kg_carrier_wait(m->carrier, true);
+	if (err != KG_OK)
+		return err;
+	return kg_journal_clear(m->journal);
+}
+
+void kg_memory_tend(kg_memory *m)
+{
+	kg_err ignored = KG_OK;
+
+	kg_carrier_retry(m->carrier);
+	if (m->signers_stale && !m->chains_stale)
+		ignored = write_signers(m);
+	ignored = trim_journal(m);
+	(void)ignored; /* there is a next time */
+}
+
+kg_memory_point kg_memory_now(kg_memory *m)
+{
+	kg_carrier_state state;
+
+	/* A file that somebody has removed is noticed here, and made anew. */
+	if (m->index != NULL && kg_index_is_moved(m->index)) {
+		kg_index_free(m->index);
+		m->index = NULL;
+	}
+	if (m->index == NULL && kg_index_open(&m->index, m->index_path, false) != KG_OK) {
+		m->index = NULL;
+		kg_carrier_mend(m->carrier, KG_MEND_CHECK);
+	}
+	kg_carrier_look(m->carrier, &state);
+	return (kg_memory_point){state.durable};
+}
+
+bool kg_memory_is_past(kg_memory *m, const kg_memory_point *point)
+{
+	kg_carrier_state state;
+
+	kg_carrier_look(m->carrier, &state);
+	return state.carried >= point->serial && state.is_indexed;
+}
+
+kg_err kg_memory_trouble(kg_memory *m)
+{
+	char why[KG_ERR_TEXT_MAX];
+	kg_carrier_state state;
+
+	kg_carrier_look(m->carrier, &state);
+	if (state.failed == KG_OK)
+		return KG_OK;
+	kg_carrier_why(m->carrier, why);
+	return kg_fail(state.failed, "%s", why);
+}
+
+unsigned kg_memory_credit(kg_memory *m)
+{
+	return kg_carrier_credit(m->carrier);
 }
 
 /* ---- asking ---- */
@@ -566,7 +469,7 @@ kg_err kg_memory_heads(kg_memory *m, kg_entry_head **heads, size_t *count)
 static kg_err recall(kg_memory *m, kg_index_rows *rows, const kg_index_filter *filter)
 {
 	kg_index_rows found = {0};
-	kg_err err = ready_index(m, NULL);
+	kg_err err = kg_memory__index(m);
 
 	if (err == KG_OK)
 		err = kg_index_recall(m->index, &found, filter);
@@ -585,7 +488,7 @@ kg_err kg_memory_recall(kg_memory *m, kg_index_rows *rows, const kg_index_filter
 
 	if (err != KG_ECORRUPT)
 		return err;
-	err = drop_index(m);
+	err = kg_memory__mend(m, KG_MEND_DROP);
 	return err == KG_OK ? recall(m, rows, filter) : err;
 }
 
@@ -594,13 +497,8 @@ kg_err kg_memory_reindex(kg_memory *m, uint64_t *entries)
 	kg_err err = kg_memory_flush(m);
 
 	if (err == KG_OK)
-		err = ready_index(m, NULL);
+		err = kg_memory__mend(m, KG_MEND_ANEW);
 	if (err == KG_OK)
-		err = kg_chain_fill_index(&m->admit, m->store, m->index, true);
-	if (err == KG_ECORRUPT) {
-		err = drop_index(m);
-		if (err == KG_OK)
-			err = ready_index(m, NULL);
-	}
+		err = kg_memory__index(m);
 	return err == KG_OK ? kg_index_count(m->index, entries) : err;
 }

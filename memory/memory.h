@@ -4,9 +4,10 @@
  *
  * There is one writer at a time, who holds <state>/run/memory.lock; readers open store and index
  * themselves. What a caller submits is judged (admit.h), written to the journal, and is durable
- * once kg_memory_commit has returned: only then may it be acknowledged. Flush carries it into git
- * and the index; when that fails (a full disk), the journal keeps it and the next flush tries
- * again.
+ * once kg_memory_commit has returned: only then may it be acknowledged. A carrier (carrier.h)
+ * brings it into git and the index: within kg_memory_flush, or, once kg_memory_carry was called, in
+ * a thread of its own while more is submitted. When that fails (a full disk), the journal keeps it
+ * and it is tried again. All calls come from one thread.
  *
  * Who may write is itself in the memory: the swarm key certifies keys by lineage entries on its own
  * chain ("Member: <hex> <name>"). The swarm key is the only thing that must be known beforehand.
@@ -33,7 +34,8 @@ typedef struct {
 	uint64_t sequence;
 	int64_t time_ms;
 	uint16_t time_counter;
-	bool known; /* it was stored before: the same entry submitted again */
+	bool known;            /* it was stored before: the same entry submitted again */
+	const kg_entry *entry; /* borrowed until the next commit; NULL when known */
 } kg_receipt;
 
 typedef struct {
@@ -44,6 +46,7 @@ typedef struct {
 typedef struct {
 	uint64_t entries;    /* in all chains */
 	uint64_t recovered;  /* entries that were in the journal only */
+	uint64_t proofs;     /* of forks, that were in the journal only */
 	uint64_t torn_bytes; /* of the journal that were no intact record */
 	uint64_t dropped;    /* intact records that do not continue their chain */
 	uint64_t damaged;    /* chains whose tip cannot be read: nothing is admitted to them */
@@ -60,7 +63,8 @@ KG_NODISCARD kg_err kg_memory_open(kg_memory **out, const char *state_dir, const
 void kg_memory_free(kg_memory *memory);
 
 /* Judges one commit object and takes it in; durable after the next commit. Codes of kg_admit, and
- * KG_EFULL or KG_EIO when the journal cannot take it. */
+ * KG_EFULL when too much waits for git or the journal is full: later it may be taken. What its
+ * author signed for a place that another entry of his holds is refused too, and kept as proof. */
 KG_NODISCARD kg_err kg_memory_submit(kg_memory *memory, kg_receipt *receipt, const void *object,
 				     size_t size, int64_t now_ms);
 
@@ -68,12 +72,40 @@ KG_NODISCARD kg_err kg_memory_submit(kg_memory *memory, kg_receipt *receipt, con
  * was submitted since the last commit is forgotten and may be submitted again. */
 KG_NODISCARD kg_err kg_memory_commit(kg_memory *memory);
 
-/* Carries what is durable into git and the index; a failure loses nothing, the next flush tries
- * again. */
+/* From now on a thread carries what is durable. `wake`, a descriptor of an event counter (-1:
+ * none; borrowed), is written to when it got on, or failed. */
+KG_NODISCARD kg_err kg_memory_carry(kg_memory *memory, int wake);
+
+/* Waits until what is durable now is in git and the index; a failure loses nothing, the next flush
+ * tries again. */
 KG_NODISCARD kg_err kg_memory_flush(kg_memory *memory);
 
-/* Flushes, makes git itself durable (syncfs) and empties the journal: before a clean end. */
+/* Commits, flushes, makes git itself durable (syncfs) and empties the journal: before a clean end.
+ */
 KG_NODISCARD kg_err kg_memory_settle(kg_memory *memory);
+
+/* What has to be done now and then, say each second: what failed is tried again, segments of the
+ * journal that are needed no more are removed. */
+void kg_memory_tend(kg_memory *memory);
+
+/* A point in what was committed, and whether git and the index have come past it: for who cannot
+ * stand still. */
+typedef struct {
+	uint64_t serial;
+} kg_memory_point;
+
+kg_memory_point kg_memory_now(kg_memory *memory);
+bool kg_memory_is_past(kg_memory *memory, const kg_memory_point *point);
+
+/* KG_OK, or why the carrier does not get on. */
+KG_NODISCARD kg_err kg_memory_trouble(kg_memory *memory);
+
+/* How many entries one sender may have on the way, from how much waits for git: 1..256. */
+unsigned kg_memory_credit(kg_memory *memory);
+
+/* Keeps the sealed content of an entry that is about to be submitted, see vault.h. */
+KG_NODISCARD kg_err kg_memory_keep_sealed(kg_memory *memory, const kg_entry_id *entry,
+					  const void *sealed, size_t size);
 
 /* The tip of a chain, all zero when it has none; `id` may be NULL. KG_EDENIED for a key that is no
  * member. */
@@ -88,7 +120,7 @@ uint64_t kg_memory_count(const kg_memory *memory);
 
 bool kg_memory_is_member(const kg_memory *memory, const kg_pubkey *agent);
 
-/* See index.h. Only what is flushed is found. */
+/* See index.h. Only what is flushed is found; an index that is gone or damaged is waited for. */
 KG_NODISCARD kg_err kg_memory_recall(kg_memory *memory, kg_index_rows *rows,
 				     const kg_index_filter *filter);
 

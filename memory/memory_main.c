@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "memory/memory_main.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/hex.h"
@@ -21,16 +25,25 @@
 
 enum {
 	TICK_MS = 1000,  /* how often what failed to reach git is tried again */
-	BATCH_MAX = 256, /* messages judged before the journal is synced */
+	BATCH_MAX = 512, /* messages judged before the journal is synced */
 	BATCH_BYTES_MAX = 8 << 20,
-	RECALLED_MAX = 3500000 /* bytes of an answer: below what the kind allows */
+	ASKED_MAX = 1024,       /* questions that wait for the carrier */
+	RECALLED_MAX = 3500000, /* bytes of an answer: below what the kind allows */
+	ACK_MAX = 512
 };
 
 /* A submission of the batch that waits for the journal. */
 typedef struct {
 	kg_message message;
 	kg_receipt receipt;
+	char *news; /* what the feed will be told; NULL: nothing */
 } submission;
+
+/* A question whose answer rests on all that was acknowledged before it. */
+typedef struct {
+	kg_message message;
+	kg_memory_point point;
+} question;
 
 typedef struct {
 	kg_launch *launch;
@@ -38,11 +51,15 @@ typedef struct {
 	kg_bus *bus;
 	kg_socket *server;
 	kg_socket *feed;
+	int wake;          /* event counter of the carrier */
 	submission *batch; /* BATCH_MAX */
 	size_t batch_count;
 	size_t batch_bytes;
+	question *asked; /* ASKED_MAX, oldest first */
+	size_t asked_count;
 	uint64_t drops_told;
-	bool behind; /* git could not take the last flush */
+	int64_t tended_ms;
+	bool behind; /* the carrier does not get on */
 	bool stop;
 } keeper;
 
@@ -94,68 +111,68 @@ static void take_submission(keeper *k, kg_message *message)
 		refuse(k, message, err);
 		return;
 	}
+	s->news = NULL;
+	if (s->receipt.entry != NULL) {
+		kg_entry_proof proof = {.id = s->receipt.id, .commit = s->receipt.commit};
+		json_t *news = kg_view_news(s->receipt.entry, &proof);
+
+		s->news = news != NULL ? json_dumps(news, JSON_COMPACT) : NULL;
+		json_decref(news);
+	}
 	k->batch_bytes += message->size;
 	s->message = *message;
 	memset(message, 0, sizeof(*message));
 	k->batch_count++;
 }
 
-static void acknowledge(keeper *k, const submission *s)
+static void acknowledge(keeper *k, const submission *s, unsigned credit)
 {
 	const kg_receipt *r = &s->receipt;
+	char id[KG_HASH_TEXT_SIZE];
+	char commit[KG_COMMIT_TEXT_SIZE];
+	char agent[KG_PUBKEY_TEXT_SIZE];
+	char body[ACK_MAX];
+	int size;
 
-	reply(k, &s->message, KG_MESSAGE_ACK,
-	      json_pack("{s:o, s:o, s:o, s:I, s:I}", "id", hex_json(r->id.bytes, KG_HASH_SIZE),
-			"commit", hex_json(r->commit.bytes, KG_COMMIT_SIZE), "agent",
-			hex_json(r->agent.bytes, KG_PUBKEY_SIZE), "sequence",
-			(json_int_t)r->sequence, "time_ms", (json_int_t)r->time_ms));
+	kg_entry_id_format(id, &r->id);
+	kg_commit_format(commit, &r->commit);
+	kg_pubkey_format(agent, &r->agent);
+	size = snprintf(body, sizeof(body),
+			"{\"id\":\"%s\",\"commit\":\"%s\",\"agent\":\"%s\",\"sequence\":%lld,"
+			"\"time_ms\":%lld,\"credit\":%u}",
+			id, commit, agent, (long long)r->sequence, (long long)r->time_ms, credit);
+	ignore_failure(
+		kg_socket_reply_raw(k->server, &s->message, KG_MESSAGE_ACK, body, (size_t)size),
+		"ack");
 }
 
 static void announce(keeper *k, const submission *s)
 {
-	kg_entry_proof proof;
-	kg_entry entry;
-
-	if (s->receipt.known ||
-	    kg_entry_open_unverified(&entry, &proof, s->message.data, s->message.size) != KG_OK)
-		return;
-	ignore_failure(kg_socket_send_json(k->feed, NULL, KG_MESSAGE_ENTRY,
-					   kg_socket_next_id(k->feed),
-					   kg_view_news(&entry, &proof)),
-		       "entry");
-	kg_entry_release(&entry);
-}
-
-/* What is durable goes to git and the index; that failing is told once, and tried every tick. */
-static void flush(keeper *k)
-{
-	kg_err err = kg_memory_flush(k->memory);
-
-	if (err != KG_OK && !k->behind)
-		kg_log_err(KG_LOG_ERROR, "memory.behind");
-	else if (err == KG_OK && k->behind)
-		kg_log(KG_LOG_INFO, "memory.caught_up", "entries=%llu",
-		       (unsigned long long)kg_memory_count(k->memory));
-	k->behind = err != KG_OK;
+	if (s->news != NULL)
+		ignore_failure(kg_socket_send(k->feed, NULL, KG_MESSAGE_ENTRY,
+					      kg_socket_next_id(k->feed), s->news, strlen(s->news)),
+			       "entry");
 }
 
 /* The journal is synced once for the whole batch; then, and only then, it is acknowledged. Git and
- * index come before the answer, so that whoever has it finds the entry there. */
+ * the index follow on their own: see questions. */
 static void finish_batch(keeper *k)
 {
-	kg_err err = k->batch_count > 0 ? kg_memory_commit(k->memory) : KG_OK;
+	kg_err err = kg_memory_commit(k->memory);
+	unsigned credit = kg_memory_credit(k->memory);
 
 	if (err != KG_OK)
 		kg_log_err(KG_LOG_ERROR, "journal.failed");
 	for (size_t i = 0; err != KG_OK && i < k->batch_count; i++)
 		refuse(k, &k->batch[i].message, err);
-	flush(k);
 	for (size_t i = 0; err == KG_OK && i < k->batch_count; i++) {
-		acknowledge(k, &k->batch[i]);
+		acknowledge(k, &k->batch[i], credit);
 		announce(k, &k->batch[i]);
 	}
-	for (size_t i = 0; i < k->batch_count; i++)
+	for (size_t i = 0; i < k->batch_count; i++) {
 		kg_message_release(&k->batch[i].message);
+		free(k->batch[i].news);
+	}
 	k->batch_count = 0;
 	k->batch_bytes = 0;
 }
@@ -179,11 +196,12 @@ static kg_err answer_head(keeper *k, const kg_message *message)
 		return err;
 	any = head.sequence > 0;
 	reply(k, message, KG_MESSAGE_HEAD_IS,
-	      json_pack("{s:I, s:o, s:I, s:I, s:o}", "sequence", (json_int_t)head.sequence,
+	      json_pack("{s:I, s:o, s:I, s:I, s:o, s:i}", "sequence", (json_int_t)head.sequence,
 			"commit", any ? hex_json(head.commit.bytes, KG_COMMIT_SIZE) : json_null(),
 			"time_ms", (json_int_t)head.time_ms, "counter",
 			(json_int_t)head.time_counter, "entry",
-			any ? hex_json(id.bytes, KG_HASH_SIZE) : json_null()));
+			any ? hex_json(id.bytes, KG_HASH_SIZE) : json_null(), "credit",
+			(int)kg_memory_credit(k->memory)));
 	return KG_OK;
 }
 
@@ -294,6 +312,68 @@ static kg_err answer_beat(keeper *k, const kg_message *message)
 	return KG_OK;
 }
 
+static kg_err take_sealed(keeper *k, const kg_message *message)
+{
+	kg_entry_id id;
+	kg_err err;
+
+	if (message->size <= sizeof(id.bytes))
+		return kg_fail(KG_ECORRUPT, "sealed content of %zu bytes", message->size);
+	memcpy(id.bytes, message->data, sizeof(id.bytes));
+	err = kg_memory_keep_sealed(k->memory, &id, message->data + sizeof(id.bytes),
+				    message->size - sizeof(id.bytes));
+	if (err == KG_OK)
+		reply(k, message, KG_MESSAGE_VAULTED,
+		      json_pack("{s:o}", "id", hex_json(id.bytes, sizeof(id.bytes))));
+	return err;
+}
+
+/* ---- questions that rest on git and the index ---- */
+
+static kg_err answer_settled(keeper *k, const kg_message *message)
+{
+	reply(k, message, KG_MESSAGE_SETTLED_IS,
+	      json_pack("{s:I}", "entries", (json_int_t)kg_memory_count(k->memory)));
+	return KG_OK;
+}
+
+/* While the carrier does not get on, a search finds what there is; that all is in git is no true
+ * answer. */
+static kg_err answer_question(keeper *k, const kg_message *message)
+{
+	kg_err err = KG_OK;
+
+	if (message->kind == KG_MESSAGE_RECALL)
+		return answer_recall(k, message);
+	err = kg_memory_trouble(k->memory);
+	return err == KG_OK ? answer_settled(k, message) : err;
+}
+
+static void answer_due(keeper *k)
+{
+	size_t done = 0;
+
+	while (done < k->asked_count && (kg_memory_is_past(k->memory, &k->asked[done].point) ||
+					 kg_memory_trouble(k->memory) != KG_OK)) {
+		kg_err err = answer_question(k, &k->asked[done].message);
+
+		if (err != KG_OK)
+			refuse(k, &k->asked[done].message, err);
+		kg_message_release(&k->asked[done++].message);
+	}
+	k->asked_count -= done;
+	memmove(k->asked, k->asked + done, k->asked_count * sizeof(k->asked[0]));
+}
+
+static kg_err keep_question(keeper *k, kg_message *message)
+{
+	if (k->asked_count == ASKED_MAX)
+		return kg_fail(KG_EFULL, "%d questions wait for an answer", ASKED_MAX);
+	k->asked[k->asked_count++] = (question){*message, kg_memory_now(k->memory)};
+	memset(message, 0, sizeof(*message));
+	return KG_OK;
+}
+
 static void handle(keeper *k, kg_message *message)
 {
 	kg_err err;
@@ -312,7 +392,11 @@ static void handle(keeper *k, kg_message *message)
 		err = answer_heads(k, message);
 		break;
 	case KG_MESSAGE_RECALL:
-		err = answer_recall(k, message);
+	case KG_MESSAGE_SETTLED:
+		err = keep_question(k, message);
+		break;
+	case KG_MESSAGE_VAULT:
+		err = take_sealed(k, message);
 		break;
 	case KG_MESSAGE_BEAT:
 		err = answer_beat(k, message);
@@ -341,6 +425,24 @@ static void serve(keeper *k)
 	finish_batch(k);
 }
 
+/* That git cannot take what is durable is told once, and tried every tick. */
+static void look_after(keeper *k)
+{
+	int64_t now_ms = kg_clock_mono_ms();
+	kg_err err = kg_memory_trouble(k->memory);
+
+	if (err != KG_OK && !k->behind)
+		kg_log_err(KG_LOG_ERROR, "memory.behind");
+	else if (err == KG_OK && k->behind)
+		kg_log(KG_LOG_INFO, "memory.caught_up", "entries=%llu",
+		       (unsigned long long)kg_memory_count(k->memory));
+	k->behind = err != KG_OK;
+	if (now_ms - k->tended_ms < TICK_MS)
+		return;
+	kg_memory_tend(k->memory);
+	k->tended_ms = now_ms;
+}
+
 static void tell_drops(keeper *k)
 {
 	const kg_socket_drop *drops = kg_socket_drops(k->server);
@@ -354,15 +456,28 @@ static void tell_drops(keeper *k)
 	k->drops_told = drops->count;
 }
 
+static void clear_wake(const keeper *k)
+{
+	uint64_t count;
+
+	/* Nothing to read is as good. */
+	(void)!read(k->wake, &count, sizeof(count));
+}
+
 static kg_err loop(keeper *k)
 {
 	while (!k->stop && !terminated) {
-		kg_wait items[2] = {{.socket = k->server}, {.fd = k->launch->life_fd}};
-		kg_err err = kg_socket_wait(items, 2, TICK_MS);
+		kg_wait items[3] = {
+			{.socket = k->server}, {.fd = k->launch->life_fd}, {.fd = k->wake}};
+		kg_err err = kg_socket_wait(items, 3, TICK_MS);
 
 		if (err != KG_OK)
 			return err;
+		if (items[2].ready)
+			clear_wake(k);
 		serve(k);
+		answer_due(k);
+		look_after(k);
 		tell_drops(k);
 		if (items[1].ready)
 			k->stop = true;
@@ -395,11 +510,14 @@ static kg_err open_memory(keeper *k)
 	if (err != KG_OK)
 		return err;
 	kg_log(r.dropped + r.damaged > 0 ? KG_LOG_WARN : KG_LOG_INFO, "memory.opened",
-	       "entries=%llu recovered=%llu torn_bytes=%llu dropped=%llu damaged=%llu",
+	       "entries=%llu recovered=%llu proofs=%llu torn_bytes=%llu dropped=%llu damaged=%llu",
 	       (unsigned long long)r.entries, (unsigned long long)r.recovered,
-	       (unsigned long long)r.torn_bytes, (unsigned long long)r.dropped,
-	       (unsigned long long)r.damaged);
-	return KG_OK;
+	       (unsigned long long)r.proofs, (unsigned long long)r.torn_bytes,
+	       (unsigned long long)r.dropped, (unsigned long long)r.damaged);
+	k->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (k->wake < 0)
+		return kg_fail_errno(errno, "no event counter");
+	return kg_memory_carry(k->memory, k->wake);
 }
 
 static kg_err open_bus(keeper *k)
@@ -438,7 +556,8 @@ static kg_err open_all(keeper *k)
 	if (err == KG_OK)
 		set_log_level(k);
 	k->batch = calloc(BATCH_MAX, sizeof(*k->batch));
-	if (err == KG_OK && k->batch == NULL)
+	k->asked = calloc(ASKED_MAX, sizeof(*k->asked));
+	if (err == KG_OK && (k->batch == NULL || k->asked == NULL))
 		err = kg_fail(KG_ENOMEM, "no memory for a batch");
 	if (err == KG_OK)
 		err = open_memory(k);
@@ -451,17 +570,22 @@ static kg_err open_all(keeper *k)
 
 static void close_all(keeper *k)
 {
+	for (size_t i = 0; i < k->asked_count; i++)
+		kg_message_release(&k->asked[i].message);
 	kg_socket_free(k->server);
 	kg_socket_free(k->feed);
 	kg_bus_free(k->bus);
 	kg_memory_free(k->memory);
 	kg_launch_free(k->launch);
 	free(k->batch);
+	free(k->asked);
+	if (k->wake >= 0)
+		(void)close(k->wake);
 }
 
 int kg_keeper_main(void)
 {
-	keeper k = {0};
+	keeper k = {.wake = -1};
 	kg_err err;
 
 	kg_log_init("keeper", KG_LOG_INFO);
@@ -471,8 +595,10 @@ int kg_keeper_main(void)
 		err = loop(&k);
 		serve(&k);
 	}
-	if (err == KG_OK)
+	if (err == KG_OK) {
 		err = kg_memory_settle(k.memory);
+		answer_due(&k);
+	}
 	if (err != KG_OK)
 		kg_log_err(KG_LOG_ERROR, "keeper.failed");
 	else
