@@ -154,6 +154,62 @@ const kg_command kg_cmd_reindex = {
 	.program = "swarm",
 };
 
+const kg_command kg_cmd_compact = {
+	.name = "compact",
+	.usage = "[--dry-run] [--archive DIR] [--json]",
+	.about = "forget heartbeats and traces that have expired",
+	.help = "Chains of which a tenth or more has expired are begun anew: what is kept is "
+		"signed\n"
+		"again with the same ids, and the swarm's key says so. What an entry refers to is "
+		"kept.\n"
+		"How long: memory.ttl_heartbeat_hours, memory.ttl_trace_hours. Not while a swarm "
+		"runs.\n"
+		"  --dry-run      only tell what would be forgotten\n"
+		"  --archive DIR  put the old chains into a git bundle there",
+	.program = "swarm",
+};
+
+const kg_command kg_cmd_erase = {
+	.name = "erase",
+	.usage = "ENTRY [--json]",
+	.about = "remove the sealed content of an entry for good",
+	.help = "ENTRY was remembered with --private or --to. The entry stays and is verified as "
+		"before;\n"
+		"its content is gone from every file of the state directory, and is not taken in "
+		"again.\n"
+		"Copies that others have fetched are theirs. Not while a swarm runs. Exit code 1: "
+		"there\n"
+		"is no such entry, or its text is part of the chain.",
+	.program = "swarm",
+};
+
+const kg_command kg_cmd_revoke = {
+	.name = "revoke",
+	.usage = "AGENT [--after SEQUENCE] [--reason TEXT] [--json]",
+	.about = "accept nothing more that a key signs",
+	.help = "AGENT is a name, a key, or the first digits of one. Its entries up to SEQUENCE "
+		"(default\n"
+		"the last there is; 0: none) stay accepted, whatever their date. In a running "
+		"swarm the\n"
+		"agent ends and is parked. There is no way back: `rotate` before gives a name a "
+		"new key.",
+	.program = "swarm",
+};
+
+const kg_command kg_cmd_rotate = {
+	.name = "rotate",
+	.usage = "AGENT|operator [--json]",
+	.about = "go on with a new key under the same name",
+	.help = "The old key names the new one, the swarm certifies it, and its first entry names "
+		"where\n"
+		"the old one ended; nothing more is accepted from the old key. The new key comes "
+		"from the\n"
+		"same 24 words. Not while a swarm runs. Killed on the way, it is finished when "
+		"called\n"
+		"again.",
+	.program = "swarm",
+};
+
 const kg_command kg_cmd_identity = {
 	.name = "identity",
 	.usage = "new|show|recover|agents [-n N] [--json]\n"
@@ -323,8 +379,8 @@ const kg_command kg_cmd_role = {
 const kg_command *const kg_commands[] = {KG_COMMANDS(LIST)};
 const size_t kg_command_count = sizeof(kg_commands) / sizeof(kg_commands[0]);
 
-static const char *const planned[] = {"scale",  "chat",    "study",  "sync",    "export",
-				      "import", "compact", "revoke", "survive", "mcp"};
+static const char *const planned[] = {"scale",  "chat",   "study",   "sync",
+				      "export", "import", "survive", "mcp"};
 
 const kg_command *kg_command_find(const char *name)
 {

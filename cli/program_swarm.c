@@ -10,5 +10,7 @@ const kg_program_entry kg_program_commands[] = {
 	{&kg_cmd_show, kg_cmd_show_run},       {&kg_cmd_trace, kg_cmd_trace_run},
 	{&kg_cmd_verify, kg_cmd_verify_run},   {&kg_cmd_replay, kg_cmd_replay_run},
 	{&kg_cmd_reindex, kg_cmd_reindex_run}, {&kg_cmd_identity, kg_cmd_identity_run},
+	{&kg_cmd_compact, kg_cmd_compact_run}, {&kg_cmd_erase, kg_cmd_erase_run},
+	{&kg_cmd_revoke, kg_cmd_revoke_run},   {&kg_cmd_rotate, kg_cmd_rotate_run},
 	{&kg_cmd_doctor, kg_cmd_doctor_run},   {NULL, NULL},
 };

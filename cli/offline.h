@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * offline – the memory in one command's hands alone, for what cannot be done beside a keeper:
+ * leaving out entries, and removing bytes from the disk.
+ */
+#ifndef KG_CLI_OFFLINE_H
+#define KG_CLI_OFFLINE_H
+
+#include "base/err.h"
+#include "cli/command.h"
+#include "memory/admit.h"
+#include "memory/store.h"
+
+typedef struct {
+	kg_pubkey swarm;
+	kg_store *store; /* for writing */
+	kg_admit admit;  /* members and heads of all chains */
+	int lock;
+} kg_offline;
+
+/* Everything acknowledged is in git, what a killed command left half done is done, and nobody else
+ * writes until the close. KG_ECONFLICT while a swarm runs or another command writes; KG_ENOTFOUND
+ * when there is no memory. */
+KG_NODISCARD kg_err kg_offline_open(kg_offline *out, const kg_cli *cli);
+void kg_offline_close(kg_offline *offline);
+
+/* Closes, and makes the index anew. */
+KG_NODISCARD kg_err kg_offline_finish(kg_offline *offline, const kg_cli *cli);
+
+/* KG_ECONFLICT with a line that says what to do while a swarm runs here. */
+KG_NODISCARD kg_err kg_offline_check(const kg_cli *cli);
+
+/* Writes exactly what the refs reach, and removes everything else from the disk: packs, loose
+ * objects, and what still lies in the quarantine of remotes. */
+KG_NODISCARD kg_err kg_offline_repack(kg_offline *offline, const kg_cli *cli);
+
+#endif
