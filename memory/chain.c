@@ -361,8 +361,7 @@ static kg_err confirm(bool *good, const kg_admit *admit, kg_store *store, const 
 	err = kg_chain_read(store, &entry, &proof, good, &row->proof.commit);
 	if (err != KG_OK)
 		return err == KG_ENOMEM ? err : KG_OK;
-	*good = *good && kg_pubkey_equal(&entry.swarm, &admit->swarm) &&
-		(!chain->revoked || entry.sequence <= chain->sequence_max) &&
+	*good = *good && kg_admit_author(admit, &entry, NULL) == KG_OK &&
 		is_same(&entry, &proof, row);
 	kg_entry_release(&entry);
 	return KG_OK;

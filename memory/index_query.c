@@ -6,7 +6,7 @@
 
 #include "memory/index_impl.h"
 
-enum { WORD_MAX = 200, COMMON_MIN = KG_INDEX_WEIGHED_MAX, COMMON_SHARE = 8 };
+enum { WORD_MAX = 200, COMMON_MIN = KG_INDEX_WEIGHED_MAX, COMMON_SHARE = 8, BINS_SHARE = 4 };
 
 /* ---- words ---- */
 
@@ -118,14 +118,16 @@ static kg_err add_facet(kg_index *index, kg_index__query *q, char kind, const vo
 	return err;
 }
 
-/* Those of the bins from the least value on. */
+/* Those of the bins from the least value on, unless a good part of all entries is in them: then
+ * looking at the rows is cheaper. */
 static kg_err add_bins(kg_index *index, kg_index__query *q, char kind, double least)
 {
 	uint64_t sum = 0;
+	kg_buf bins;
 	kg_err err = KG_OK;
 	int from = kg_index__bin(llround(least * 1e6));
 
-	kg_buf_puts(&q->facets, q->facets.size > 0 ? " AND (" : "(");
+	kg_buf_init(&bins, 1024);
 	for (int i = from; err == KG_OK && i <= 10; i++) {
 		char facet[KG_INDEX__FACET_SIZE];
 		uint8_t bin = (uint8_t)i;
@@ -134,12 +136,18 @@ static kg_err add_bins(kg_index *index, kg_index__query *q, char kind, double le
 
 		kg_index__facet(facet, kind, &bin, 1);
 		err = kg_index__terms_look_up(index, &entries, &words, facet, strlen(facet));
-		kg_buf_printf(&q->facets, "%s\"%s\"", i > from ? " OR " : "", facet);
+		kg_buf_printf(&bins, "%s\"%s\"", i > from ? " OR " : "", facet);
 		sum += entries;
 	}
-	kg_buf_puts(&q->facets, ")");
-	if (q->facet_count++ == 0 || sum < q->facets_entries)
-		q->facets_entries = sum;
+	if (sum < q->entries / BINS_SHARE) {
+		kg_buf_printf(&q->facets, "%s(%s)", q->facets.size > 0 ? " AND " : "",
+			      kg_buf_text(&bins));
+		if (q->facet_count++ == 0 || sum < q->facets_entries)
+			q->facets_entries = sum;
+	}
+	if (err == KG_OK)
+		err = kg_buf_ok(&bins);
+	kg_buf_release(&bins);
 	return err;
 }
 

@@ -82,7 +82,60 @@ json_t *kg_view_entry(const kg_entry *e, const kg_entry_proof *proof, bool verif
 		references_of(e), "verified", verified);
 
 	put_coefficient(view, e);
+	if (view != NULL && e->has_sealed)
+		(void)json_object_set_new(view, "sealed", json_true());
 	return view;
+}
+
+void kg_view_mark(json_t *view, bool marked, const kg_entry_id *origin, const kg_entry_id *id)
+{
+	if (view == NULL)
+		return;
+	(void)json_object_set_new(view, "quarantined", json_boolean(marked));
+	if (marked && memcmp(origin->bytes, id->bytes, sizeof(id->bytes)) != 0)
+		(void)json_object_set_new(view, "derived_from",
+					  hex_of(origin->bytes, KG_HASH_SIZE));
+}
+
+static json_t *why_of(const kg_index_weight *w, const kg_index_rows *of)
+{
+	json_t *words = json_array();
+
+	for (size_t i = 0; i < of->word_count; i++)
+		(void)json_array_append_new(words,
+					    json_pack("{s:s, s:i}", "word", of->words[i].word,
+						      "count", (int)w->counts[i]));
+	return json_pack("{s:f, s:f, s:f, s:i, s:I, s:o}", "score", w->score, "relevance",
+			 w->relevance, "trust", w->trust, "corroboration", (int)w->witnesses,
+			 "length", (json_int_t)w->length, "words", words);
+}
+
+json_t *kg_view_row(const kg_index_row *row, const kg_index_rows *of)
+{
+	json_t *view = kg_view_entry(&row->entry, &row->proof, row->verified);
+
+	kg_view_mark(view, row->marked, &row->origin, &row->proof.id);
+	if (view != NULL && of != NULL)
+		(void)json_object_set_new(view, "why", why_of(&row->weight, of));
+	return view;
+}
+
+json_t *kg_view_explained(const kg_index_rows *rows)
+{
+	json_t *entries = json_array();
+	json_t *words = json_array();
+
+	for (size_t i = 0; i < rows->count; i++)
+		(void)json_array_append_new(entries, kg_view_row(&rows->rows[i], rows));
+	for (size_t i = 0; i < rows->word_count; i++)
+		(void)json_array_append_new(words, json_pack("{s:s, s:I, s:f, s:b}", "word",
+							     rows->words[i].word, "entries",
+							     (json_int_t)rows->words[i].entries,
+							     "weight", rows->words[i].weight,
+							     "left_out", rows->words[i].left_out));
+	return json_pack("{s:o, s:{s:I, s:f, s:I, s:b, s:o}}", "entries", entries, "explain",
+			 "entries", (json_int_t)rows->entries, "length_mean", rows->length_mean,
+			 "weighed", (json_int_t)rows->weighed, "cut", rows->cut, "words", words);
 }
 
 json_t *kg_view_rows(const kg_index_rows *rows, size_t size_max)
@@ -92,7 +145,7 @@ json_t *kg_view_rows(const kg_index_rows *rows, size_t size_max)
 
 	for (size_t i = 0; i < rows->count; i++) {
 		const kg_index_row *row = &rows->rows[i];
-		json_t *one = kg_view_entry(&row->entry, &row->proof, row->verified);
+		json_t *one = kg_view_row(row, NULL);
 
 		size += one != NULL ? json_dumpb(one, NULL, 0, JSON_COMPACT) + 2 : 0;
 		if (one == NULL || size > size_max) {
@@ -145,28 +198,91 @@ static void put_generated(json_t *whole, const kg_entry *e)
 	(void)json_object_set_new(whole, "answer", bytes_of(&e->answer));
 }
 
+static json_t *head_of(const kg_entry_head *h)
+{
+	return json_pack("{s:o, s:I, s:o}", "agent", hex_of(h->agent.bytes, KG_PUBKEY_SIZE),
+			 "sequence", (json_int_t)h->sequence, "commit",
+			 hex_of(h->commit.bytes, KG_COMMIT_SIZE));
+}
+
+static void put_heads(json_t *whole, const char *name, const kg_entry_head *heads, size_t count)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < count; i++)
+		(void)json_array_append_new(list, head_of(&heads[i]));
+	if (count > 0)
+		(void)json_object_set(whole, name, list);
+	json_decref(list);
+}
+
+static void put_members(json_t *whole, const char *name, const char *key,
+			const kg_entry_member *members, size_t count)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < count; i++)
+		(void)json_array_append_new(
+			list,
+			json_pack("{s:o, s:s}", key, hex_of(members[i].agent.bytes, KG_PUBKEY_SIZE),
+				  "name", members[i].name));
+	if (count > 0)
+		(void)json_object_set(whole, name, list);
+	json_decref(list);
+}
+
+static void put_succession(json_t *whole, const kg_entry *e)
+{
+	const kg_entry_epoch *p = &e->epoch;
+
+	if (e->has_successor)
+		(void)json_object_set_new(whole, "successor",
+					  hex_of(e->successor.bytes, KG_PUBKEY_SIZE));
+	if (e->has_predecessor)
+		(void)json_object_set_new(whole, "predecessor", head_of(&e->predecessor));
+	if (e->carried > 0)
+		(void)json_object_set_new(whole, "carried", json_integer((json_int_t)e->carried));
+	if (e->has_epoch)
+		(void)json_object_set_new(whole, "epoch",
+					  json_pack("{s:I, s:o, s:I, s:I, s:o}", "number",
+						    (json_int_t)p->number, "old", head_of(&p->old),
+						    "kept", (json_int_t)p->kept, "dropped",
+						    (json_int_t)p->dropped, "digest",
+						    hex_of(p->digest, KG_HASH_SIZE)));
+}
+
+static void put_seal(json_t *whole, const kg_entry *e)
+{
+	json_t *keys;
+
+	if (!e->has_sealed)
+		return;
+	keys = json_array();
+	for (size_t i = 0; i < e->sealed.recipient_count; i++)
+		(void)json_array_append_new(keys,
+					    hex_of(e->sealed.recipients[i].bytes, KG_PUBKEY_SIZE));
+	(void)json_object_set_new(whole, "seal",
+				  json_pack("{s:o, s:I, s:o}", "digest",
+					    hex_of(e->sealed.digest, KG_HASH_SIZE), "size",
+					    (json_int_t)e->sealed.size, "for", keys));
+}
+
+static void put_origin(json_t *whole, const kg_entry *e)
+{
+	if (e->has_origin)
+		(void)json_object_set_new(
+			whole, "origin",
+			json_pack("{s:s, s:o, s:s, s:o}", "protocol", "mmogit", "author",
+				  hex_of(e->origin.author.bytes, KG_PUBKEY_SIZE), "time",
+				  e->origin.time, "content", bytes_of(&e->origin.content)));
+}
+
 static void put_witness(json_t *whole, const kg_entry *e)
 {
-	json_t *heads = json_array();
-	json_t *members = json_array();
-
-	for (size_t i = 0; i < e->head_count; i++)
-		(void)json_array_append_new(
-			heads, json_pack("{s:o, s:I, s:o}", "agent",
-					 hex_of(e->heads[i].agent.bytes, KG_PUBKEY_SIZE),
-					 "sequence", (json_int_t)e->heads[i].sequence, "commit",
-					 hex_of(e->heads[i].commit.bytes, KG_COMMIT_SIZE)));
-	for (size_t i = 0; i < e->member_count; i++)
-		(void)json_array_append_new(
-			members, json_pack("{s:o, s:s}", "agent",
-					   hex_of(e->members[i].agent.bytes, KG_PUBKEY_SIZE),
-					   "name", e->members[i].name));
-	if (e->head_count > 0)
-		(void)json_object_set(whole, "heads", heads);
-	if (e->member_count > 0)
-		(void)json_object_set(whole, "members", members);
-	json_decref(heads);
-	json_decref(members);
+	put_heads(whole, "heads", e->heads, e->head_count);
+	put_members(whole, "members", "agent", e->members, e->member_count);
+	put_members(whole, "peers", "swarm", e->peers, e->peer_count);
+	put_heads(whole, "seen", e->seen, e->seen_count);
 }
 
 json_t *kg_view_whole(const kg_entry *e, const kg_entry_proof *proof, bool verified)
@@ -182,6 +298,9 @@ json_t *kg_view_whole(const kg_entry *e, const kg_entry_proof *proof, bool verif
 						    : json_null());
 	put_generated(whole, e);
 	put_witness(whole, e);
+	put_succession(whole, e);
+	put_seal(whole, e);
+	put_origin(whole, e);
 	return whole;
 }
 

@@ -259,20 +259,24 @@ static void edit_index(const fixture *f, const char *sql)
 
 static void test_memory__what_git_does_not_say_is_never_verified(void **state)
 {
+#define SECOND_OF_0                                                                                \
+	" WHERE sequence = 2 AND author = (SELECT no FROM authors WHERE name = 'agent-0')"
 	static const char *const edits[] = {
-		"UPDATE entries SET text = 'forged' WHERE sequence = 2 AND name = 'agent-0'",
-		"UPDATE entries SET level = 1000000 WHERE sequence = 2 AND name = 'agent-0'",
-		"UPDATE entries SET type = 3 WHERE sequence = 2 AND name = 'agent-0'",
-		"UPDATE entries SET name = 'agent-1' WHERE sequence = 2 AND name = 'agent-0'",
-		"UPDATE entries SET time_ms = time_ms + 1 WHERE sequence = 2 AND name = 'agent-0'",
-		("UPDATE entries SET tags = ' collective-insight ' WHERE sequence = 2"
-		 " AND name = 'agent-0'"),
+		"UPDATE entries SET text = 'forged'" SECOND_OF_0,
+		"UPDATE entries SET level = 1000000" SECOND_OF_0,
+		"UPDATE entries SET type = 3" SECOND_OF_0,
+		("INSERT INTO authors(agent, swarm, name) SELECT agent, swarm, 'agent-1'"
+		 " FROM authors WHERE name = 'agent-0';"
+		 "UPDATE entries SET author = last_insert_rowid()" SECOND_OF_0),
+		"UPDATE entries SET time_ms = time_ms + 1" SECOND_OF_0,
+		"UPDATE entries SET tags = ' collective-insight '" SECOND_OF_0,
 	};
 	fixture f;
 	kg_memory *memory;
 	kg_receipt last = {0};
 	char commit[KG_COMMIT_TEXT_SIZE];
 	char key[KG_PUBKEY_TEXT_SIZE];
+#undef SECOND_OF_0
 	size_t rows;
 
 	(void)state;
