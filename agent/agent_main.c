@@ -239,9 +239,10 @@ static void said(agent *a, uint64_t request, const kg_entry *entry, const kg_ent
 	kg_commit_format(commit, &proof->commit);
 	kg_pubkey_format(key, &entry->agent);
 	send_orchestrator(a, KG_MESSAGE_SAID, request,
-			  json_pack("{s:s, s:s, s:s, s:I, s:I}", "id", id, "commit", commit,
+			  json_pack("{s:s, s:s, s:s, s:I, s:I, s:i}", "id", id, "commit", commit,
 				    "agent", key, "sequence", (json_int_t)entry->sequence,
-				    "time_ms", (json_int_t)entry->time_ms));
+				    "time_ms", (json_int_t)entry->time_ms, "counter",
+				    (int)entry->time_counter));
 }
 
 /* The outbox says: this entry is stored for good. */

@@ -356,6 +356,16 @@ bool kg_outbox_acknowledge(kg_outbox *outbox, const kg_entry_id *id)
 	return false;
 }
 
+bool kg_outbox_stored(kg_outbox *outbox, uint64_t request)
+{
+	size_t index;
+	if (!find(outbox, request, &index)) {
+		return false;
+	}
+	finish(outbox, index + 1);
+	return true;
+}
+
 bool kg_outbox_drop(kg_outbox *outbox, uint64_t request, uint64_t *ticket)
 {
 	size_t index;
@@ -465,7 +475,7 @@ static kg_err deliver_first(kg_outbox *outbox, const kg_outbox_port *port, int64
 	bool moved;
 	kg_outbox_sent(outbox, first->ticket, request, 0);
 	kg_err err = port->submit(port->data, first->object.data, first->object.size);
-	if (err == KG_OK) {
+	if (err == KG_OK || err == KG_EEXISTS) {
 		finish(outbox, 1);
 		return KG_OK;
 	}

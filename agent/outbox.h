@@ -74,6 +74,9 @@ bool kg_outbox_knows(const kg_outbox *outbox, uint64_t request);
 /* The keeper stored the entry `id`, and so everything before it. False when it is not here. */
 bool kg_outbox_acknowledge(kg_outbox *outbox, const kg_entry_id *id);
 
+/* The keeper has stored what was sent under `request`. False when it is not here. */
+bool kg_outbox_stored(kg_outbox *outbox, uint64_t request);
+
 /* The keeper will never store what was sent under `request`: it is forgotten. The rest may have to
  * be placed anew by kg_outbox_rebase. False when it is not here. */
 bool kg_outbox_drop(kg_outbox *outbox, uint64_t request, uint64_t *ticket);
@@ -92,8 +95,8 @@ KG_NODISCARD kg_err kg_outbox_rebase(kg_outbox *outbox, const kg_chain_head *hea
 /* How a keeper is asked by someone who waits for each answer. */
 typedef struct {
 	void *data;
-	/* KG_OK: acknowledged. KG_ECONFLICT: does not continue the chain. KG_EDENIED, KG_EBADSIG,
-	 * KG_ECORRUPT, KG_EINVAL: it will never be. Others: nobody knows. */
+	/* KG_OK, KG_EEXISTS: it is stored. KG_ECONFLICT: does not continue the chain. KG_EDENIED,
+	 * KG_EBADSIG, KG_ECORRUPT, KG_EINVAL: it will never be. Others: nobody knows. */
 	kg_err (*submit)(void *data, const uint8_t *object, size_t size);
 	kg_err (*head)(void *data, kg_chain_head *head);
 } kg_outbox_port;

@@ -88,6 +88,9 @@ static void on_refused(kg_post *post, const kg_message *message, int64_t now_ms)
 		}
 		ask_head(post);
 		break;
+	case KG_EEXISTS:
+		(void)kg_outbox_stored(post->outbox, message->id);
+		break;
 	case KG_ECONFLICT:
 		kg_outbox_refuse(post->outbox, message->id);
 		ask_head(post);

@@ -5,21 +5,49 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/outbox.h"
 #include "base/clock.h"
+#include "base/hex.h"
 #include "base/json.h"
 #include "bus/bus.h"
 #include "bus/socket.h"
 #include "memory/witness.h"
 #include "orchestrator/runfile.h"
 
-enum { ANSWER_MS = 10000, INDEX_MS = 600000, TRIES = 5, LOCK_TRIES = 50, LOCK_WAIT_US = 100000 };
+enum {
+	ANSWER_MS = 10000,
+	SETTLE_MS = 120000,
+	INDEX_MS = 600000,
+	SAY_MS = 30000,
+	AUTHOR_MS = 30000, /* for others who sign with the same key */
+	FULL_WAIT_US = 50000,
+	LOCK_TRIES = 1500,
+	LOCK_WAIT_US = 10000,
+	WINDOW_MAX = 256, /* entries on the way to a keeper */
+	BATCH = 1000      /* entries that become durable together without one */
+};
+
+/* An entry on the way. */
+typedef struct {
+	uint64_t id; /* of the message */
+	uint64_t tag;
+} passing;
 
 struct kg_writing {
 	const kg_swarm *swarm;
-	kg_memory *memory; /* when nobody else writes */
-	kg_bus *bus;       /* else */
+	const char *state_dir;
+	const kg_pubkey *author; /* whose outbox is being delivered */
+	kg_memory *memory;       /* when nobody else writes */
+	kg_runfile *run;         /* else */
+	kg_bus *bus;
 	kg_socket *keeper;
+	kg_socket *orchestrator; /* made when first needed */
+	bool said;               /* something was, since the opening */
 	kg_curve *curve;
+	passing window[WINDOW_MAX]; /* in the order they were sent */
+	size_t window_count;
+	size_t credit; /* how many may be there */
+	size_t batch;  /* submitted to the memory and not durable yet */
 };
 
 static kg_err dial(kg_writing *w, const kg_runfile *run)
@@ -38,18 +66,10 @@ static kg_err open_either(kg_writing *w, const kg_cli *cli)
 	kg_memory_options options = {
 		.ahead_ms_max = kg_conf_int(cli->conf, "memory.clock_ahead_ms"),
 	};
-	kg_runfile *run = calloc(1, sizeof(*run));
-	kg_err err;
 
-	if (run == NULL)
-		return kg_fail(KG_ENOMEM, "no memory");
-	if (kg_runfile_read(run, cli->state_dir) == KG_OK)
-		err = dial(w, run);
-	else
-		err = kg_memory_open(&w->memory, cli->state_dir, kg_swarm_id(w->swarm), &options,
-				     NULL);
-	free(run);
-	return err;
+	if (kg_runfile_read(w->run, cli->state_dir) == KG_OK)
+		return dial(w, w->run);
+	return kg_memory_open(&w->memory, cli->state_dir, kg_swarm_id(w->swarm), &options, NULL);
 }
 
 kg_err kg_writing_open(kg_writing **out, const kg_cli *cli, const kg_swarm *swarm)
@@ -60,7 +80,9 @@ kg_err kg_writing_open(kg_writing **out, const kg_cli *cli, const kg_swarm *swar
 	if (w == NULL)
 		return kg_fail(KG_ENOMEM, "no memory");
 	w->swarm = swarm;
-	err = open_either(w, cli);
+	w->state_dir = cli->state_dir;
+	w->run = calloc(1, sizeof(*w->run));
+	err = w->run != NULL ? open_either(w, cli) : kg_fail(KG_ENOMEM, "no memory");
 	/* Another command that is about to end, or a swarm that is about to start. */
 	for (int i = 0; i < LOCK_TRIES && err == KG_ECONFLICT; i++) {
 		(void)usleep(LOCK_WAIT_US);
@@ -84,10 +106,14 @@ kg_err kg_writing_close(kg_writing *w)
 		return KG_OK;
 	if (w->memory != NULL)
 		err = kg_memory_settle(w->memory);
+	else if (w->said)
+		err = kg_writing_settle(w);
 	kg_memory_free(w->memory);
 	kg_socket_free(w->keeper);
+	kg_socket_free(w->orchestrator);
 	kg_bus_free(w->bus);
 	kg_curve_free(w->curve);
+	free(w->run);
 	free(w);
 	return err;
 }
@@ -152,101 +178,422 @@ static kg_err ask_head(kg_writing *w, kg_chain_head *head, const kg_pubkey *agen
 	return err;
 }
 
-static kg_err submit(kg_writing *w, kg_receipt *receipt, const kg_buf *object)
+static kg_err ask_submit(kg_writing *w, const uint8_t *object, size_t size)
 {
 	kg_message answer = {0};
-	kg_err err;
+	kg_err err = kg_socket_ask_raw(w->keeper, KG_MESSAGE_SUBMIT, object, size, ANSWER_MS,
+				       &answer, NULL, NULL);
 
-	if (w->memory == NULL) {
-		err = kg_socket_ask_raw(w->keeper, KG_MESSAGE_SUBMIT, object->data, object->size,
-					ANSWER_MS, &answer, NULL, NULL);
-		err = expect(&answer, err, KG_MESSAGE_ACK);
-		if (err == KG_OK)
-			kg_message_release(&answer);
-		return err;
-	}
-	err = kg_memory_submit(w->memory, receipt, object->data, object->size, kg_clock_wall_ms());
+	err = expect(&answer, err, KG_MESSAGE_ACK);
 	if (err == KG_OK)
-		err = kg_memory_commit(w->memory);
-	return err == KG_OK ? kg_memory_flush(w->memory) : err;
+		kg_message_release(&answer);
+	return err;
 }
 
-/* Signs the placed entry and has it taken in. */
-static kg_err sign_and_submit(kg_writing *w, kg_receipt *receipt, const kg_entry *entry,
-			      const kg_key *key, const kg_chain_head *head)
+/* ---- an author's outbox (agent/outbox.h) and what takes its entries in ---- */
+
+static kg_err port_submit(void *data, const uint8_t *object, size_t size)
 {
-	kg_entry_proof proof;
-	kg_buf object;
+	int64_t until = kg_clock_mono_ms() + ANSWER_MS;
+	kg_writing *w = data;
+	kg_receipt receipt;
 	kg_err err;
 
-	kg_buf_init(&object, KG_ENTRY_OBJECT_MAX);
-	err = kg_entry_sign(&object, &proof, entry, key, head->sequence > 0 ? &head->commit : NULL);
-	if (err == KG_OK)
-		err = submit(w, receipt, &object);
-	kg_buf_release(&object);
-	if (err != KG_OK)
-		return err;
-	*receipt = (kg_receipt){
-		.id = proof.id,
-		.commit = proof.commit,
+	if (w->memory != NULL) {
+		err = kg_memory_submit(w->memory, &receipt, object, size, kg_clock_wall_ms());
+		if (err == KG_OK)
+			err = kg_memory_commit(w->memory);
+		return err == KG_OK ? kg_memory_flush(w->memory) : err;
+	}
+	err = ask_submit(w, object, size);
+	while (err == KG_EFULL && kg_clock_mono_ms() < until) {
+		(void)usleep(FULL_WAIT_US);
+		err = ask_submit(w, object, size);
+	}
+	if (err == KG_ETIMEOUT)
+		(void)kg_fail_context(err, "signed and kept for the next time");
+	return err;
+}
+
+static kg_err port_head(void *data, kg_chain_head *head)
+{
+	kg_writing *w = data;
+
+	return ask_head(w, head, w->author);
+}
+
+/* What is awaited of an outbox. */
+typedef struct {
+	uint64_t ticket;
+	bool stored;
+	kg_receipt receipt;
+} awaited;
+
+static void on_stored(void *data, uint64_t ticket, const kg_entry *entry,
+		      const kg_entry_proof *proof)
+{
+	awaited *a = data;
+
+	if (a->ticket == 0 || ticket != a->ticket)
+		return;
+	a->stored = true;
+	a->receipt = (kg_receipt){
+		.id = proof->id,
+		.commit = proof->commit,
 		.agent = entry->agent,
 		.sequence = entry->sequence,
 		.time_ms = entry->time_ms,
 		.time_counter = entry->time_counter,
 	};
-	return KG_OK;
 }
 
-static kg_err certify(kg_writing *w, const kg_pubkey *agent, const char *name)
+/* Puts the entry behind what is in the outbox already, and has all of it stored. Takes its
+ * content. */
+static kg_err deliver(kg_writing *w, kg_outbox *outbox, awaited *a, kg_entry *entry)
+{
+	const kg_outbox_port port = {.data = w, .submit = port_submit, .head = port_head};
+	int64_t now = kg_clock_wall_ms();
+	kg_chain_head head;
+	bool moved;
+	kg_err err = ask_head(w, &head, w->author);
+
+	if (err == KG_OK)
+		err = kg_outbox_rebase(outbox, &head, now, &moved);
+	if (err == KG_OK)
+		err = kg_outbox_deliver(outbox, &port, now);
+	/* What someone before left there and the keeper refuses is no matter of this entry. */
+	if (err != KG_OK && kg_outbox_count(outbox) > 0)
+		return err;
+	err = kg_outbox_put(outbox, entry, now, &a->ticket);
+	if (err == KG_OK)
+		err = kg_outbox_deliver(outbox, &port, now);
+	return a->stored ? KG_OK : err;
+}
+
+/* Has `entry` stored as the next of `key`'s chain, signed in `outbox`, which is taken. Takes its
+ * content. */
+static kg_err publish(kg_writing *w, kg_receipt *receipt, kg_entry *entry, kg_outbox *outbox,
+		      awaited *a, const kg_key *key)
+{
+	kg_err err;
+
+	w->author = kg_key_public(key);
+	err = deliver(w, outbox, a, entry);
+	kg_outbox_free(outbox);
+	if (err == KG_OK) {
+		*receipt = a->receipt;
+		w->said = true;
+	}
+	return err;
+}
+
+static kg_err open_outbox(kg_writing *w, kg_outbox **out, awaited *a, const kg_key *key,
+			  const char *name)
+{
+	return kg_outbox_new(out, kg_swarm_id(w->swarm), key, name, w->state_dir, on_stored, a);
+}
+
+/* The same, waiting for whoever signs with this key just now. */
+static kg_err await_outbox(kg_writing *w, kg_outbox **out, awaited *a, const kg_key *key,
+			   const char *name)
+{
+	int64_t until = kg_clock_mono_ms() + AUTHOR_MS;
+	kg_err err = open_outbox(w, out, a, key, name);
+
+	while (err == KG_ECONFLICT && kg_clock_mono_ms() < until) {
+		(void)usleep(LOCK_WAIT_US);
+		err = open_outbox(w, out, a, key, name);
+	}
+	return err;
+}
+
+typedef kg_err make_lineage(kg_entry *out, const kg_key *swarm_key, const kg_chain_head *previous,
+			    const kg_entry_member *members, size_t count, int64_t now_ms);
+
+/* One more entry of the swarm's own chain, about one key. The orchestrator writes to that chain as
+ * well, under the same lock. */
+static kg_err testify(kg_writing *w, kg_receipt *receipt, make_lineage *make, const kg_pubkey *key,
+		      const char *name)
 {
 	const kg_key *swarm_key = kg_swarm_key(w->swarm);
-	kg_entry_member member = {.agent = *agent};
-	kg_chain_head head;
-	kg_receipt receipt;
+	const kg_chain_head nowhere = {0};
+	kg_entry_member member = {.agent = *key};
+	kg_outbox *outbox = NULL;
+	awaited a = {0};
 	kg_entry entry;
 	kg_err err = kg_name_check(name);
 
 	if (err != KG_OK)
 		return err;
 	memcpy(member.name, name, strlen(name) + 1);
-	err = ask_head(w, &head, kg_key_public(swarm_key));
+	err = make(&entry, swarm_key, &nowhere, &member, 1, kg_clock_wall_ms());
 	if (err != KG_OK)
 		return err;
-	err = kg_membership_make(&entry, swarm_key, &head, &member, 1, kg_clock_wall_ms());
-	if (err != KG_OK)
-		return err;
-	err = sign_and_submit(w, &receipt, &entry, swarm_key, &head);
+	err = await_outbox(w, &outbox, &a, swarm_key, KG_SWARM_NAME);
+	if (err == KG_OK)
+		err = publish(w, receipt, &entry, outbox, &a, swarm_key);
 	kg_entry_release(&entry);
 	return err;
 }
 
-static kg_err say_once(kg_writing *w, kg_receipt *receipt, kg_entry *entry, const kg_key *author,
+static kg_err certify(kg_writing *w, const kg_pubkey *agent, const char *name)
+{
+	kg_receipt receipt;
+
+	return testify(w, &receipt, kg_membership_make, agent, name);
+}
+
+kg_err kg_writing_trust(kg_writing *w, kg_receipt *receipt, const kg_pubkey *peer, const char *name)
+{
+	return testify(w, receipt, kg_peer_make, peer, name);
+}
+
+/* Makes sure that the swarm has certified the author. */
+static kg_err enrol(kg_writing *w, const kg_pubkey *author, const char *name)
+{
+	kg_chain_head head;
+	kg_err err = ask_head(w, &head, author);
+
+	return err == KG_EDENIED ? certify(w, author, name) : err;
+}
+
+/* ---- an agent that lives signs for itself ---- */
+
+static kg_err said_receipt(kg_receipt *out, const json_t *body)
+{
+	const char *id = NULL;
+	const char *commit = NULL;
+	const char *agent = NULL;
+	int64_t sequence = 0;
+	int64_t counter = 0;
+	kg_receipt r = {0};
+	kg_err err = kg_json_get_text(&id, body, "id", KG_HASH_TEXT_SIZE - 1);
+
+	if (err == KG_OK)
+		err = kg_json_get_text(&commit, body, "commit", KG_COMMIT_TEXT_SIZE - 1);
+	if (err == KG_OK)
+		err = kg_json_get_text(&agent, body, "agent", KG_PUBKEY_TEXT_SIZE - 1);
+	if (err == KG_OK)
+		err = kg_json_get_i64(&sequence, body, "sequence", 1, INT64_MAX);
+	if (err == KG_OK)
+		err = kg_json_get_i64(&r.time_ms, body, "time_ms", 0, INT64_MAX);
+	if (err == KG_OK)
+		err = kg_json_get_i64(&counter, body, "counter", 0, UINT16_MAX);
+	if (err == KG_OK)
+		err = kg_entry_id_parse(&r.id, id);
+	if (err == KG_OK)
+		err = kg_commit_parse(&r.commit, commit);
+	if (err == KG_OK)
+		err = kg_pubkey_parse(&r.agent, agent);
+	r.sequence = (uint64_t)sequence;
+	r.time_counter = (uint16_t)counter;
+	if (err == KG_OK)
+		*out = r;
+	return err;
+}
+
+/* The body of `say`. The place given here only makes the entry one that can be written down. */
+static kg_err say_body(kg_writing *w, json_t **out, const kg_entry *entry, const kg_key *author,
 		       const char *name)
 {
-	const kg_pubkey *key = kg_key_public(author);
-	kg_chain_head head;
-	kg_err err = ask_head(w, &head, key);
+	const kg_chain_head nowhere = {0};
+	kg_entry placed = *entry;
+	kg_buf bytes;
+	char *text = NULL;
+	kg_err err = kg_entry_place(&placed, kg_swarm_id(w->swarm), author, name, &nowhere,
+				    kg_clock_wall_ms());
 
-	if (err == KG_EDENIED) {
-		err = certify(w, key, name);
-		if (err == KG_OK)
-			err = ask_head(w, &head, key);
-	}
+	kg_buf_init(&bytes, KG_ENTRY_OBJECT_MAX);
 	if (err == KG_OK)
-		err = kg_entry_place(entry, kg_swarm_id(w->swarm), author, name, &head,
-				     kg_clock_wall_ms());
-	return err == KG_OK ? sign_and_submit(w, receipt, entry, author, &head) : err;
+		err = kg_entry_encode(&bytes, &placed, NULL);
+	if (err == KG_OK)
+		text = malloc(kg_base64_size(bytes.size));
+	if (text != NULL) {
+		kg_base64_encode(text, bytes.data, bytes.size);
+		*out = json_pack("{s:s, s:s}", "agent", name, "entry_b64", text);
+	}
+	if (err == KG_OK && (text == NULL || *out == NULL))
+		err = kg_fail(KG_ENOMEM, "no memory for a message");
+	free(text);
+	kg_buf_release(&bytes);
+	return err;
+}
+
+/* KG_ENOTFOUND: it does not live (any more). */
+static kg_err ask_agent(kg_writing *w, kg_receipt *receipt, const kg_entry *entry,
+			const kg_key *author, const char *name)
+{
+	kg_message answer = {0};
+	json_t *body = NULL;
+	kg_err err = say_body(w, &body, entry, author, name);
+
+	if (err == KG_OK && w->orchestrator == NULL)
+		err = kg_socket_dial(&w->orchestrator, w->bus, w->run->orchestrator_endpoint,
+				     &w->run->orchestrator);
+	if (err != KG_OK) {
+		json_decref(body);
+		return err;
+	}
+	err = kg_socket_ask(w->orchestrator, KG_MESSAGE_SAY, body, SAY_MS, &answer, NULL, NULL);
+	if (err == KG_ETIMEOUT)
+		return kg_fail(KG_ETIMEOUT, "%s does not say that it is stored", name);
+	err = expect(&answer, err, KG_MESSAGE_SAID);
+	if (err == KG_OK)
+		err = said_receipt(receipt, answer.json);
+	w->said = w->said || err == KG_OK;
+	kg_message_release(&answer);
+	return err;
 }
 
 kg_err kg_writing_say(kg_writing *w, kg_receipt *receipt, kg_entry *entry, const kg_key *author,
 		      const char *name)
 {
-	kg_err err = KG_ECONFLICT;
+	int64_t until = kg_clock_mono_ms() + AUTHOR_MS;
+	bool is_agent = strcmp(name, KG_OPERATOR_NAME) != 0 && strcmp(name, KG_SWARM_NAME) != 0;
+	kg_outbox *outbox = NULL;
+	awaited a = {0};
+	kg_err err = enrol(w, kg_key_public(author), name);
 
-	/* Another command may write to the same chain at the same time: the later one goes behind.
-	 */
-	for (int i = 0; i < TRIES && err == KG_ECONFLICT; i++)
-		err = say_once(w, receipt, entry, author, name);
+	if (err == KG_OK)
+		err = open_outbox(w, &outbox, &a, author, name);
+	while (err == KG_ECONFLICT && kg_clock_mono_ms() < until) {
+		/* Either the agent lives, and then it is the one who signs, or another command does
+		 * so for a moment. */
+		if (is_agent && w->memory == NULL) {
+			err = ask_agent(w, receipt, entry, author, name);
+			if (err != KG_ENOTFOUND)
+				return err;
+		}
+		(void)usleep(LOCK_WAIT_US);
+		err = open_outbox(w, &outbox, &a, author, name);
+	}
+	if (err == KG_OK)
+		err = publish(w, receipt, entry, outbox, &a, author);
+	return err;
+}
+
+/* ---- what others have signed ---- */
+
+/* The answer to one entry on the way. */
+static kg_err take_answer(kg_writing *w, kg_writing_answer answer, void *payload)
+{
+	kg_message m = {0};
+	int64_t credit = 0;
+	size_t at = 0;
+	kg_err err = kg_socket_receive(w->keeper, &m, ANSWER_MS);
+
+	if (err == KG_ETIMEOUT)
+		return kg_fail(KG_ETIMEOUT, "the swarm's keeper does not answer");
+	if (err != KG_OK)
+		return err;
+	while (at < w->window_count && w->window[at].id != m.id)
+		at++;
+	if (at < w->window_count && (m.kind == KG_MESSAGE_ACK || m.kind == KG_MESSAGE_FAILED)) {
+		if (m.kind == KG_MESSAGE_FAILED)
+			err = kg_message_fail(&m);
+		else if (kg_json_get_i64(&credit, m.json, "credit", 1, WINDOW_MAX) == KG_OK)
+			w->credit = (size_t)credit;
+		answer(payload, w->window[at].tag, err);
+		w->window_count--;
+		memmove(&w->window[at], &w->window[at + 1],
+			(w->window_count - at) * sizeof(w->window[0]));
+	}
+	kg_message_release(&m);
+	/* What does not fit now fits later; what follows it on its chain does not. */
+	return err == KG_EFULL ? err : KG_OK;
+}
+
+static kg_err pass_to_keeper(kg_writing *w, const void *object, size_t size, uint64_t tag,
+			     kg_writing_answer answer, void *payload)
+{
+	uint64_t id = kg_socket_next_id(w->keeper);
+	kg_err err = KG_OK;
+
+	while (err == KG_OK && w->window_count > 0 && w->window_count >= w->credit)
+		err = take_answer(w, answer, payload);
+	if (err == KG_OK)
+		err = kg_socket_send(w->keeper, NULL, KG_MESSAGE_SUBMIT, id, object, size);
+	if (err == KG_OK)
+		w->window[w->window_count++] = (passing){id, tag};
+	return err;
+}
+
+static kg_err finish_batch(kg_writing *w)
+{
+	kg_err err = kg_memory_commit(w->memory);
+
+	w->batch = 0;
+	return err == KG_OK ? kg_memory_flush(w->memory) : err;
+}
+
+kg_err kg_writing_pass(kg_writing *w, const void *object, size_t size, uint64_t tag,
+		       kg_writing_answer answer, void *payload)
+{
+	kg_receipt receipt;
+	kg_err err;
+
+	if (w->memory == NULL)
+		return pass_to_keeper(w, object, size, tag, answer, payload);
+	err = kg_memory_submit(w->memory, &receipt, object, size, kg_clock_wall_ms());
+	if (err == KG_EFULL) {
+		err = finish_batch(w);
+		if (err != KG_OK)
+			return err;
+		err = kg_memory_submit(w->memory, &receipt, object, size, kg_clock_wall_ms());
+	}
+	if (err == KG_EFULL || err == KG_EIO || err == KG_ENOMEM)
+		return err;
+	answer(payload, tag, err);
+	return ++w->batch < BATCH ? KG_OK : finish_batch(w);
+}
+
+kg_err kg_writing_passed(kg_writing *w, kg_writing_answer answer, void *payload)
+{
+	kg_err err = KG_OK;
+
+	if (w->memory != NULL)
+		return finish_batch(w);
+	while (err == KG_OK && w->window_count > 0)
+		err = take_answer(w, answer, payload);
+	return err == KG_OK ? kg_writing_settle(w) : err;
+}
+
+kg_err kg_writing_keep_sealed(kg_writing *w, const kg_entry_id *entry, const void *sealed,
+			      size_t size)
+{
+	kg_message answer = {0};
+	kg_buf body;
+	kg_err err;
+
+	if (w->memory != NULL)
+		return kg_memory_keep_sealed(w->memory, entry, sealed, size);
+	kg_buf_init(&body, KG_HASH_SIZE + size);
+	kg_buf_put(&body, entry->bytes, KG_HASH_SIZE);
+	kg_buf_put(&body, sealed, size);
+	err = kg_buf_ok(&body);
+	if (err == KG_OK) {
+		err = kg_socket_ask_raw(w->keeper, KG_MESSAGE_VAULT, body.data, body.size,
+					ANSWER_MS, &answer, NULL, NULL);
+		err = expect(&answer, err, KG_MESSAGE_VAULTED);
+	}
+	if (err == KG_OK)
+		kg_message_release(&answer);
+	kg_buf_release(&body);
+	return err;
+}
+
+kg_err kg_writing_settle(kg_writing *w)
+{
+	kg_message answer = {0};
+	kg_err err;
+
+	if (w->memory != NULL)
+		return kg_memory_flush(w->memory);
+	err = kg_socket_ask(w->keeper, KG_MESSAGE_SETTLED, json_object(), SETTLE_MS, &answer, NULL,
+			    NULL);
+	err = expect(&answer, err, KG_MESSAGE_SETTLED_IS);
+	if (err == KG_OK)
+		kg_message_release(&answer);
 	return err;
 }
 
