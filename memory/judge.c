@@ -303,12 +303,28 @@ static bool need_not(kg_judge__work *work, const kg_store_ref *offer)
 	return kg_vault_is_erased(&erased, work->in->ours, &offer->entry) != KG_OK || erased;
 }
 
+kg_err kg_judge_read_sealed(kg_buf *sealed, kg_store *offered, const kg_commit *blob)
+{
+	git_odb_object *object = NULL;
+	git_oid oid;
+	kg_err err = KG_OK;
+
+	kg_store__to_oid(&oid, blob);
+	if (git_odb_read(&object, offered->odb, &oid) != 0)
+		return kg_fail(KG_ECORRUPT, "sealed content that is not there");
+	if (git_odb_object_type(object) == GIT_OBJECT_BLOB)
+		kg_buf_put(sealed, git_odb_object_data(object), git_odb_object_size(object));
+	else
+		err = kg_fail(KG_ECORRUPT, "sealed content that is no blob");
+	git_odb_object_free(object);
+	return err == KG_OK ? kg_buf_ok(sealed) : err;
+}
+
 static kg_err judge_sealed(kg_judge__work *work, const kg_store_ref *offer)
 {
 	void *sealed = work->out.sealed;
-	git_odb_object *blob = NULL;
 	kg_entry entry;
-	git_oid oid;
+	kg_buf blob;
 	kg_err err;
 
 	if (need_not(work, offer))
@@ -316,13 +332,11 @@ static kg_err judge_sealed(kg_judge__work *work, const kg_store_ref *offer)
 	err = entry_of(&entry, work, &offer->entry);
 	if (err != KG_OK)
 		return err == KG_ENOMEM ? err : KG_OK; /* of an entry that is not taken */
-	kg_store__to_oid(&oid, &offer->commit);
-	if (git_odb_read(&blob, work->in->offered->odb, &oid) != 0 ||
-	    git_odb_object_type(blob) != GIT_OBJECT_BLOB)
-		err = kg_fail(KG_ECORRUPT, "no blob");
+	kg_buf_init(&blob, KG_ENTRY_OBJECT_MAX);
+	err = kg_judge_read_sealed(&blob, work->in->offered, &offer->commit);
 	if (err == KG_OK)
-		err = kg_vault_check(&entry, git_odb_object_data(blob), git_odb_object_size(blob));
-	git_odb_object_free(blob);
+		err = kg_vault_check(&entry, blob.data, blob.size);
+	kg_buf_release(&blob);
 	if (err != KG_OK)
 		kg_judge__find(work, &entry.agent, NULL, KG_REASON_SEALED_MISMATCH,
 			       "%.80s holds something else than the entry seals", offer->name);

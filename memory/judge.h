@@ -82,6 +82,9 @@ typedef struct {
 KG_NODISCARD kg_err kg_judge(kg_judgement *judgement, const kg_judge_input *input);
 void kg_judgement_release(kg_judgement *judgement);
 
+/* Appends sealed content as it lies in the quarantine. KG_ECORRUPT when it is no blob. */
+KG_NODISCARD kg_err kg_judge_read_sealed(kg_buf *sealed, kg_store *offered, const kg_commit *blob);
+
 /* The first finding that speaks against the other side; NULL: none does. */
 const kg_judge_finding *kg_judgement_worst(const kg_judgement *judgement);
 
