@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "memory/store_impl.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <git2.h>
@@ -13,6 +12,8 @@
 #include "base/hex.h"
 #include "identity/sshsig.h"
 #include "memory/pack.h"
+
+enum { WINDOW_SIZE = 1 << 20, WINDOWS_SIZE_MAX = 32 << 20 };
 
 kg_err kg_store__fail_git(int code, const char *what)
 {
@@ -40,13 +41,27 @@ void kg_store__to_oid(git_oid *oid, const kg_commit *commit)
 	memcpy(oid->id, commit->bytes, sizeof(commit->bytes));
 }
 
+/*
+ * libgit2 maps whole packs and keeps what it has read: a walk through a million entries would make
+ * it resident. The objects are read once each; what they are told by stays in a cache of its own.
+ */
+static int set_limits(void)
+{
+	int rc = git_libgit2_opts(GIT_OPT_ENABLE_CACHING, 0);
+
+	rc = rc != 0 ? rc : git_libgit2_opts(GIT_OPT_SET_MWINDOW_SIZE, (size_t)WINDOW_SIZE);
+	return rc != 0 ? rc
+		       : git_libgit2_opts(GIT_OPT_SET_MWINDOW_MAPPED_LIMIT,
+					  (size_t)WINDOWS_SIZE_MAX);
+}
+
 static kg_err new_store(kg_store **out)
 {
 	kg_store *store = calloc(1, sizeof(*store));
 
 	if (store == NULL)
 		return kg_fail(KG_ENOMEM, "no memory for the store");
-	if (git_libgit2_init() < 0) {
+	if (git_libgit2_init() < 0 || set_limits() != 0) {
 		free(store);
 		return kg_fail(KG_EFAIL, "libgit2 does not start");
 	}
@@ -161,35 +176,6 @@ void kg_store_free(kg_store *store)
 	(void)git_libgit2_shutdown();
 }
 
-/* The holder of the memory's lock is the only one who may have left these. */
-static kg_err clear_locks(const kg_store *store)
-{
-	static const char *const files[] = {"HEAD.lock", "config.lock", "packed-refs.lock"};
-	char path[KG_PATH_SIZE];
-	struct dirent *e;
-	kg_err err = KG_OK;
-	DIR *dir;
-
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		err = kg_path(path, "%s/%s", store->path, files[i]);
-		if (err != KG_OK)
-			return err;
-		(void)unlink(path);
-	}
-	err = kg_path(path, "%s/" KG_STORE_REFS, store->path);
-	dir = err == KG_OK ? opendir(path) : NULL;
-	/* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else reads this stream */
-	while (dir != NULL && (e = readdir(dir)) != NULL) {
-		size_t length = strlen(e->d_name);
-
-		if (length > 5 && strcmp(e->d_name + length - 5, ".lock") == 0)
-			(void)unlinkat(dirfd(dir), e->d_name, 0);
-	}
-	if (dir != NULL)
-		(void)closedir(dir);
-	return err;
-}
-
 static int set_once(git_config *config, const char *key, const char *value)
 {
 	git_buf now = {0};
@@ -259,9 +245,7 @@ kg_err kg_store_create(kg_store **out, const char *state_dir, const kg_pubkey *s
 	if (err != KG_OK)
 		return err;
 	KG_ASSERT(store != NULL);
-	err = clear_locks(store);
-	if (err != KG_OK)
-		goto done;
+	kg_store__leftovers_clear(store);
 	err = open_repository(store);
 	if (err == KG_ENOTFOUND) {
 		err = init_repository(store, swarm);

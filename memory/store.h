@@ -138,6 +138,11 @@ enum { KG_STORE_FAN = 8 };
 KG_NODISCARD kg_err kg_store_tidy(kg_store *store, bool *more, kg_store_progress progress,
 				  void *payload);
 
+/* Removes objects that no ref reaches any more from the disk's files: loose ones, and out of every
+ * pack that holds one, whoever made it. Much less work than a repack. Interrupted, it leaves some
+ * of them: run it again. */
+KG_NODISCARD kg_err kg_store_forget(kg_store *store, const kg_commit *objects, size_t count);
+
 /* Writes what the refs reach, exactly that, anew, and removes all other packs and loose objects,
  * whoever made them: what no ref reaches is gone from the disk's files then. Stopped or killed, it
  * leaves everything as it was, or some of the old files beside the new ones: run it again.

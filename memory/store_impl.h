@@ -4,8 +4,10 @@
 #define KG_MEMORY_STORE_IMPL_H
 
 #include <git2.h>
+#include <time.h>
 
 #include "base/fs.h"
+#include "memory/pack.h"
 #include "memory/store.h"
 
 struct kg_store {
@@ -20,5 +22,39 @@ struct kg_store {
 kg_err kg_store__fail_git(int code, const char *what);
 
 void kg_store__to_oid(git_oid *oid, const kg_commit *commit);
+
+/* Clears away what a writer that was killed left, or a power loss: locks of refs, refs without
+ * content, files that were not named yet. For the holder of the memory's lock. */
+void kg_store__leftovers_clear(const kg_store *store);
+
+/* ---- packs, as objects/pack has them ---- */
+
+typedef struct {
+	char name[KG_COMMIT_TEXT_SIZE]; /* what stands between "pack-" and ".idx" */
+	uint64_t count;                 /* objects */
+	uint64_t size;                  /* bytes of the pack alone */
+	struct timespec made;
+	bool kept; /* somebody wants it to stay: a file .keep, .promisor or .mtimes beside it */
+} kg_store__pack;
+
+/* All of them, the oldest first; free() it. */
+KG_NODISCARD kg_err kg_store__packs_read(const kg_store *store, kg_store__pack **packs,
+					 size_t *count);
+
+/* Removes a pack with all that stands beside it, the pack first: an index without one is nothing.
+ * Objects of it must be elsewhere already. */
+void kg_store__pack_remove(const kg_store *store, const char *name);
+
+/* What git keeps beside packs to find their objects faster; it knows the packs by name. */
+void kg_store__shortcuts_remove(const kg_store *store);
+
+/* Reads an object and adds it to a pack. KG_ENOTFOUND, KG_ECORRUPT. */
+KG_NODISCARD kg_err kg_store__pack_copy(kg_store *store, kg_pack *pack, const git_oid *oid);
+
+/* Writes one new pack of the objects of `packs` without `dropped`, each once, and then removes
+ * those packs. Nothing is written when nothing is left. */
+KG_NODISCARD kg_err kg_store__packs_rewrite(kg_store *store, const kg_store__pack *packs,
+					    size_t count, const kg_commit *dropped,
+					    size_t dropped_count);
 
 #endif
