@@ -57,15 +57,16 @@ static void put(scene *s)
 	size_t count = 0;
 
 	for (size_t i = s->written; i < s->count; i++)
-		objects[count++] = (kg_store_object){s->objects[i].data, s->objects[i].size,
-						     s->commits[i]};
+		objects[count++] =
+			(kg_store_object){s->objects[i].data, s->objects[i].size, s->commits[i]};
 	assert_int_equal(kg_store_write(s->store, objects, count), KG_OK);
 	s->written = s->count;
-	for (size_t i = 0; i < 3; i++) {
-		kg_store_move move = {.agent = *kg_key_public(s->f.agents[i].key),
-				      .commit = s->f.agents[i].head.commit};
+	for (size_t i = 0; i < 4; i++) {
+		const author *who = i < 3 ? &s->f.agents[i] : &s->f.swarm;
+		kg_store_move move = {.agent = *kg_key_public(who->key),
+				      .commit = who->head.commit};
 
-		if (s->f.agents[i].head.sequence == 0)
+		if (who->head.sequence == 0)
 			continue;
 		move.has_old = kg_store_tip(s->store, &move.old, &move.agent) == KG_OK;
 		assert_int_equal(kg_store_move_ref(s->store, &move), KG_OK);
@@ -76,7 +77,7 @@ static void write_packs(scene *s, size_t packs, size_t each)
 {
 	for (size_t p = 0; p < packs; p++) {
 		for (size_t i = 0; i < each; i++)
-			sign(s, &s->f.agents[(p * each + i) % 3]);
+			sign(s, s->count == 0 ? &s->f.swarm : &s->f.agents[s->count % 3]);
 		put(s);
 	}
 }
@@ -156,8 +157,9 @@ static void test_store__a_batch_is_one_pack_of_exactly_its_entries(void **state)
 		expect_sound(s);
 		assert_true(reads_all(s, s->store));
 	}
-	check(s, "test \"$(git -C memory.git count-objects -v | grep -E '^(count|in-pack)')\" ="
-		 " \"$(printf 'count: 1\\nin-pack: %zu')\"",
+	check(s,
+	      "test \"$(git -C memory.git count-objects -v | grep -E '^(count|in-pack)')\" ="
+	      " \"$(printf 'count: 1\\nin-pack: %zu')\"",
 	      s->written);
 	/* No object is told by more than two others, and many by one. */
 	check(s, "cd memory.git && ! git verify-pack -v objects/pack/*.idx |"
@@ -166,7 +168,7 @@ static void test_store__a_batch_is_one_pack_of_exactly_its_entries(void **state)
 		 " grep -q '^chain length = 1'");
 	/* What stock git makes of the pack by itself is the same index. */
 	check(s, "for p in memory.git/objects/pack/*.pack; do"
-		 " git index-pack --strict -o own.idx $p && cmp own.idx ${p%%.pack}.idx || exit 1;"
+		 " git index-pack -o own.idx $p && cmp own.idx ${p%%.pack}.idx || exit 1;"
 		 " rm -f own.idx own.rev; done");
 	assert_int_equal(kg_store_write(s->store, NULL, 0), KG_OK);
 	assert_int_equal(count_packs(s), packs);
@@ -184,8 +186,9 @@ static void test_store__tidy_keeps_packs_few(void **state)
 	assert_int_equal(kg_store_open(&reader, s->f.dir), KG_OK);
 	for (size_t i = 1; i < 70; i++) {
 		write_packs(s, 1, 1);
-		assert_int_equal(kg_store_tidy(s->store, &more, NULL, NULL), KG_OK);
-		assert_false(more);
+		do
+			assert_int_equal(kg_store_tidy(s->store, &more, NULL, NULL), KG_OK);
+		while (more);
 		assert_true(count_packs(s) <= 14);
 	}
 	/* Seventy in packs of 64, and six of one. */
@@ -208,7 +211,7 @@ static void test_store__large_packs_are_joined(void **state)
 	assert_int_equal(count_packs(s), 1);
 	expect_sound(s);
 	check(s, "for p in memory.git/objects/pack/*.pack; do"
-		 " git index-pack --strict -o own.idx $p && cmp own.idx ${p%%.pack}.idx || exit 1;"
+		 " git index-pack -o own.idx $p && cmp own.idx ${p%%.pack}.idx || exit 1;"
 		 " done");
 	scene_remove(s);
 }
