@@ -21,6 +21,24 @@ static bool is_text_point(uint32_t point)
 	       point == '\t' || point == '\n' || point == '\r';
 }
 
+/* Where the line is that would cut a message off; NULL: nowhere. Looks for its rarest sign first.
+ */
+static uint8_t *find_cut(uint8_t *text, size_t size)
+{
+	static const size_t before = 25; /* signs of the line before the scissors */
+	uint8_t *end = text + size;
+	uint8_t *at = text;
+
+	while ((at = memchr(at, '>', (size_t)(end - at))) != NULL) {
+		if ((size_t)(at - text) >= before &&
+		    (size_t)(end - at) >= sizeof(cut_line) - 1 - before &&
+		    memcmp(at - before, cut_line, sizeof(cut_line) - 1) == 0)
+			return at - before;
+		at++;
+	}
+	return NULL;
+}
+
 kg_err kg_entry__check_text(const kg_entry_bytes *text)
 {
 	for (size_t i = 0; i < text->size;) {
@@ -36,8 +54,7 @@ kg_err kg_entry__check_text(const kg_entry_bytes *text)
 				       i);
 		i += step;
 	}
-	if (text->size > 0 &&
-	    memmem(text->data, text->size, cut_line, sizeof(cut_line) - 1) != NULL)
+	if (text->size > 0 && find_cut(text->data, text->size) != NULL)
 		return kg_fail(KG_EINVAL, "the text holds git's scissors line");
 	return KG_OK;
 }
@@ -60,7 +77,7 @@ void kg_entry_readable(kg_buf *out, const void *data, size_t size)
 {
 	const uint8_t *at = data;
 	size_t start = out->size;
-	char *cut;
+	uint8_t *cut;
 
 	while (size > 0) {
 		uint32_t point = 0;
@@ -79,8 +96,7 @@ void kg_entry_readable(kg_buf *out, const void *data, size_t size)
 	}
 	if (out->failed != KG_OK || out->size == start)
 		return;
-	while ((cut = memmem(out->data + start, out->size - start, cut_line,
-			     sizeof(cut_line) - 1)) != NULL)
+	while ((cut = find_cut(out->data + start, out->size - start)) != NULL)
 		cut[24] = '-'; /* the space before the scissors */
 }
 

@@ -534,7 +534,7 @@ static kg_err parse_field(kg_entry *e, size_t *next, const char *line, size_t le
 
 static kg_err parse_message(kg_entry *e, const char *message, size_t size)
 {
-	const char *text = memmem(message, size, "\n\n", 2);
+	const char *text = kg_entry__blank(message, size);
 	const char *end = message + size;
 	const char *trailers;
 	size_t next = 0;
@@ -560,6 +560,20 @@ static kg_err parse_message(kg_entry *e, const char *message, size_t size)
 	return err;
 }
 
+/* Not by memmem, which looks at every byte of a header for a sign as rare as this. */
+const char *kg_entry__blank(const void *bytes, size_t size)
+{
+	const char *at = bytes;
+	const char *end = at + size;
+
+	while (at < end && (at = memchr(at, '\n', (size_t)(end - at))) != NULL) {
+		if (at + 1 < end && at[1] == '\n')
+			return at;
+		at++;
+	}
+	return NULL;
+}
+
 static kg_err parse_type(kg_entry *e, const char *message, size_t size)
 {
 	char name[16];
@@ -572,18 +586,18 @@ static kg_err parse_type(kg_entry *e, const char *message, size_t size)
 	return kg_entry_type_parse(&e->type, name) == KG_OK ? KG_OK : corrupt("no type");
 }
 
+/* The second line of the header, if it is one; that the first is as long as it has to be is found
+ * out with all the rest. */
 static kg_err parse_parent(kg_entry_proof *proof, const char *header, size_t size)
 {
-	static const char key[] = "\nparent ";
-	const char *found = memmem(header, size, key, sizeof(key) - 1);
+	static const size_t at = sizeof("tree ") - 1 + 2 * KG_COMMIT_SIZE + 1;
+	static const char key[] = "parent ";
 	char text[KG_COMMIT_TEXT_SIZE];
 
-	if (found == NULL)
+	if (size < at + sizeof(key) + sizeof(text) ||
+	    memcmp(header + at, key, sizeof(key) - 1) != 0)
 		return KG_OK;
-	found += sizeof(key) - 1;
-	if ((size_t)(header + size - found) < sizeof(text) - 1)
-		return corrupt("its parent");
-	memcpy(text, found, sizeof(text) - 1);
+	memcpy(text, header + at + sizeof(key) - 1, sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
 	proof->has_parent = true;
 	return parse_hex(proof->parent.bytes, text, sizeof(proof->parent.bytes));
@@ -624,7 +638,7 @@ kg_err kg_entry_decode(kg_entry *entry, kg_entry_proof *proof, const void *paylo
 
 	if (size > KG_ENTRY_OBJECT_MAX)
 		return corrupt("too large");
-	message = size > 0 ? memmem(header, size, "\n\n", 2) : NULL;
+	message = size > 0 ? kg_entry__blank(header, size) : NULL;
 	if (message == NULL)
 		return corrupt("no message");
 	message += 2;

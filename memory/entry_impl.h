@@ -15,6 +15,9 @@ KG_NODISCARD kg_err kg_entry__put_name(kg_entry_member **names, size_t *count, s
 				       const kg_pubkey *key, const char *name);
 KG_NODISCARD kg_err kg_entry__put_seen(kg_entry *entry, const kg_entry_head *head);
 
+/* The first of two line feeds in a row; NULL: there are none. */
+const char *kg_entry__blank(const void *bytes, size_t size);
+
 KG_NODISCARD kg_err kg_entry__check_text(const kg_entry_bytes *text);
 KG_NODISCARD kg_err kg_entry__check_tag(const char *tag);
 

@@ -42,7 +42,8 @@ kg_err kg_entry_sign(kg_buf *object, kg_entry_proof *proof, const kg_entry *entr
 {
 	char armour[KG_SSHSIG_ARMOUR_SIZE];
 	size_t start = object->size;
-	const uint8_t *message;
+	const char *header;
+	const char *message;
 	kg_entry_proof made = {0};
 	kg_entry__places places;
 	kg_buf payload;
@@ -55,12 +56,13 @@ kg_err kg_entry_sign(kg_buf *object, kg_entry_proof *proof, const kg_entry *entr
 	if (err != KG_OK)
 		goto done;
 	kg_sshsig_sign(armour, key, payload.data, payload.size);
-	message = memmem(payload.data, payload.size, "\n\n", 2);
+	header = kg_buf_text(&payload);
+	message = kg_entry__blank(header, payload.size);
 	KG_ASSERT(message != NULL);
 	message++; /* the header ends with a newline, then comes the signature */
-	kg_buf_put(object, payload.data, (size_t)(message - payload.data));
+	kg_buf_put(object, header, (size_t)(message - header));
 	put_signature(object, armour);
-	kg_buf_put(object, message, payload.size - (size_t)(message - payload.data));
+	kg_buf_put(object, message, payload.size - (size_t)(message - header));
 	err = kg_buf_ok(object);
 	if (err != KG_OK || proof == NULL)
 		goto done;
@@ -81,7 +83,7 @@ static kg_err split(kg_buf *payload, char armour[KG_SSHSIG_ARMOUR_SIZE], const v
 {
 	const char *bytes = object;
 	const char *signature =
-		size > 0 && size <= KG_ENTRY_OBJECT_MAX ? memmem(object, size, "\n\n", 2) : NULL;
+		size > 0 && size <= KG_ENTRY_OBJECT_MAX ? kg_entry__blank(object, size) : NULL;
 	kg_err err;
 
 	if (signature == NULL || signature + 1 - bytes < SIGNATURE_SIZE)
