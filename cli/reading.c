@@ -9,6 +9,7 @@
 #include "base/hex.h"
 #include "identity/keyring.h"
 #include "memory/chain.h"
+#include "memory/epoch.h"
 #include "memory/journal.h"
 #include "memory/memory.h"
 
@@ -21,7 +22,8 @@ static void recover(const kg_cli *cli, const kg_pubkey *swarm)
 	char path[KG_PATH_SIZE];
 	kg_memory *memory = NULL;
 
-	if (kg_path(path, "%s/journal", cli->state_dir) != KG_OK || !kg_journal_is_there(path))
+	if (kg_path(path, "%s/journal", cli->state_dir) != KG_OK ||
+	    !(kg_journal_is_there(path) || kg_epoch_is_halfway(cli->state_dir)))
 		return;
 	if (kg_memory_open(&memory, cli->state_dir, swarm, NULL, NULL) != KG_OK)
 		return;

@@ -7,6 +7,7 @@
 
 #include "base/fs.h"
 #include "memory/chain.h"
+#include "memory/epoch.h"
 #include "memory/memory_impl.h"
 #include "memory/vault.h"
 
@@ -52,21 +53,31 @@ static kg_err load_chains(kg_memory *m)
 static kg_err write_signers(kg_memory *m)
 {
 	kg_entry_member *members = calloc(m->admit.count + 1, sizeof(*members));
+	kg_pubkey *voided = calloc(m->admit.count + 1, sizeof(*voided));
+	size_t voided_count = 0;
 	size_t count = 0;
 	kg_err err;
 
-	if (members == NULL)
+	if (members == NULL || voided == NULL) {
+		free(members);
+		free(voided);
 		return kg_fail(KG_ENOMEM, "no memory for allowed_signers");
+	}
 	for (size_t i = 0; i < m->admit.count; i++) {
 		const kg_admit_chain *chain = &m->admit.chains[i];
 
 		if (!chain->member || kg_pubkey_equal(&chain->agent, &m->swarm))
 			continue;
+		if (chain->revoked && chain->sequence_max == 0)
+			voided[voided_count++] = chain->agent;
 		members[count].agent = chain->agent;
 		memcpy(members[count++].name, chain->name, sizeof(chain->name));
 	}
 	err = kg_store_write_signers(m->store, &m->swarm, members, count);
+	if (err == KG_OK)
+		err = kg_store_write_revoked(m->store, voided, voided_count);
 	m->signers_stale = err != KG_OK;
+	free(voided);
 	free(members);
 	return err;
 }
@@ -94,7 +105,9 @@ static kg_err open_parts(kg_memory *m)
 		err = kg_path(m->index_path, "%s/index.sqlite", m->state_dir);
 	if (err == KG_OK)
 		err = kg_carrier_new(&m->carrier, m->state_dir, &m->swarm);
-	return err == KG_OK ? kg_store_open(&m->store, m->state_dir) : err;
+	if (err == KG_OK)
+		err = kg_store_open(&m->store, m->state_dir);
+	return err == KG_OK ? kg_epoch_recover(m->store) : err;
 }
 
 static kg_err new_memory(kg_memory **out, const char *state_dir, const kg_pubkey *swarm,
@@ -192,7 +205,7 @@ static kg_err take_in(kg_memory *m, kg_load *load)
 		err = kg_journal_append(m->journal, KG_JOURNAL_ENTRY, load->object, load->size);
 	if (err != KG_OK)
 		return err;
-	if (load->entry.member_count > 0)
+	if (load->entry.member_count > 0 || load->entry.type == KG_ENTRY_REVOCATION)
 		m->signers_stale = true;
 	err = kg_admit_apply(&m->admit, &load->entry, &load->proof);
 	/* It is in the group already: the commit will fail, and forget it with the rest. */

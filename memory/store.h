@@ -157,4 +157,9 @@ void kg_store_put_signer(kg_buf *out, const kg_pubkey *key);
 KG_NODISCARD kg_err kg_store_write_signers(kg_store *store, const kg_pubkey *swarm,
 					   const kg_entry_member *members, size_t count);
 
+/* Writes <state>/revoked_signers and sets gpg.ssh.revocationFile to it, for stock git, which then
+ * refuses whatever these keys signed, at any time: only for keys of which nothing is accepted. With
+ * none, both go. */
+KG_NODISCARD kg_err kg_store_write_revoked(kg_store *store, const kg_pubkey *keys, size_t count);
+
 #endif
