@@ -455,7 +455,7 @@ uint64_t kg_memory_count(const kg_memory *m)
 	return entries;
 }
 
-kg_err kg_memory_heads(kg_memory *m, kg_entry_head **heads, size_t *count)
+kg_err kg_memory_heads(kg_memory *m, kg_entry_head **heads, size_t *count, bool moved)
 {
 	kg_err err = m->chains_stale ? load_chains(m) : KG_OK;
 	kg_entry_head *all;
@@ -470,7 +470,8 @@ kg_err kg_memory_heads(kg_memory *m, kg_entry_head **heads, size_t *count)
 		const kg_admit_chain *chain = &m->admit.chains[i];
 
 		if (!chain->member || chain->head.sequence == 0 ||
-		    kg_pubkey_equal(&chain->agent, &m->swarm))
+		    kg_pubkey_equal(&chain->agent, &m->swarm) ||
+		    (moved && chain->head.sequence <= chain->witnessed))
 			continue;
 		all[n++] = (kg_entry_head){chain->agent, chain->head.sequence, chain->head.commit};
 	}

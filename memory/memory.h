@@ -112,8 +112,10 @@ KG_NODISCARD kg_err kg_memory_keep_sealed(kg_memory *memory, const kg_entry_id *
 KG_NODISCARD kg_err kg_memory_head(kg_memory *memory, kg_chain_head *head, kg_entry_id *id,
 				   const kg_pubkey *agent);
 
-/* All tips but the swarm's own, by agent, ascending; free() it. */
-KG_NODISCARD kg_err kg_memory_heads(kg_memory *memory, kg_entry_head **heads, size_t *count);
+/* All tips but the swarm's own, by agent, ascending; `moved`: only those that no checkpoint names
+ * as they are. free() it. */
+KG_NODISCARD kg_err kg_memory_heads(kg_memory *memory, kg_entry_head **heads, size_t *count,
+				    bool moved);
 
 /* Entries in all chains. */
 uint64_t kg_memory_count(const kg_memory *memory);

@@ -210,7 +210,8 @@ static kg_err answer_heads(keeper *k, const kg_message *message)
 	json_t *list = json_array();
 	kg_entry_head *heads = NULL;
 	size_t count = 0;
-	kg_err err = kg_memory_heads(k->memory, &heads, &count);
+	bool moved = json_is_true(json_object_get(message->json, "moved"));
+	kg_err err = kg_memory_heads(k->memory, &heads, &count, moved);
 
 	for (size_t i = 0; err == KG_OK && i < count; i++)
 		(void)json_array_append_new(

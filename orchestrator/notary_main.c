@@ -3,14 +3,20 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "base/buf.h"
+#include "agent/outbox.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "memory/entry.h"
 #include "memory/witness.h"
 
-enum { KEEPER_ASK_MS = 2000 };
+enum {
+	KEEPER_ASK_MS = 2000,
+	LOCK_MS = 2000, /* for a command that writes to the swarm's chain */
+	LOCK_WAIT_US = 10000,
+	CHAINS_MAX = 65536
+};
 
 /* A question to the keeper; what else it says meanwhile counts as a beat. */
 static kg_err ask_keeper(kg_notary *n, kg_message_kind kind, json_t *body, kg_message *out)
@@ -61,23 +67,61 @@ static kg_err ask_head(kg_notary *n, kg_chain_head *head, const kg_pubkey *agent
 	return err;
 }
 
-/* Signs `entry` with the swarm's key and gives it to the keeper. */
-static kg_err submit(kg_notary *n, const kg_entry *entry, const kg_chain_head *previous)
+static kg_err port_submit(void *data, const uint8_t *object, size_t size)
 {
+	kg_notary *n = data;
 	kg_message m = {0};
-	kg_buf object;
-	kg_err err;
+	kg_err err = kg_socket_ask_raw(n->keeper, KG_MESSAGE_SUBMIT, object, size, KEEPER_ASK_MS,
+				       &m, n->other, n->data);
 
-	kg_buf_init(&object, KG_ENTRY_OBJECT_MAX);
-	err = kg_entry_sign(&object, NULL, entry, kg_swarm_key(n->identity),
-			    previous->sequence > 0 ? &previous->commit : NULL);
-	if (err == KG_OK)
-		err = kg_socket_ask_raw(n->keeper, KG_MESSAGE_SUBMIT, object.data, object.size,
-					KEEPER_ASK_MS, &m, n->other, n->data);
 	if (err == KG_OK && m.kind == KG_MESSAGE_FAILED)
 		err = kg_message_fail(&m);
 	kg_message_release(&m);
-	kg_buf_release(&object);
+	return err;
+}
+
+static kg_err port_head(void *data, kg_chain_head *head)
+{
+	kg_notary *n = data;
+
+	return ask_head(n, head, kg_swarm_id(n->identity));
+}
+
+/* The outbox of the swarm's chain, waiting for a command that signs just now. */
+static kg_err open_outbox(kg_notary *n, kg_outbox **out)
+{
+	int64_t until = kg_clock_mono_ms() + LOCK_MS;
+	kg_err err;
+
+	for (;;) {
+		err = kg_outbox_new(out, kg_swarm_id(n->identity), kg_swarm_key(n->identity),
+				    KG_SWARM_NAME, n->state_dir, NULL, NULL);
+		if (err != KG_ECONFLICT || kg_clock_mono_ms() >= until)
+			return err;
+		(void)usleep(LOCK_WAIT_US);
+	}
+}
+
+/* Has the entry stored as the next of the swarm's chain. Takes its content. */
+static kg_err publish(kg_notary *n, kg_entry *entry)
+{
+	const kg_outbox_port port = {.data = n, .submit = port_submit, .head = port_head};
+	int64_t now = kg_clock_wall_ms();
+	kg_outbox *outbox = NULL;
+	kg_chain_head head;
+	bool moved;
+	kg_err err = open_outbox(n, &outbox);
+
+	if (err == KG_OK)
+		err = port_head(n, &head);
+	if (err == KG_OK)
+		err = kg_outbox_rebase(outbox, &head, now, &moved);
+	if (err == KG_OK)
+		err = kg_outbox_put(outbox, entry, now, NULL);
+	if (err == KG_OK)
+		err = kg_outbox_deliver(outbox, &port, now);
+	kg_outbox_free(outbox);
+	kg_entry_release(entry);
 	return err;
 }
 
@@ -115,42 +159,35 @@ static kg_err read_heads(kg_entry_head **out, size_t *count, const json_t *array
 	return KG_OK;
 }
 
-static kg_err checkpoint_heads(kg_notary *n, json_t *array)
+static kg_err checkpoint_heads(kg_notary *n, const json_t *array)
 {
-	const kg_key *key = kg_swarm_key(n->identity);
+	const kg_chain_head nowhere = {0};
 	kg_entry_head *heads = NULL;
-	kg_chain_head previous;
 	size_t count = 0;
 	kg_entry entry;
 	kg_err err = read_heads(&heads, &count, array);
 
+	/* The outbox gives it its place. */
 	if (err == KG_OK)
-		err = ask_head(n, &previous, kg_key_public(key));
-	if (err == KG_OK)
-		err = kg_checkpoint_make(&entry, key, &previous, heads, count, kg_clock_wall_ms());
+		err = kg_checkpoint_make(&entry, kg_swarm_key(n->identity), &nowhere, heads, count,
+					 kg_clock_wall_ms());
 	free(heads);
-	if (err != KG_OK)
-		return err;
-	err = submit(n, &entry, &previous);
-	kg_entry_release(&entry);
-	if (err == KG_OK) {
-		json_decref(n->witnessed);
-		n->witnessed = json_incref(array);
-	}
-	return err;
+	return err == KG_OK ? publish(n, &entry) : err;
 }
 
 kg_err kg_notary_checkpoint(kg_notary *notary, size_t *chains)
 {
 	kg_message m = {0};
 	json_t *array = NULL;
-	kg_err err = ask_keeper(notary, KG_MESSAGE_HEADS, json_object(), &m);
+	kg_err err = ask_keeper(notary, KG_MESSAGE_HEADS, json_pack("{s:b}", "moved", 1), &m);
 
 	*chains = 0;
 	if (err == KG_OK)
-		err = kg_json_get_array(&array, m.json, "heads", KG_ENTRY_HEADS_MAX);
-	if (err == KG_OK && json_array_size(array) > 0 &&
-	    (notary->witnessed == NULL || json_equal(array, notary->witnessed) == 0)) {
+		err = kg_json_get_array(&array, m.json, "heads", CHAINS_MAX);
+	if (err == KG_OK && json_array_size(array) > 0) {
+		/* The rest is for the next one. */
+		while (json_array_size(array) > KG_ENTRY_HEADS_MAX)
+			(void)json_array_remove(array, json_array_size(array) - 1);
 		err = checkpoint_heads(notary, array);
 		*chains = json_array_size(array);
 	}
@@ -184,9 +221,8 @@ static kg_err find_missing(kg_notary *n, const kg_member *members, size_t count,
 kg_err kg_notary_certify(kg_notary *notary, const kg_member *members, size_t count,
 			 size_t *certified)
 {
-	const kg_key *key = kg_swarm_key(notary->identity);
+	const kg_chain_head nowhere = {0};
 	kg_entry_member *missing = calloc(count + 1, sizeof(*missing));
-	kg_chain_head head;
 	kg_entry entry;
 	kg_err err;
 
@@ -194,14 +230,10 @@ kg_err kg_notary_certify(kg_notary *notary, const kg_member *members, size_t cou
 		return kg_fail(KG_ENOMEM, "no memory for the members");
 	err = find_missing(notary, members, count, missing, certified);
 	if (err == KG_OK && *certified > 0) {
-		err = ask_head(notary, &head, kg_key_public(key));
+		err = kg_membership_make(&entry, kg_swarm_key(notary->identity), &nowhere, missing,
+					 *certified, kg_clock_wall_ms());
 		if (err == KG_OK)
-			err = kg_membership_make(&entry, key, &head, missing, *certified,
-						 kg_clock_wall_ms());
-		if (err == KG_OK) {
-			err = submit(notary, &entry, &head);
-			kg_entry_release(&entry);
-		}
+			err = publish(notary, &entry);
 	}
 	free(missing);
 	return err;

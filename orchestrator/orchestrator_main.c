@@ -769,6 +769,7 @@ static kg_err open_docket(orchestrator *o)
 				     .random = random_u64};
 
 	o->notary = (kg_notary){.identity = o->options->identity,
+				.state_dir = o->options->state_dir,
 				.keeper = o->to_keeper,
 				.other = on_keeper,
 				.data = o};
@@ -947,7 +948,6 @@ static void release(orchestrator *o)
 	kg_bus_free(o->bus);
 	kg_curve_free(o->curve);
 	kg_docket_free(o->docket);
-	json_decref(o->notary.witnessed);
 	free(o->members);
 	free(o->processes);
 	free(o->agents);

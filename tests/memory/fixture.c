@@ -118,7 +118,7 @@ kg_receipt fixture_checkpoint(fixture *f, kg_memory *memory)
 	kg_entry e;
 
 	f->now_ms += 1000;
-	assert_int_equal(kg_memory_heads(memory, &heads, &count), KG_OK);
+	assert_int_equal(kg_memory_heads(memory, &heads, &count, false), KG_OK);
 	assert_int_equal(
 		kg_checkpoint_make(&e, f->swarm.key, &f->swarm.head, heads, count, f->now_ms),
 		KG_OK);

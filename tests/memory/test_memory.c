@@ -561,7 +561,7 @@ static void test_memory__a_checkpoint_must_be_true(void **state)
 	memory = fixture_open(&f);
 	kg_buf_init(&object, KG_ENTRY_OBJECT_MAX);
 	(void)fixture_say(&f, memory, &f.agents[0], "one");
-	assert_int_equal(kg_memory_heads(memory, &heads, &count), KG_OK);
+	assert_int_equal(kg_memory_heads(memory, &heads, &count, false), KG_OK);
 	assert_int_equal(count, 1);
 	for (int i = 0; i < 2; i++) {
 		heads[0].sequence += i == 0 ? 1 : 0;
