@@ -428,6 +428,13 @@ bool kg_memory_is_member(const kg_memory *m, const kg_pubkey *agent)
 	return chain != NULL && chain->member;
 }
 
+bool kg_memory_is_over(const kg_memory *m, const kg_pubkey *agent)
+{
+	const kg_admit_chain *chain = kg_admit_find(&m->admit, agent);
+
+	return chain != NULL && (chain->revoked || chain->closed);
+}
+
 kg_err kg_memory_head(kg_memory *m, kg_chain_head *head, kg_entry_id *id, const kg_pubkey *agent)
 {
 	kg_err err = m->chains_stale ? load_chains(m) : KG_OK;

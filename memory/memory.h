@@ -122,6 +122,9 @@ uint64_t kg_memory_count(const kg_memory *memory);
 
 bool kg_memory_is_member(const kg_memory *memory, const kg_pubkey *agent);
 
+/* A key that was revoked, or given up for another: nothing more is accepted from it. */
+bool kg_memory_is_over(const kg_memory *memory, const kg_pubkey *agent);
+
 /* See index.h. Only what is flushed is found; an index that is gone or damaged is waited for. */
 KG_NODISCARD kg_err kg_memory_recall(kg_memory *memory, kg_index_rows *rows,
 				     const kg_index_filter *filter);

@@ -21,6 +21,7 @@
 #include "identity/secret.h"
 #include "memory/admit.h"
 #include "memory/memory.h"
+#include "memory/reason.h"
 #include "memory/view.h"
 
 enum {
@@ -375,12 +376,31 @@ static kg_err keep_question(keeper *k, kg_message *message)
 	return KG_OK;
 }
 
+/* Whether this is a question of an agent whose key was revoked while it was connected: of the
+ * memory nothing is told to it any more. What it submits is refused with the reason. */
+static bool is_over(const keeper *k, const kg_message *message)
+{
+	if (kg_role_of(message->from) != KG_ROLE_AGENT ||
+	    (message->kind != KG_MESSAGE_RECALL && message->kind != KG_MESSAGE_VAULT))
+		return false;
+	for (size_t i = 0; i < k->launch->member_count; i++)
+		if (strcmp(k->launch->members[i].peer.name, message->from) == 0)
+			return kg_memory_is_over(k->memory, &k->launch->members[i].key);
+	return false;
+}
+
 static void handle(keeper *k, kg_message *message)
 {
 	kg_err err;
 
 	if (message->kind == KG_MESSAGE_SUBMIT) {
 		take_submission(k, message);
+		return;
+	}
+	if (is_over(k, message)) {
+		refuse(k, message,
+		       kg_reason_fail(NULL, KG_REASON_REVOKED, "the key of %s is accepted no more",
+				      message->from));
 		return;
 	}
 	/* No answer may rest on what is not durable yet. */
