@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "cli/commands.h"
 #include "cli/reading.h"
+#include "cli/unsealing.h"
 #include "identity/sshsig.h"
 #include "memory/chain.h"
 #include "memory/view.h"
@@ -76,7 +77,8 @@ static void print_groups(const kg_entry *e)
 	}
 }
 
-static kg_err show(kg_cli *cli, kg_reading *reading, const char *text, bool json, bool *good)
+static kg_err show(kg_cli *cli, kg_reading *reading, const char *text, bool json, const char *as,
+		   bool *good)
 {
 	const kg_admit_chain *chain;
 	kg_entry_proof proof;
@@ -94,21 +96,29 @@ static kg_err show(kg_cli *cli, kg_reading *reading, const char *text, bool json
 	if (json) {
 		json_t *document = kg_view_whole(&entry, &proof, *good);
 
-		kg_json_print(document, true);
+		if (entry.has_sealed)
+			err = kg_unsealing_show(document, cli, reading, &entry, &proof, as);
+		if (err == KG_OK)
+			kg_json_print(document, true);
 		json_decref(document);
 	} else {
 		kg_reading_print(cli, &entry, &proof, *good, true);
 		print_proof(&entry, &proof, signature, chain != NULL && chain->member);
 		print_groups(&entry);
+		if (entry.has_sealed)
+			err = kg_unsealing_show(NULL, cli, reading, &entry, &proof, as);
 	}
 	kg_entry_release(&entry);
-	return KG_OK;
+	return err;
 }
 
 int kg_cmd_show_run(kg_cli *cli, int argc, char **argv)
 {
-	static const struct option known[] = {{"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
+	static const struct option known[] = {{"json", no_argument, NULL, 'j'},
+					      {"as", required_argument, NULL, 'a'},
+					      {NULL, 0, NULL, 0}};
 	kg_reading reading = {0};
+	const char *as = NULL;
 	bool json = false;
 	bool good = false;
 	int letter;
@@ -116,15 +126,18 @@ int kg_cmd_show_run(kg_cli *cli, int argc, char **argv)
 
 	opterr = 0;
 	while ((letter = getopt_long(argc, argv, "", known, NULL)) != -1) {
-		if (letter != 'j')
+		if (letter == 'j')
+			json = true;
+		else if (letter == 'a')
+			as = optarg;
+		else
 			return kg_cli_unknown(&kg_cmd_show, known, letter, argv);
-		json = true;
 	}
 	if (optind + 1 != argc)
 		return kg_cli_usage(&kg_cmd_show, "one entry is needed");
 	err = kg_reading_open(&reading, cli);
 	if (err == KG_OK)
-		err = show(cli, &reading, argv[optind], json, &good);
+		err = show(cli, &reading, argv[optind], json, as, &good);
 	kg_reading_close(&reading);
 	if (err == KG_OK)
 		return good ? KG_EXIT_YES : KG_EXIT_NO;

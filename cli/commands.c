@@ -106,10 +106,14 @@ const kg_command kg_cmd_log = {
 
 const kg_command kg_cmd_show = {
 	.name = "show",
-	.usage = "ENTRY [--json]",
+	.usage = "ENTRY [--as AGENT] [--json]",
 	.about = "one entry with its proof",
-	.help = "ENTRY is an id or commit, or its first six digits or more. Exit code 1: there is "
-		"none,\n"
+	.help = "ENTRY is an id or commit, or its first six digits or more. Sealed content is "
+		"opened "
+		"when\n"
+		"it is for the operator, or with --as for that agent. Exit code 1: there is no "
+		"such "
+		"entry,\n"
 		"or its signature is not good.",
 	.program = "swarm",
 };

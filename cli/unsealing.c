@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/unsealing.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 #include "cli/passphrase.h"
 #include "identity/keyring.h"
 #include "identity/seal.h"
+#include "identity/secret.h"
 #include "memory/vault.h"
 
 const char *kg_unsealed_name(kg_unsealed state)
@@ -112,6 +114,72 @@ kg_err kg_unseal(kg_unsealed *state, uint8_t *text, size_t *size, const kg_cli *
 		}
 	}
 	kg_buf_release(&sealed);
+	return err;
+}
+
+/* ---- telling ---- */
+
+/* What the entry says of its seal is in the document already. */
+static kg_err add_json(json_t *document, kg_unsealed state, const char *text, size_t size)
+{
+	json_t *seal = json_object_get(document, "seal");
+
+	if (json_object_set_new(seal, "state", json_string(kg_unsealed_name(state))) != 0 ||
+	    json_object_set_new(seal, "text",
+				state == KG_UNSEALED ? json_stringn(text, size) : json_null()) != 0)
+		return kg_fail(KG_ENOMEM, "no memory for sealed content");
+	return KG_OK;
+}
+
+static void print(const kg_cli *cli, const kg_reading *reading, const kg_entry *entry,
+		  kg_unsealed state, const char *text, size_t size)
+{
+	const char *bold = cli->colour ? "\033[1m" : "";
+	const char *plain = cli->colour ? "\033[0m" : "";
+	char hex[KG_PUBKEY_TEXT_SIZE];
+
+	for (size_t i = 0; i < entry->sealed.recipient_count; i++) {
+		const kg_admit_chain *chain =
+			kg_admit_find(&reading->admit, &entry->sealed.recipients[i]);
+
+		kg_pubkey_format(hex, &entry->sealed.recipients[i]);
+		printf("%s %s%s%s\n", i == 0 ? "sealed for " : "           ", hex,
+		       chain != NULL && chain->name[0] != '\0' ? " " : "",
+		       chain != NULL ? chain->name : "");
+	}
+	switch (state) {
+	case KG_UNSEALED:
+		printf("content     %s%.*s%s\n", bold, (int)size, text, plain);
+		break;
+	case KG_UNSEALED_NOT:
+		printf("content     sealed, not for this key\n");
+		break;
+	case KG_UNSEALED_GONE:
+		printf("content     erased\n");
+		break;
+	case KG_UNSEALED_ABSENT:
+		printf("content     not here\n");
+		break;
+	}
+}
+
+kg_err kg_unsealing_show(json_t *document, const kg_cli *cli, const kg_reading *reading,
+			 const kg_entry *entry, const kg_entry_proof *proof, const char *as)
+{
+	uint8_t *text = malloc(KG_SEAL_TEXT_MAX + 1);
+	kg_unsealed state = KG_UNSEALED_NOT;
+	size_t size = 0;
+	kg_err err;
+
+	if (text == NULL)
+		return kg_fail(KG_ENOMEM, "no memory for sealed content");
+	err = kg_unseal(&state, text, &size, cli, reading, entry, proof, as);
+	if (err == KG_OK && document != NULL)
+		err = add_json(document, state, (const char *)text, size);
+	else if (err == KG_OK)
+		print(cli, reading, entry, state, (const char *)text, size);
+	kg_secret_wipe(text, KG_SEAL_TEXT_MAX + 1);
+	free(text);
 	return err;
 }
 

@@ -5,6 +5,7 @@
 #ifndef KG_CLI_UNSEALING_H
 #define KG_CLI_UNSEALING_H
 
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "base/buf.h"
@@ -31,6 +32,12 @@ const char *kg_unsealed_name(kg_unsealed state);
 KG_NODISCARD kg_err kg_unseal(kg_unsealed *state, uint8_t *text, size_t *size, const kg_cli *cli,
 			      const kg_reading *reading, const kg_entry *entry,
 			      const kg_entry_proof *proof, const char *as);
+
+/* What show tells of a sealed entry: for whom it is, and the text when this identity can open it.
+ * Printed for people, or added to `document`. */
+KG_NODISCARD kg_err kg_unsealing_show(json_t *document, const kg_cli *cli,
+				      const kg_reading *reading, const kg_entry *entry,
+				      const kg_entry_proof *proof, const char *as);
 
 /* The keys of `list` ("KEY|AGENT-NAME,…"; NULL or "": nobody else) and of the operator, for
  * kg_seal: ascending, each once. KG_EINVAL for too many, KG_ENOTFOUND for an unknown name. */
