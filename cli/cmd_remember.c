@@ -9,9 +9,13 @@
 #include "base/hex.h"
 #include "base/json.h"
 #include "cli/commands.h"
+#include "cli/memory_type.h"
 #include "cli/passphrase.h"
 #include "cli/reading.h"
+#include "cli/unsealing.h"
 #include "cli/writing.h"
+#include "identity/seal.h"
+#include "identity/secret.h"
 
 typedef struct {
 	const char *type;
@@ -19,6 +23,8 @@ typedef struct {
 	const char *tags;
 	const char *references;
 	const char *as;
+	const char *to; /* for whom it is sealed beside the operator; NULL with private: nobody */
+	bool private;
 	bool has_confidence;
 	double confidence;
 	bool has_level;
@@ -30,11 +36,14 @@ static int parse(options *o, int argc, char **argv)
 {
 	static const struct option known[] = {{"memory-type", required_argument, NULL, 't'},
 					      {"message", required_argument, NULL, 'm'},
+					      {"public", no_argument, NULL, 'p'},
 					      {"tags", required_argument, NULL, 'g'},
 					      {"confidence", required_argument, NULL, 'c'},
 					      {"consciousness-level", required_argument, NULL, 'l'},
 					      {"references", required_argument, NULL, 'r'},
 					      {"as", required_argument, NULL, 'a'},
+					      {"private", no_argument, NULL, 'p'},
+					      {"to", required_argument, NULL, 'o'},
 					      {"json", no_argument, NULL, 'j'},
 					      {NULL, 0, NULL, 0}};
 	kg_err err = KG_OK;
@@ -53,8 +62,14 @@ static int parse(options *o, int argc, char **argv)
 			o->references = optarg;
 		} else if (letter == 'a') {
 			o->as = optarg;
+		} else if (letter == 'p') {
+			o->private = true;
+		} else if (letter == 'o') {
+			o->to = optarg;
 		} else if (letter == 'j') {
 			o->json = true;
+		} else if (letter == 'p') {
+			continue; /* as mmogit's callers say it: what is not sealed is public */
 		} else if (letter == 'c') {
 			o->has_confidence = true;
 			err = kg_cli_double(&o->confidence, "--confidence", optarg, 0, 1);
@@ -69,22 +84,27 @@ static int parse(options *o, int argc, char **argv)
 		return kg_cli_usage(&kg_cmd_remember, "%s", kg_err_text());
 	if (optind != argc)
 		return kg_cli_usage(&kg_cmd_remember, "what is '%s'?", argv[optind]);
+	if (o->private && o->to != NULL)
+		return kg_cli_usage(&kg_cmd_remember, "--private is for nobody else, --to is");
+	if (o->to != NULL && o->to[0] == '\0')
+		return kg_cli_usage(&kg_cmd_remember, "--to names nobody");
 	if (o->type == NULL || o->message == NULL)
 		return kg_cli_usage(&kg_cmd_remember, "--memory-type and --message are needed");
 	return KG_EXIT_YES;
 }
 
 /* The types that a person or an agent says; the others have rules of their own. */
-static kg_err parse_type(kg_entry_type *type, const char *name)
+static kg_err set_type(kg_entry *entry, const char *name)
 {
-	kg_err err = kg_entry_type_parse(type, name);
+	const char *tag = NULL;
+	kg_err err = kg_memory_type_parse(&entry->type, &tag, name);
 
 	if (err != KG_OK)
 		return err;
-	if (*type == KG_ENTRY_BIRTH || *type == KG_ENTRY_LINEAGE || *type == KG_ENTRY_CHECKPOINT ||
-	    *type == KG_ENTRY_REVOCATION)
+	if (entry->type == KG_ENTRY_BIRTH || entry->type == KG_ENTRY_LINEAGE ||
+	    entry->type == KG_ENTRY_CHECKPOINT || entry->type == KG_ENTRY_REVOCATION)
 		return kg_fail(KG_EINVAL, "a %s is not remembered by hand", name);
-	return KG_OK;
+	return tag != NULL ? kg_entry_add_tag(entry, tag) : KG_OK;
 }
 
 static kg_err set_message(kg_entry *entry, const char *message)
@@ -101,20 +121,40 @@ static kg_err set_message(kg_entry *entry, const char *message)
 	return err;
 }
 
+/* One that goes with the type may be named again. */
+static kg_err add_tags(kg_entry *entry, const char *list)
+{
+	char rest[KG_ENTRY_TAGS_MAX * (KG_ENTRY_TAG_MAX + 1) + 1] = "";
+	char *end = rest;
+
+	if (entry->tag_count == 0 || strlen(list) >= sizeof(rest))
+		return kg_entry_add_tags(entry, list);
+	for (;;) {
+		size_t length = strcspn(list, ",");
+
+		if (length != strlen(entry->tags[0]) || strncmp(list, entry->tags[0], length) != 0)
+			end += snprintf(end, sizeof(rest) - (size_t)(end - rest), "%s%.*s",
+					end > rest ? "," : "", (int)length, list);
+		if (list[length] == '\0')
+			break;
+		list += length + 1;
+	}
+	return end > rest ? kg_entry_add_tags(entry, rest) : KG_OK;
+}
+
 /* What can be judged without the memory: the rest of a wrong usage. */
 static kg_err fill(kg_entry *entry, const options *o)
 {
 	kg_err err;
 
 	KG_ASSERT(o->type != NULL && o->message != NULL);
-	err = parse_type(&entry->type, o->type);
-
+	err = set_type(entry, o->type);
 	if (err == KG_OK)
 		err = set_message(entry, o->message);
 	if (err == KG_OK && entry->text.size == 0)
-		err = kg_fail(KG_EINVAL, "--message is empty");
+		err = kg_fail(KG_EINVAL, "the message is empty");
 	if (err == KG_OK && o->tags != NULL)
-		err = kg_entry_add_tags(entry, o->tags);
+		err = add_tags(entry, o->tags);
 	if (o->has_confidence)
 		kg_entry_set_confidence(entry, o->confidence);
 	if (o->has_level)
@@ -179,29 +219,59 @@ static kg_err agent_key(kg_key **out, const kg_swarm *swarm, const kg_cli *cli, 
 	return err;
 }
 
+/* What was its text is sealed, and the entry says that. */
+static kg_err seal(kg_buf *sealed, kg_entry *entry, const kg_cli *cli, const kg_swarm *swarm,
+		   const kg_key *author, const char *to)
+{
+	const kg_seal_context context = {.swarm = *kg_swarm_id(swarm),
+					 .author = *kg_key_public(author)};
+	kg_pubkey recipients[KG_ENTRY_RECIPIENTS_MAX];
+	uint8_t digest[KG_HASH_SIZE];
+	size_t count = 0;
+	kg_err err = kg_unsealing_recipients(recipients, &count, cli,
+					     kg_key_public(kg_swarm_operator_key(swarm)), to);
+
+	if (err == KG_OK)
+		err = kg_seal(sealed, entry->text.data, entry->text.size, &context, recipients,
+			      count);
+	if (err != KG_OK)
+		return err;
+	kg_seal_digest(digest, sealed->data, sealed->size);
+	kg_secret_wipe(entry->text.data, entry->text.size);
+	return kg_entry_set_sealed(entry, digest, sealed->size, recipients, count);
+}
+
 static kg_err say(kg_receipt *receipt, kg_entry *entry, const kg_cli *cli, const options *o)
 {
 	kg_writing *writing = NULL;
 	kg_swarm *swarm = NULL;
 	kg_key *agent = NULL;
+	kg_buf sealed;
 	kg_err closed;
 	kg_err err = kg_passphrase_open_swarm(&swarm, cli);
 
+	kg_buf_init(&sealed, KG_SEAL_SIZE_MAX);
 	if (err == KG_OK && o->as != NULL && strcmp(o->as, "operator") != 0)
 		err = agent_key(&agent, swarm, cli, o->as);
+	if (err == KG_OK && (o->private || o->to != NULL))
+		err = seal(&sealed, entry, cli, swarm,
+			   agent != NULL ? agent : kg_swarm_operator_key(swarm), o->to);
 	if (err == KG_OK)
 		err = kg_writing_open(&writing, cli, swarm);
+	if (err == KG_OK && sealed.size > 0)
+		kg_writing_seal(writing, sealed.data, sealed.size);
 	if (err == KG_OK)
 		err = kg_writing_say(writing, receipt, entry,
 				     agent != NULL ? agent : kg_swarm_operator_key(swarm),
 				     agent != NULL ? o->as : "operator");
 	closed = kg_writing_close(writing);
+	kg_buf_release(&sealed);
 	kg_key_free(agent);
 	kg_swarm_free(swarm);
 	return err == KG_OK ? closed : err;
 }
 
-static void print_receipt(const kg_receipt *r, const kg_entry *entry, bool json)
+static void print_receipt(const kg_receipt *r, const char *author, bool json)
 {
 	char id[KG_HASH_TEXT_SIZE];
 	char commit[KG_COMMIT_TEXT_SIZE];
@@ -221,8 +291,8 @@ static void print_receipt(const kg_receipt *r, const kg_entry *entry, bool json)
 		json_decref(document);
 		return;
 	}
-	printf("%s\n%s #%llu, commit %.12s, %s\n", id, entry->agent_name,
-	       (unsigned long long)r->sequence, commit, time);
+	printf("%s\n%s #%llu, commit %.12s, %s\n", id, author, (unsigned long long)r->sequence,
+	       commit, time);
 }
 
 int kg_cmd_remember_run(kg_cli *cli, int argc, char **argv)
@@ -249,7 +319,7 @@ int kg_cmd_remember_run(kg_cli *cli, int argc, char **argv)
 	if (err == KG_OK)
 		err = say(&receipt, &entry, cli, &o);
 	if (err == KG_OK)
-		print_receipt(&receipt, &entry, o.json);
+		print_receipt(&receipt, o.as != NULL ? o.as : KG_OPERATOR_NAME, o.json);
 	kg_entry_release(&entry);
 	return err == KG_OK ? KG_EXIT_YES : kg_cli_trouble("remember");
 }

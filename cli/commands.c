@@ -69,13 +69,18 @@ const kg_command kg_cmd_ask = {
 const kg_command kg_cmd_remember = {
 	.name = "remember",
 	.usage = "--memory-type T --message M [--tags a,b] [--confidence F]\n"
-		 "       [--consciousness-level F] [--references id,…] [--as AGENT] [--json]",
+		 "       [--consciousness-level F] [--references id,…] [--as AGENT]\n"
+		 "       [--private|--to KEY|AGENT,…] [--json]",
 	.about = "sign and append an entry to the collective memory",
 	.help = "T is insight, observation, learning, reflection, question, trace or heartbeat; M "
 		"is\n"
 		"the text, or - to read it from standard input. The operator's key signs, or with "
 		"--as\n"
-		"the key of that agent. Works with and without a running swarm; when the command "
+		"the key of that agent. --private seals the text for the operator alone, --to for "
+		"others\n"
+		"as well: names, or keys of any swarm; what is sealed is not searched, and `erase` "
+		"can\n"
+		"remove it. Works with and without a running swarm; when the command "
 		"ends\n"
 		"with 0, the entry is on disk.",
 	.program = "swarm",

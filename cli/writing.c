@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "bus/bus.h"
 #include "bus/socket.h"
+#include "memory/vault.h"
 #include "memory/witness.h"
 #include "orchestrator/runfile.h"
 
@@ -46,8 +47,10 @@ struct kg_writing {
 	kg_curve *curve;
 	passing window[WINDOW_MAX]; /* in the order they were sent */
 	size_t window_count;
-	size_t credit; /* how many may be there */
-	size_t batch;  /* submitted to the memory and not durable yet */
+	size_t credit;      /* how many may be there */
+	size_t batch;       /* submitted to the memory and not durable yet */
+	const void *sealed; /* content of the entry that is being said; NULL: none */
+	size_t sealed_size;
 };
 
 static kg_err dial(kg_writing *w, const kg_runfile *run)
@@ -192,13 +195,34 @@ static kg_err ask_submit(kg_writing *w, const uint8_t *object, size_t size)
 
 /* ---- an author's outbox (agent/outbox.h) and what takes its entries in ---- */
 
+/* Content goes before its entry, so that no entry is acknowledged whose content could be lost. */
+static kg_err keep_content(kg_writing *w, const uint8_t *object, size_t size)
+{
+	kg_entry_proof proof;
+	kg_entry entry;
+	kg_err err;
+
+	if (w->sealed == NULL)
+		return KG_OK;
+	err = kg_entry_open_unverified(&entry, &proof, object, size);
+	if (err != KG_OK)
+		return err;
+	/* What waited in the outbox from before is another entry. */
+	if (entry.has_sealed && kg_vault_check(&entry, w->sealed, w->sealed_size) == KG_OK)
+		err = kg_writing_keep_sealed(w, &proof.id, w->sealed, w->sealed_size);
+	kg_entry_release(&entry);
+	return err;
+}
+
 static kg_err port_submit(void *data, const uint8_t *object, size_t size)
 {
 	int64_t until = kg_clock_mono_ms() + ANSWER_MS;
 	kg_writing *w = data;
 	kg_receipt receipt;
-	kg_err err;
+	kg_err err = keep_content(w, object, size);
 
+	if (err != KG_OK)
+		return err;
 	if (w->memory != NULL) {
 		err = kg_memory_submit(w->memory, &receipt, object, size, kg_clock_wall_ms());
 		if (err == KG_OK)
@@ -459,6 +483,11 @@ kg_err kg_writing_say(kg_writing *w, kg_receipt *receipt, kg_entry *entry, const
 	while (err == KG_ECONFLICT && kg_clock_mono_ms() < until) {
 		/* Either the agent lives, and then it is the one who signs, or another command does
 		 * so for a moment. */
+		if (is_agent && w->memory == NULL && w->sealed != NULL)
+			return kg_fail(KG_ECONFLICT,
+				       "%s is running and signs for itself: what is sealed cannot "
+				       "be said as it before it is stopped",
+				       name);
 		if (is_agent && w->memory == NULL) {
 			err = ask_agent(w, receipt, entry, author, name);
 			if (err != KG_ENOTFOUND)
@@ -580,6 +609,12 @@ kg_err kg_writing_keep_sealed(kg_writing *w, const kg_entry_id *entry, const voi
 		kg_message_release(&answer);
 	kg_buf_release(&body);
 	return err;
+}
+
+void kg_writing_seal(kg_writing *w, const void *sealed, size_t size)
+{
+	w->sealed = sealed;
+	w->sealed_size = size;
 }
 
 kg_err kg_writing_settle(kg_writing *w)

@@ -50,6 +50,10 @@ KG_NODISCARD kg_err kg_writing_passed(kg_writing *writing, kg_writing_answer ans
 KG_NODISCARD kg_err kg_writing_keep_sealed(kg_writing *writing, const kg_entry_id *entry,
 					   const void *sealed, size_t size);
 
+/* The sealed content of the entry that is said next: kept before that is submitted. Borrowed. An
+ * agent that lives cannot be made to say such an entry: KG_ECONFLICT. */
+void kg_writing_seal(kg_writing *writing, const void *sealed, size_t size);
+
 /* Waits until all that is acknowledged is in git and the index. */
 KG_NODISCARD kg_err kg_writing_settle(kg_writing *writing);
 
