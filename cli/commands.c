@@ -70,13 +70,17 @@ const kg_command kg_cmd_remember = {
 	.name = "remember",
 	.usage = "--memory-type T --message M [--tags a,b] [--confidence F]\n"
 		 "       [--consciousness-level F] [--references id,…] [--as AGENT]\n"
-		 "       [--private|--to KEY|AGENT,…] [--json]",
+		 "       [--public|--private|--to KEY|AGENT,…] [--json]",
 	.about = "sign and append an entry to the collective memory",
-	.help = "T is insight, observation, learning, reflection, question, trace or heartbeat; M "
-		"is\n"
-		"the text, or - to read it from standard input. The operator's key signs, or with "
-		"--as\n"
-		"the key of that agent. --private seals the text for the operator alone, --to for "
+	.help = "T is insight, observation, learning, reflection, question, trace or heartbeat; "
+		"task,\n"
+		"experience, relationship and custom are observations with that tag. M is the "
+		"text, or -\n"
+		"to read it from standard input; \"remember M -t T\" says the same. The operator's "
+		"key\n"
+		"signs, or with --as the key of that agent, which signs itself while it runs. "
+		"--public\n"
+		"says what is so anyway. --private seals the text for the operator alone, --to for "
 		"others\n"
 		"as well: names, or keys of any swarm; what is sealed is not searched, and `erase` "
 		"can\n"
