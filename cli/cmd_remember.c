@@ -25,6 +25,7 @@ typedef struct {
 	const char *as;
 	const char *to; /* for whom it is sealed beside the operator; NULL with private: nobody */
 	bool private;
+	bool public; /* as callers of mmogit say it: what is not sealed is */
 	bool has_confidence;
 	double confidence;
 	bool has_level;
@@ -36,7 +37,7 @@ static int parse(options *o, int argc, char **argv)
 {
 	static const struct option known[] = {{"memory-type", required_argument, NULL, 't'},
 					      {"message", required_argument, NULL, 'm'},
-					      {"public", no_argument, NULL, 'p'},
+					      {"public", no_argument, NULL, 'b'},
 					      {"tags", required_argument, NULL, 'g'},
 					      {"confidence", required_argument, NULL, 'c'},
 					      {"consciousness-level", required_argument, NULL, 'l'},
@@ -68,8 +69,8 @@ static int parse(options *o, int argc, char **argv)
 			o->to = optarg;
 		} else if (letter == 'j') {
 			o->json = true;
-		} else if (letter == 'p') {
-			continue; /* as mmogit's callers say it: what is not sealed is public */
+		} else if (letter == 'b') {
+			o->public = true;
 		} else if (letter == 'c') {
 			o->has_confidence = true;
 			err = kg_cli_double(&o->confidence, "--confidence", optarg, 0, 1);
@@ -82,29 +83,32 @@ static int parse(options *o, int argc, char **argv)
 	}
 	if (err != KG_OK)
 		return kg_cli_usage(&kg_cmd_remember, "%s", kg_err_text());
+	if (o->message == NULL && optind < argc)
+		o->message = argv[optind++];
 	if (optind != argc)
 		return kg_cli_usage(&kg_cmd_remember, "what is '%s'?", argv[optind]);
+	if (o->public && (o->private || o->to != NULL))
+		return kg_cli_usage(&kg_cmd_remember, "what is sealed is not --public");
 	if (o->private && o->to != NULL)
 		return kg_cli_usage(&kg_cmd_remember, "--private is for nobody else, --to is");
 	if (o->to != NULL && o->to[0] == '\0')
 		return kg_cli_usage(&kg_cmd_remember, "--to names nobody");
 	if (o->type == NULL || o->message == NULL)
-		return kg_cli_usage(&kg_cmd_remember, "--memory-type and --message are needed");
+		return kg_cli_usage(&kg_cmd_remember, "--memory-type and a message are needed");
 	return KG_EXIT_YES;
 }
 
 /* The types that a person or an agent says; the others have rules of their own. */
-static kg_err set_type(kg_entry *entry, const char *name)
+static kg_err set_type(kg_entry *entry, const char **tag, const char *name)
 {
-	const char *tag = NULL;
-	kg_err err = kg_memory_type_parse(&entry->type, &tag, name);
+	kg_err err = kg_memory_type_parse(&entry->type, tag, name);
 
 	if (err != KG_OK)
 		return err;
 	if (entry->type == KG_ENTRY_BIRTH || entry->type == KG_ENTRY_LINEAGE ||
 	    entry->type == KG_ENTRY_CHECKPOINT || entry->type == KG_ENTRY_REVOCATION)
 		return kg_fail(KG_EINVAL, "a %s is not remembered by hand", name);
-	return tag != NULL ? kg_entry_add_tag(entry, tag) : KG_OK;
+	return KG_OK;
 }
 
 static kg_err set_message(kg_entry *entry, const char *message)
@@ -121,40 +125,23 @@ static kg_err set_message(kg_entry *entry, const char *message)
 	return err;
 }
 
-/* One that goes with the type may be named again. */
-static kg_err add_tags(kg_entry *entry, const char *list)
-{
-	char rest[KG_ENTRY_TAGS_MAX * (KG_ENTRY_TAG_MAX + 1) + 1] = "";
-	char *end = rest;
-
-	if (entry->tag_count == 0 || strlen(list) >= sizeof(rest))
-		return kg_entry_add_tags(entry, list);
-	for (;;) {
-		size_t length = strcspn(list, ",");
-
-		if (length != strlen(entry->tags[0]) || strncmp(list, entry->tags[0], length) != 0)
-			end += snprintf(end, sizeof(rest) - (size_t)(end - rest), "%s%.*s",
-					end > rest ? "," : "", (int)length, list);
-		if (list[length] == '\0')
-			break;
-		list += length + 1;
-	}
-	return end > rest ? kg_entry_add_tags(entry, rest) : KG_OK;
-}
-
 /* What can be judged without the memory: the rest of a wrong usage. */
 static kg_err fill(kg_entry *entry, const options *o)
 {
+	const char *tag = NULL;
 	kg_err err;
 
 	KG_ASSERT(o->type != NULL && o->message != NULL);
-	err = set_type(entry, o->type);
+	err = set_type(entry, &tag, o->type);
 	if (err == KG_OK)
 		err = set_message(entry, o->message);
 	if (err == KG_OK && entry->text.size == 0)
 		err = kg_fail(KG_EINVAL, "the message is empty");
 	if (err == KG_OK && o->tags != NULL)
-		err = add_tags(entry, o->tags);
+		err = kg_entry_add_tags(entry, o->tags);
+	/* It may have been named already. */
+	if (err == KG_OK && tag != NULL && !kg_entry_has_tag(entry, tag))
+		err = kg_entry_add_tag(entry, tag);
 	if (o->has_confidence)
 		kg_entry_set_confidence(entry, o->confidence);
 	if (o->has_level)
