@@ -205,27 +205,64 @@ static int run_show(const kg_cli *cli, const options *o)
 	return KG_EXIT_YES;
 }
 
-/* Name, key and fingerprint of agent number `n`, printed or added to `list`. */
-static kg_err agent_print(const kg_swarm *swarm, uint64_t n, json_t *list)
+/* The keys of `name` that were given up, each with the one that it named. */
+static kg_err earlier_of(json_t **out, const kg_swarm *swarm, const char *name)
 {
-	char name[KG_NAME_SIZE];
+	json_t *list = json_array();
+	char hex[2][KG_PUBKEY_TEXT_SIZE];
+
+	for (uint32_t n = 0; n <= kg_swarm_generation(swarm, name); n++) {
+		kg_key *key = NULL;
+		kg_err err = kg_swarm_key_at(swarm, name, n, &key);
+
+		if (err != KG_OK) {
+			json_decref(list);
+			return err;
+		}
+		kg_pubkey_format(hex[n % 2], kg_key_public(key));
+		kg_key_free(key);
+		if (n > 0)
+			(void)json_array_append_new(list,
+						    json_pack("{s:s, s:s}", "key", hex[(n + 1) % 2],
+							      "successor", hex[n % 2]));
+	}
+	*out = list;
+	return KG_OK;
+}
+
+/* Name, key, fingerprint and generation of an agent, or of the operator, printed or added to
+ * `list`. */
+static kg_err agent_print(const kg_swarm *swarm, const char *name, json_t *list)
+{
+	uint32_t generation = kg_swarm_generation(swarm, name);
 	char hex[KG_PUBKEY_TEXT_SIZE];
 	char print[KG_SSHSIG_FINGERPRINT_SIZE];
+	json_t *earlier = NULL;
 	kg_key *key;
-	kg_err err;
+	kg_err err = kg_swarm_key_at(swarm, name, generation, &key);
 
-	(void)snprintf(name, sizeof(name), "agent-%llu", (unsigned long long)n);
-	err = kg_swarm_agent_key(swarm, name, &key);
 	if (err != KG_OK)
 		return err;
 	kg_pubkey_format(hex, kg_key_public(key));
 	kg_sshsig_fingerprint(print, kg_key_public(key));
 	kg_key_free(key);
-	if (list != NULL)
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "name", name, "key", hex,
-						      "fingerprint", print));
-	else
-		printf("%-12s %s\n", name, hex);
+	err = earlier_of(&earlier, swarm, name);
+	if (err != KG_OK)
+		return err;
+	if (list != NULL) {
+		(void)json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:I, s:O}", "name",
+							    name, "key", hex, "fingerprint", print,
+							    "generation", (json_int_t)generation,
+							    "earlier", earlier));
+	} else {
+		printf("%-12s %s", name, hex);
+		if (generation > 0)
+			printf("  generation %lu, after %s", (unsigned long)generation,
+			       json_string_value(json_object_get(
+				       json_array_get(earlier, generation - 1), "key")));
+		printf("\n");
+	}
+	json_decref(earlier);
 	return KG_OK;
 }
 
@@ -235,8 +272,12 @@ static int run_agents(const kg_cli *cli, const options *o)
 	json_t *list = o->json ? json_array() : NULL;
 	kg_err err = kg_passphrase_open_swarm(&swarm, cli);
 
-	for (uint64_t n = 0; err == KG_OK && n < o->agents; n++)
-		err = agent_print(swarm, n, list);
+	for (uint64_t n = 0; err == KG_OK && n < o->agents; n++) {
+		char name[KG_NAME_SIZE];
+
+		(void)snprintf(name, sizeof(name), "agent-%llu", (unsigned long long)n);
+		err = agent_print(swarm, name, list);
+	}
 	if (err == KG_OK && o->json) {
 		json_t *doc = json_pack("{s:O}", "agents", list);
 

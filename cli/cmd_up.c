@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "cli/passphrase.h"
 #include "cli/program.h"
+#include "cli/renewal.h"
 #include "identity/keyring.h"
 #include "identity/mnemonic.h"
 #include "identity/secret.h"
@@ -121,6 +122,7 @@ static kg_err create_identity(const kg_cli *cli)
 
 static kg_err open_identity(kg_swarm **out, const kg_cli *cli)
 {
+	kg_swarm *swarm = NULL;
 	bool sealed;
 	kg_err err = kg_fs_mkdirs(cli->state_dir, 0700);
 
@@ -130,7 +132,17 @@ static kg_err open_identity(kg_swarm **out, const kg_cli *cli)
 		err = kg_keyring_probe(cli->state_dir, &sealed);
 	if (err == KG_ENOTFOUND)
 		err = create_identity(cli);
-	return err == KG_OK ? kg_passphrase_open_swarm(out, cli) : err;
+	if (err == KG_OK)
+		err = kg_passphrase_open_swarm(&swarm, cli);
+	/* Every agent starts with the key that its chains say. */
+	if (err == KG_OK)
+		err = kg_renewal_settle(swarm, cli);
+	if (err != KG_OK) {
+		kg_swarm_free(swarm);
+		return err;
+	}
+	*out = swarm;
+	return KG_OK;
 }
 
 static void print_ready(const kg_orchestrator_report *r)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "cli/renewal.h"
 #include "identity/keyring.h"
 #include "identity/secret.h"
 
@@ -123,10 +124,18 @@ kg_err kg_passphrase_ask(char **out, bool twice)
 	return KG_OK;
 }
 
+static bool generations_known(const kg_cli *cli)
+{
+	char path[KG_PATH_SIZE];
+
+	return kg_path(path, "%s/keys/generations", cli->state_dir) == KG_OK && kg_fs_exists(path);
+}
+
 kg_err kg_passphrase_open_swarm(kg_swarm **out, const kg_cli *cli)
 {
 	const char *path = kg_conf_text(cli->conf, "identity.passphrase_file");
 	char *passphrase = NULL;
+	kg_swarm *swarm = NULL;
 	bool sealed = false;
 	kg_err err = kg_keyring_probe(cli->state_dir, &sealed);
 
@@ -134,7 +143,18 @@ kg_err kg_passphrase_open_swarm(kg_swarm **out, const kg_cli *cli)
 		err = path[0] != '\0' ? kg_passphrase_read(&passphrase, path)
 				      : kg_passphrase_ask(&passphrase, false);
 	if (err == KG_OK)
-		err = kg_keyring_open(out, cli->state_dir, passphrase);
+		err = kg_keyring_open(&swarm, cli->state_dir, passphrase);
 	kg_secret_free(passphrase);
-	return err;
+	/* Recovered from the words: which keys are in use stands in the chains. One rotation that
+	 * was not finished keeps nobody from anything but starting that agent. */
+	if (err == KG_OK && !generations_known(cli)) {
+		err = kg_renewal_settle(swarm, cli);
+		err = err == KG_ECONFLICT ? KG_OK : err;
+	}
+	if (err != KG_OK) {
+		kg_swarm_free(swarm);
+		return err;
+	}
+	*out = swarm;
+	return KG_OK;
 }

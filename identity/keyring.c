@@ -481,6 +481,9 @@ kg_err kg_keyring_open(kg_swarm **out, const char *state_dir, const char *passph
 		err = kg_generations_read(swarm, state_dir);
 		if (err == KG_ENOTFOUND)
 			err = KG_OK;
+		else if (err != KG_OK)
+			err = kg_fail_context(err, "%s/keys/generations, which may be removed",
+					      state_dir);
 	}
 	if (err == KG_OK)
 		err = kg_keyring_settle_public(swarm, state_dir);
