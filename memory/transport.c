@@ -267,6 +267,16 @@ kg_err kg_transport_push(kg_store *from, const kg_store_ref *refs, size_t count,
 	return err;
 }
 
+bool kg_transport_is_ahead(kg_store *store, const kg_commit *tip, const kg_commit *commit)
+{
+	git_oid a;
+	git_oid b;
+
+	kg_store__to_oid(&a, tip);
+	kg_store__to_oid(&b, commit);
+	return git_graph_descendant_of(store->repo, &a, &b) == 1;
+}
+
 /* ---- urls ---- */
 
 bool kg_transport_is_memory(const char *url)

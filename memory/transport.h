@@ -43,6 +43,9 @@ KG_NODISCARD kg_err kg_transport_push(kg_store *from, const kg_store_ref *refs, 
 				      const kg_transport *transport, kg_transport_pushed pushed,
 				      void *payload);
 
+/* Whether `tip` goes on from `commit`, which need not be here. */
+bool kg_transport_is_ahead(kg_store *store, const kg_commit *tip, const kg_commit *commit);
+
 /* Whether the url is a repository on this machine that is some swarm's own memory: only that swarm
  * writes there. */
 bool kg_transport_is_memory(const char *url);
