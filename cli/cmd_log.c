@@ -22,20 +22,29 @@ typedef struct {
 
 static void show(walk *w, const kg_entry *entry, const kg_entry_proof *proof, bool verified)
 {
-	if (w->entries != NULL)
-		(void)json_array_append_new(w->entries, kg_view_entry(entry, proof, verified));
-	else
-		kg_reading_print(w->cli, entry, proof, verified, false);
+	kg_entry_id origin;
+	bool marked = false;
+	json_t *view;
+
+	if (w->entries == NULL) {
+		kg_reading_print(w->cli, w->reading, entry, proof, verified, false);
+		return;
+	}
+	view = kg_view_entry(entry, proof, verified);
+	/* An index that cannot be read tells of no quarantine; verify needs none. */
+	if (kg_index_mark_of(w->reading->index, &marked, &origin, &proof->id) != KG_OK)
+		marked = false;
+	kg_view_mark(view, marked, &origin, &proof->id);
+	(void)json_array_append_new(w->entries, view);
 }
 
 static kg_err visit(void *payload, const kg_entry *entry, const kg_entry_proof *proof,
 		    bool verified, bool *stop)
 {
 	walk *w = payload;
-	const kg_admit_chain *chain = kg_admit_find(&w->reading->admit, &entry->agent);
-	bool member = chain != NULL && chain->member;
+	bool may = kg_admit_author(&w->reading->admit, entry, NULL) == KG_OK;
 
-	show(w, entry, proof, verified && member && kg_pubkey_equal(&entry->agent, w->agent));
+	show(w, entry, proof, verified && may && kg_pubkey_equal(&entry->agent, w->agent));
 	*stop = --w->left == 0;
 	return KG_OK;
 }
@@ -60,7 +69,7 @@ static kg_err log_chain(walk *w, const char *name)
 
 static kg_err log_all(walk *w)
 {
-	kg_index_filter filter = {.limit = (size_t)w->left};
+	kg_index_filter filter = {.limit = (size_t)w->left, .marked_too = true};
 	kg_index_rows rows = {0};
 	kg_err err = kg_reading_recall(w->reading, &rows, &filter);
 

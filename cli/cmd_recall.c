@@ -15,6 +15,9 @@ typedef struct {
 	const char *agent;
 	kg_pubkey agent_key;
 	kg_buf query;
+	const char *similar; /* text, or digits of an entry; NULL: by words */
+	const char *model;
+	bool explain;
 	bool json;
 } options;
 
@@ -44,6 +47,22 @@ static kg_err set_option(options *o, int letter, const char *value)
 		f->has_level_min = true;
 		err = kg_cli_double(&f->level_min, "--min-consciousness", value, 0, 1);
 		break;
+	case 'f':
+		f->has_confidence_min = true;
+		err = kg_cli_double(&f->confidence_min, "--min-confidence", value, 0, 1);
+		break;
+	case 'q':
+		f->marked_too = true;
+		break;
+	case 'e':
+		o->explain = true;
+		break;
+	case 's':
+		o->similar = value;
+		break;
+	case 'm':
+		o->model = value;
+		break;
 	case 'l':
 		err = kg_cli_u64(&limit, "--limit", value, 1, KG_INDEX_LIMIT_MAX);
 		f->limit = (size_t)limit;
@@ -62,6 +81,11 @@ static int parse(options *o, int argc, char **argv)
 					      {"agent", required_argument, NULL, 'a'},
 					      {"hours", required_argument, NULL, 'h'},
 					      {"min-consciousness", required_argument, NULL, 'c'},
+					      {"min-confidence", required_argument, NULL, 'f'},
+					      {"quarantined", no_argument, NULL, 'q'},
+					      {"explain", no_argument, NULL, 'e'},
+					      {"similar", required_argument, NULL, 's'},
+					      {"model", required_argument, NULL, 'm'},
 					      {"limit", required_argument, NULL, 'l'},
 					      {"json", no_argument, NULL, 'j'},
 					      {NULL, 0, NULL, 0}};
@@ -79,57 +103,128 @@ static int parse(options *o, int argc, char **argv)
 		return kg_cli_usage(&kg_cmd_recall, "the query is too long");
 	if (optind < argc)
 		o->filter.query = kg_buf_text(&o->query);
+	if (o->similar != NULL && o->filter.query != NULL)
+		return kg_cli_usage(&kg_cmd_recall, "--similar or words, not both");
+	if (o->model != NULL && o->similar == NULL)
+		return kg_cli_usage(&kg_cmd_recall, "--model goes with --similar");
 	return KG_EXIT_YES;
 }
 
-static kg_err recall(kg_index_rows *rows, kg_cli *cli, options *o)
+static kg_err recall(kg_index_rows *rows, kg_reading *reading, options *o, const kg_cli *cli)
 {
-	kg_reading reading;
-	kg_err err = kg_reading_open(&reading, cli);
+	kg_err err = KG_OK;
 
-	if (err != KG_OK)
-		return err;
 	if (o->agent != NULL) {
-		err = kg_reading_agent(&reading, &o->agent_key, o->agent);
+		err = kg_reading_agent(reading, &o->agent_key, o->agent);
 		o->filter.agent = &o->agent_key;
 	}
-	if (err == KG_OK)
-		err = kg_reading_recall(&reading, rows, &o->filter);
-	kg_reading_close(&reading);
-	return err;
+	if (err != KG_OK)
+		return err;
+	(void)cli;
+	return kg_reading_recall(reading, rows, &o->filter);
+}
+
+/* ---- why ---- */
+
+static void print_why(const kg_index_rows *rows, const kg_index_row *row)
+{
+	const kg_index_weight *w = &row->weight;
+
+	printf("    score %.3f = relevance %.3f x trust %.3f", w->score, w->relevance, w->trust);
+	if (row->entry.has_confidence)
+		printf(" (confidence %.2f", row->entry.confidence);
+	else
+		printf(" (no confidence");
+	printf(", cited by %lu other key%s%s)\n", (unsigned long)w->witnesses,
+	       w->witnesses == 1 ? "" : "s", row->verified ? "" : ", not verified");
+	printf("    of %llu words:", (unsigned long long)w->length);
+	for (size_t i = 0; i < rows->word_count; i++)
+		printf("%s %s %u times", i > 0 ? "," : "", rows->words[i].word,
+		       (unsigned)w->counts[i]);
+	printf("\n");
+}
+
+static void print_words(const kg_index_rows *rows)
+{
+	for (size_t i = 0; i < rows->word_count; i++) {
+		const kg_index_word *word = &rows->words[i];
+
+		printf("%-20s in %llu of %llu entries, weight %.3f%s\n", word->word,
+		       (unsigned long long)word->entries, (unsigned long long)rows->entries,
+		       word->weight, word->left_out ? ", left out: too common" : "");
+	}
+	printf("%zu entr%s weighed%s\n", rows->weighed, rows->weighed == 1 ? "y" : "ies",
+	       rows->cut ? ", the newest that match; older ones were not looked at" : "");
+}
+
+static void print_rows(const kg_cli *cli, const kg_reading *reading, const options *o,
+		       const kg_index_rows *rows)
+{
+	bool explain = o->explain && (o->filter.query != NULL || o->similar != NULL);
+
+	for (size_t i = 0; i < rows->count; i++) {
+		const kg_index_row *row = &rows->rows[i];
+
+		kg_reading_print(cli, reading, &row->entry, &row->proof, row->verified, false);
+		if (explain)
+			print_why(rows, row);
+	}
+	if (explain)
+		print_words(rows);
+}
+
+static int answer(kg_cli *cli, kg_reading *reading, options *o)
+{
+	kg_index_rows rows = {0};
+	kg_err err = recall(&rows, reading, o, cli);
+	int code;
+
+	if (err != KG_OK && (err != KG_ENOTFOUND || !o->json)) {
+		(void)kg_cli_trouble("recall");
+		return err == KG_ENOTFOUND ? KG_EXIT_NO : KG_EXIT_TROUBLE;
+	}
+	if (o->json) {
+		json_t *document =
+			o->explain ? kg_view_explained(&rows) : kg_view_rows(&rows, SIZE_MAX);
+
+		kg_json_print(document, true);
+		json_decref(document);
+	} else {
+		print_rows(cli, reading, o, &rows);
+	}
+	if (rows.count == 0 && !o->json)
+		(void)fprintf(stderr, "nothing found\n");
+	code = rows.count > 0 ? KG_EXIT_YES : KG_EXIT_NO;
+	kg_index_rows_release(&rows);
+	return code;
+}
+
+/* No memory here: nothing is found. */
+static int nothing(const options *o, kg_err err)
+{
+	if (err == KG_ENOTFOUND && o->json) {
+		printf("{\"entries\":[]}\n");
+		return KG_EXIT_NO;
+	}
+	(void)kg_cli_trouble("recall");
+	return err == KG_ENOTFOUND ? KG_EXIT_NO : KG_EXIT_TROUBLE;
 }
 
 int kg_cmd_recall_run(kg_cli *cli, int argc, char **argv)
 {
 	options o = {0};
-	kg_index_rows rows = {0};
+	kg_reading reading;
 	int code;
 	kg_err err;
 
 	kg_buf_init(&o.query, KG_INDEX_QUERY_MAX);
 	code = parse(&o, argc, argv);
-	if (code != KG_EXIT_YES) {
-		kg_buf_release(&o.query);
-		return code;
+	if (code == KG_EXIT_YES) {
+		err = kg_reading_open(&reading, cli);
+		code = err == KG_OK ? answer(cli, &reading, &o) : nothing(&o, err);
+		if (err == KG_OK)
+			kg_reading_close(&reading);
 	}
-	err = recall(&rows, cli, &o);
 	kg_buf_release(&o.query);
-	if (err != KG_OK && (err != KG_ENOTFOUND || !o.json)) {
-		(void)kg_cli_trouble("recall");
-		return err == KG_ENOTFOUND ? KG_EXIT_NO : KG_EXIT_TROUBLE;
-	}
-	if (o.json) {
-		json_t *document = kg_view_rows(&rows, SIZE_MAX);
-
-		kg_json_print(document, true);
-		json_decref(document);
-	}
-	for (size_t i = 0; !o.json && i < rows.count; i++)
-		kg_reading_print(cli, &rows.rows[i].entry, &rows.rows[i].proof,
-				 rows.rows[i].verified, false);
-	if (rows.count == 0 && !o.json)
-		(void)fprintf(stderr, "nothing found\n");
-	code = rows.count > 0 ? KG_EXIT_YES : KG_EXIT_NO;
-	kg_index_rows_release(&rows);
 	return code;
 }

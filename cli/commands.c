@@ -92,14 +92,21 @@ const kg_command kg_cmd_remember = {
 
 const kg_command kg_cmd_recall = {
 	.name = "recall",
-	.usage = "[QUERY] [--tag T] [--type T] [--agent A] [--hours H]\n"
-		 "       [--min-consciousness F] [--limit N] [--json]",
-	.about = "search the collective memory",
-	.help = "With a QUERY, entries that hold all its words, the best first; without, the "
-		"newest "
-		"first.\n"
-		"A is an agent's name or key, or the first digits of one. Exit code 1: nothing "
-		"found.",
+	.usage = "[QUERY] [--tag T] [--type T] [--agent A] [--hours H] [--min-consciousness F]\n"
+		 "       [--min-confidence F] [--limit N] [--explain] [--quarantined] [--json]\n"
+		 "       [--similar TEXT|ENTRY [--model F]]",
+	.about = "entries that match, the best first",
+	.help = "QUERY is words that must all occur; without one the newest come first. -t is "
+		"--type,\n"
+		"which is also --memory-type. What many others cite and what its author is sure "
+		"of comes\n"
+		"before equal words. Exit code 1: nothing found.\n"
+		"  --explain      what made the place of each\n"
+		"  --quarantined  also entries under quarantine and what rests on them\n"
+		"  --similar      entries whose text means about the same, by the hidden states of "
+		"a\n"
+		"                 model; the first time of an entry takes a moment\n"
+		"  --model F      for --similar, instead of the embedded one",
 	.program = "swarm",
 };
 
@@ -115,7 +122,7 @@ const kg_command kg_cmd_log = {
 
 const kg_command kg_cmd_show = {
 	.name = "show",
-	.usage = "ENTRY [--as AGENT] [--json]",
+	.usage = "ENTRY [--as AGENT] [--tree [--depth N] [--ascii]] [--json]",
 	.about = "one entry with its proof",
 	.help = "ENTRY is an id or commit, or its first six digits or more. Sealed content is "
 		"opened "
@@ -123,7 +130,9 @@ const kg_command kg_cmd_show = {
 		"it is for the operator, or with --as for that agent. Exit code 1: there is no "
 		"such "
 		"entry,\n"
-		"or its signature is not good.",
+		"or its signature is not good.\n"
+		"  --tree   what it rests on and what rests on it, N levels deep (8)\n"
+		"  --ascii  drawn without box characters, as it is when the output is no terminal",
 	.program = "swarm",
 };
 
@@ -161,9 +170,12 @@ const kg_command kg_cmd_replay = {
 
 const kg_command kg_cmd_reindex = {
 	.name = "reindex",
-	.usage = "[--json]",
+	.usage = "[--vectors [--model F]] [--json]",
 	.about = "make the search index again from git",
-	.help = "The index holds nothing of its own: deleted and made again it has the same rows.",
+	.help = "The index holds nothing of its own: deleted and made again it has the same rows. "
+		"Stopped\n"
+		"on the way, the one before stays.\n"
+		"--vectors makes those that recall --similar looks at, of entries that have none.",
 	.program = "swarm",
 };
 
@@ -196,6 +208,19 @@ const kg_command kg_cmd_erase = {
 	.program = "swarm",
 };
 
+const kg_command kg_cmd_quarantine = {
+	.name = "quarantine",
+	.usage = "ENTRY [--reason TEXT] [--lift] [--json]",
+	.about = "take an entry, and everything that rests on it, out of what is recalled",
+	.help = "The operator says so in an entry of his own; nothing is removed. The entry and "
+		"all "
+		"that\n"
+		"cite it, or what cites it, are marked in log and show, left out of recall, and "
+		"never\n"
+		"given to agents. --lift takes it back.",
+	.program = "swarm",
+};
+
 const kg_command kg_cmd_revoke = {
 	.name = "revoke",
 	.usage = "AGENT [--after SEQUENCE] [--reason TEXT] [--json]",
@@ -220,65 +245,6 @@ const kg_command kg_cmd_rotate = {
 		"same 24 words. Not while a swarm runs. Killed on the way, it is finished when "
 		"called\n"
 		"again.",
-	.program = "swarm",
-};
-
-const kg_command kg_cmd_sync = {
-	.name = "sync",
-	.usage = "REMOTE [--name N] [--pull|--push] [--trust KEY] [--forgive] [--json]",
-	.about = "exchange memory with another repository",
-	.help = "REMOTE is a url (https://, ssh://, user@host:path, git://, file://), a directory "
-		"with a\n"
-		"repository or a swarm's state, or the name under which it was synced before or "
-		"git\n"
-		"knows it. What comes is judged apart before any of it is taken in: form, "
-		"signature,\n"
-		"author, place. Then what is ours is pushed, never by force.\n"
-		"  --name N     what to call it (default made from the url)\n"
-		"  --pull       take only            --push  give only\n"
-		"  --trust KEY  believe the swarm of that key from now on, as `trust` does\n"
-		"  --forgive    exchange again with a remote that was put in quarantine\n"
-		"A remote that takes back what it had, rewrites a chain, or offers what no swarm "
-		"that is\n"
-		"believed here has signed, is put in quarantine by its name: `verify` tells of it, "
-		"and\n"
-		"nothing more is exchanged with it. Exit code 1: that, or a swarm not believed "
-		"here, or\n"
-		"something that could not be pushed.",
-	.program = "swarm",
-};
-
-const kg_command kg_cmd_export = {
-	.name = "export",
-	.usage = "FILE.bundle [--since ENTRY|--all] [--json]",
-	.about = "write the memory, or what is new, to a git bundle",
-	.help = "--since ENTRY: only what is later than that entry; who imports it must have the "
-		"rest.\n"
-		"Stock git reads the file: git bundle verify, git clone FILE.bundle.",
-	.program = "swarm",
-};
-
-const kg_command kg_cmd_import = {
-	.name = "import",
-	.usage = "FILE.bundle [--trust KEY --name NAME] [--json]",
-	.about = "take memory from a git bundle",
-	.help = "Judged like what a remote offers, see `sync`; bundles that stock git made are "
-		"fine.\n"
-		"--trust KEY --name NAME: believe the swarm of that key first, as `trust` does. "
-		"Exit code\n"
-		"1: something in it is not as it was signed, or is of a swarm not believed here.",
-	.program = "swarm",
-};
-
-const kg_command kg_cmd_trust = {
-	.name = "trust",
-	.usage = "KEY --name NAME | --list  [--json]",
-	.about = "believe another swarm about its own members",
-	.help = "The swarm's key signs that the swarm KEY is called NAME and that its chain, and "
-		"those of\n"
-		"the members it certifies, are taken in by sync and import. It can say nothing "
-		"about this\n"
-		"swarm's members, and nothing about third swarms.",
 	.program = "swarm",
 };
 
@@ -451,7 +417,8 @@ const kg_command kg_cmd_role = {
 const kg_command *const kg_commands[] = {KG_COMMANDS(LIST)};
 const size_t kg_command_count = sizeof(kg_commands) / sizeof(kg_commands[0]);
 
-static const char *const planned[] = {"scale", "chat", "study", "survive", "mcp"};
+static const char *const planned[] = {"scale",  "chat",   "study",   "sync",
+				      "export", "import", "survive", "mcp"};
 
 const kg_command *kg_command_find(const char *name)
 {

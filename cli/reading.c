@@ -95,6 +95,39 @@ void kg_reading_close(kg_reading *reading)
 	memset(reading, 0, sizeof(*reading));
 }
 
+/* By its name in the own swarm, or behind an @ in a peer's. */
+static bool find_name(const kg_reading *r, kg_pubkey *agent, const char *text)
+{
+	const char *at = strrchr(text, '@');
+	size_t length = at != NULL ? (size_t)(at - text) : strlen(text);
+	const kg_pubkey *swarm = at == NULL ? &r->swarm : NULL;
+
+	for (size_t i = 0; at != NULL && i < r->admit.peer_count; i++)
+		if (strcmp(r->admit.peers[i].name, at + 1) == 0)
+			swarm = &r->admit.peers[i].agent;
+	for (size_t i = 0; swarm != NULL && i < r->admit.count; i++) {
+		const kg_admit_chain *c = &r->admit.chains[i];
+
+		if (strlen(c->name) != length || memcmp(c->name, text, length) != 0 ||
+		    !kg_pubkey_equal(&c->swarm, swarm) || c->closed)
+			continue;
+		*agent = c->agent;
+		return true;
+	}
+	return false;
+}
+
+/* By its name anywhere: a key that was rotated away, or of a swarm without a name. */
+static bool find_any_name(const kg_reading *r, kg_pubkey *agent, const char *text)
+{
+	for (size_t i = 0; i < r->admit.count; i++)
+		if (strcmp(r->admit.chains[i].name, text) == 0) {
+			*agent = r->admit.chains[i].agent;
+			return true;
+		}
+	return false;
+}
+
 kg_err kg_reading_agent(const kg_reading *reading, kg_pubkey *agent, const char *text)
 {
 	const kg_admit_chain *found = NULL;
@@ -102,12 +135,8 @@ kg_err kg_reading_agent(const kg_reading *reading, kg_pubkey *agent, const char 
 	bool is_prefix =
 		length >= 6 && length <= KG_PUBKEY_TEXT_SIZE - 1 && kg_hex_is(text, length);
 
-	for (size_t i = 0; i < reading->admit.count; i++) {
-		if (strcmp(reading->admit.chains[i].name, text) == 0) {
-			*agent = reading->admit.chains[i].agent;
-			return KG_OK;
-		}
-	}
+	if (find_name(reading, agent, text) || find_any_name(reading, agent, text))
+		return KG_OK;
 	for (size_t i = 0; is_prefix && i < reading->admit.count; i++) {
 		char hex[KG_PUBKEY_TEXT_SIZE];
 
@@ -199,20 +228,73 @@ static void print_text(const kg_entry *e, bool whole)
 	}
 }
 
-void kg_reading_print(const kg_cli *cli, const kg_entry *e, const kg_entry_proof *proof,
-		      bool verified, bool whole)
+void kg_reading_author(const kg_reading *r, char out[KG_READING_AUTHOR_SIZE], const kg_entry *e)
+{
+	char digits[KG_PUBKEY_TEXT_SIZE];
+	const char *peer = digits;
+
+	if (kg_pubkey_equal(&e->swarm, &r->swarm)) {
+		(void)snprintf(out, KG_READING_AUTHOR_SIZE, "%s", e->agent_name);
+		return;
+	}
+	kg_pubkey_format(digits, &e->swarm);
+	digits[8] = '\0';
+	for (size_t i = 0; i < r->admit.peer_count; i++)
+		if (kg_pubkey_equal(&r->admit.peers[i].agent, &e->swarm))
+			peer = r->admit.peers[i].name;
+	(void)snprintf(out, KG_READING_AUTHOR_SIZE, "%.63s@%.63s", e->agent_name, peer);
+}
+
+const char *kg_reading_kind(const kg_entry *e)
+{
+	if (e->has_sealed)
+		return "sealed";
+	if (e->has_epoch)
+		return "epoch";
+	if (e->has_successor || e->has_predecessor)
+		return "rotation";
+	if (e->peer_count > 0)
+		return "peers";
+	if (e->type == KG_ENTRY_REVOCATION && e->head_count == 0 && e->reference_count > 0)
+		return "quarantine";
+	return e->has_origin ? "imported" : "";
+}
+
+static void print_mark(const kg_reading *r, const kg_entry_proof *proof)
+{
+	char id[KG_HASH_TEXT_SIZE];
+	kg_entry_id origin;
+	bool marked = false;
+
+	if (kg_index_mark_of(r->index, &marked, &origin, &proof->id) != KG_OK || !marked)
+		return;
+	if (memcmp(origin.bytes, proof->id.bytes, sizeof(origin.bytes)) == 0) {
+		printf("  QUARANTINED");
+		return;
+	}
+	kg_entry_id_format(id, &origin);
+	printf("  RESTS ON QUARANTINED %.12s", id);
+}
+
+void kg_reading_print(const kg_cli *cli, const kg_reading *reading, const kg_entry *e,
+		      const kg_entry_proof *proof, bool verified, bool whole)
 {
 	const char *bold = cli->colour ? "\033[1m" : "";
 	const char *red = cli->colour ? "\033[31m" : "";
 	const char *plain = cli->colour ? "\033[0m" : "";
+	const char *kind = kg_reading_kind(e);
+	char author[KG_READING_AUTHOR_SIZE];
 	char time[KG_TIME_TEXT_SIZE];
 	char id[KG_HASH_TEXT_SIZE];
 
 	kg_clock_format(time, e->time_ms);
 	kg_entry_id_format(id, &proof->id);
-	printf("%.12s  %s  %s%s%s #%llu  %s%s%s%s", id, time, bold, e->agent_name, plain,
-	       (unsigned long long)e->sequence, kg_entry_type_name(e->type), red,
-	       verified ? "" : "  NOT VERIFIED", plain);
+	kg_reading_author(reading, author, e);
+	printf("%.12s  %s  %s%s%s #%llu  %s%s%s%s%s", id, time, bold, author, plain,
+	       (unsigned long long)e->sequence, kg_entry_type_name(e->type),
+	       kind[0] != '\0' ? ", " : "", kind, red, verified ? "" : "  NOT VERIFIED");
+	print_mark(reading, proof);
+	printf("%s", plain);
 	for (size_t i = 0; i < e->tag_count; i++)
 		printf("%s%s", i == 0 ? "  [" : " ", e->tags[i]);
 	printf("%s", e->tag_count > 0 ? "]" : "");

@@ -16,6 +16,8 @@
 #include "memory/index.h"
 #include "memory/store.h"
 
+enum { KG_READING_AUTHOR_SIZE = 2 * KG_NAME_SIZE };
+
 typedef struct {
 	kg_pubkey swarm;
 	kg_store *store;
@@ -28,7 +30,8 @@ typedef struct {
 KG_NODISCARD kg_err kg_reading_open(kg_reading *out, const kg_cli *cli);
 void kg_reading_close(kg_reading *reading);
 
-/* An agent by name, key, or six or more first digits of its key. KG_ENOTFOUND, KG_ECONFLICT. */
+/* An agent by name (of a peer's as name@peer), key, or six or more first digits of its key.
+ * KG_ENOTFOUND, KG_ECONFLICT. */
 KG_NODISCARD kg_err kg_reading_agent(const kg_reading *reading, kg_pubkey *agent, const char *text);
 
 /* An entry by id or commit, or six or more first digits of one. KG_ENOTFOUND, KG_ECONFLICT. */
@@ -38,8 +41,16 @@ KG_NODISCARD kg_err kg_reading_commit(kg_reading *reading, kg_commit *commit, co
 KG_NODISCARD kg_err kg_reading_recall(kg_reading *reading, kg_index_rows *rows,
 				      const kg_index_filter *filter);
 
+/* The author as people read it: a name; of another swarm name@peer, or name@<digits> of a swarm
+ * that is no peer. */
+void kg_reading_author(const kg_reading *reading, char out[KG_READING_AUTHOR_SIZE],
+		       const kg_entry *entry);
+
+/* What kind of its type an entry is: "quarantine", "epoch", …; "" for a plain one. */
+const char *kg_reading_kind(const kg_entry *entry);
+
 /* Prints an entry on a few lines, for people; `whole` without shortening the text. */
-void kg_reading_print(const kg_cli *cli, const kg_entry *entry, const kg_entry_proof *proof,
-		      bool verified, bool whole);
+void kg_reading_print(const kg_cli *cli, const kg_reading *reading, const kg_entry *entry,
+		      const kg_entry_proof *proof, bool verified, bool whole);
 
 #endif

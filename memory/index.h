@@ -159,6 +159,10 @@ KG_NODISCARD kg_err kg_index_row_of(kg_index *index, kg_index_row *row, const kg
 KG_NODISCARD kg_err kg_index_mark_of(kg_index *index, bool *marked, kg_entry_id *origin,
 				     const kg_entry_id *id);
 
+/* How many entries are marked because of this one, itself among them. */
+KG_NODISCARD kg_err kg_index_count_marked(kg_index *index, uint64_t *count,
+					  const kg_entry_id *origin);
+
 /* The orders (quarantines, by their own id) that are in force against an entry; at most `limit`. */
 KG_NODISCARD kg_err kg_index_orders(kg_index *index, kg_entry_id *orders, size_t *count,
 				    const kg_entry_id *id, size_t limit);

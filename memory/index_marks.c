@@ -393,6 +393,21 @@ kg_err kg_index_orders(kg_index *index, kg_entry_id *out, size_t *count, const k
 	return err;
 }
 
+kg_err kg_index_count_marked(kg_index *index, uint64_t *count, const kg_entry_id *origin)
+{
+	sqlite3_stmt *s = NULL;
+	kg_err err = kg_index__prepare(index, &s, "SELECT count(*) FROM marks WHERE origin = ?");
+	int rc;
+
+	if (err != KG_OK)
+		return err;
+	kg_index__bind(s, 1, origin->bytes, sizeof(origin->bytes));
+	rc = sqlite3_step(s);
+	*count = rc == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(s, 0) : 0;
+	(void)sqlite3_finalize(s);
+	return rc == SQLITE_ROW ? KG_OK : kg_index__fail(index);
+}
+
 static kg_err backward(kg_index *index, list *out, const kg_entry_id *id, size_t limit)
 {
 	sqlite3_stmt *s = NULL;
