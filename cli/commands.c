@@ -248,6 +248,65 @@ const kg_command kg_cmd_rotate = {
 	.program = "swarm",
 };
 
+const kg_command kg_cmd_sync = {
+	.name = "sync",
+	.usage = "REMOTE [--name N] [--pull|--push] [--trust KEY] [--forgive] [--json]",
+	.about = "exchange memory with another repository",
+	.help = "REMOTE is a url (https://, ssh://, user@host:path, git://, file://), a directory "
+		"with a\n"
+		"repository or a swarm's state, or the name under which it was synced before or "
+		"git\n"
+		"knows it. What comes is judged apart before any of it is taken in: form, "
+		"signature,\n"
+		"author, place. Then what is ours is pushed, never by force.\n"
+		"  --name N     what to call it (default made from the url)\n"
+		"  --pull       take only            --push  give only\n"
+		"  --trust KEY  believe the swarm of that key from now on, as `trust` does\n"
+		"  --forgive    exchange again with a remote that was put in quarantine\n"
+		"A remote that takes back what it had, rewrites a chain, or offers what no swarm "
+		"that is\n"
+		"believed here has signed, is put in quarantine by its name: `verify` tells of it, "
+		"and\n"
+		"nothing more is exchanged with it. Exit code 1: that, or a swarm not believed "
+		"here, or\n"
+		"something that could not be pushed.",
+	.program = "swarm",
+};
+
+const kg_command kg_cmd_export = {
+	.name = "export",
+	.usage = "FILE.bundle [--since ENTRY|--all] [--json]",
+	.about = "write the memory, or what is new, to a git bundle",
+	.help = "--since ENTRY: only what is later than that entry; who imports it must have the "
+		"rest.\n"
+		"Stock git reads the file: git bundle verify, git clone FILE.bundle.",
+	.program = "swarm",
+};
+
+const kg_command kg_cmd_import = {
+	.name = "import",
+	.usage = "FILE.bundle [--trust KEY --name NAME] [--json]",
+	.about = "take memory from a git bundle",
+	.help = "Judged like what a remote offers, see `sync`; bundles that stock git made are "
+		"fine.\n"
+		"--trust KEY --name NAME: believe the swarm of that key first, as `trust` does. "
+		"Exit code\n"
+		"1: something in it is not as it was signed, or is of a swarm not believed here.",
+	.program = "swarm",
+};
+
+const kg_command kg_cmd_trust = {
+	.name = "trust",
+	.usage = "KEY --name NAME | --list  [--json]",
+	.about = "believe another swarm about its own members",
+	.help = "The swarm's key signs that the swarm KEY is called NAME and that its chain, and "
+		"those of\n"
+		"the members it certifies, are taken in by sync and import. It can say nothing "
+		"about this\n"
+		"swarm's members, and nothing about third swarms.",
+	.program = "swarm",
+};
+
 const kg_command kg_cmd_identity = {
 	.name = "identity",
 	.usage = "new|show|recover|agents [-n N] [--json]\n"
@@ -417,8 +476,7 @@ const kg_command kg_cmd_role = {
 const kg_command *const kg_commands[] = {KG_COMMANDS(LIST)};
 const size_t kg_command_count = sizeof(kg_commands) / sizeof(kg_commands[0]);
 
-static const char *const planned[] = {"scale",  "chat",   "study",   "sync",
-				      "export", "import", "survive", "mcp"};
+static const char *const planned[] = {"scale", "chat", "study", "survive", "mcp"};
 
 const kg_command *kg_command_find(const char *name)
 {

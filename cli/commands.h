@@ -18,6 +18,7 @@
 	X(up) X(down) X(ps) X(logs) X(ask) \
 	X(remember) X(recall) X(log) X(show) X(trace) X(verify) X(replay) X(reindex) \
 	X(compact) X(erase) X(quarantine) X(revoke) X(rotate) \
+	X(sync) X(export) X(import) X(trust) \
 	X(identity) X(model) X(lessons) X(train) X(bench) \
 	X(config) X(doctor) X(help) X(version) X(role)
 /* clang-format on */

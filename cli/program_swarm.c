@@ -22,6 +22,10 @@ const kg_program_entry kg_program_commands[] = {
 	{&kg_cmd_quarantine, kg_cmd_quarantine_run},
 	{&kg_cmd_revoke, kg_cmd_revoke_run},
 	{&kg_cmd_rotate, kg_cmd_rotate_run},
+	{&kg_cmd_sync, kg_cmd_sync_run},
+	{&kg_cmd_export, kg_cmd_export_run},
+	{&kg_cmd_import, kg_cmd_import_run},
+	{&kg_cmd_trust, kg_cmd_trust_run},
 	{&kg_cmd_doctor, kg_cmd_doctor_run},
 	{NULL, NULL},
 };
