@@ -58,14 +58,20 @@ static int parse(options *o, int argc, char **argv)
 	return KG_EXIT_YES;
 }
 
+static int64_t hours(const kg_cli *cli, const char *key)
+{
+	double ms = kg_conf_double(cli->conf, key) * 3600e3;
+
+	/* 0 is for ever; what is set to less than a millisecond is not. */
+	return ms > 0 && ms < 1 ? 1 : (int64_t)ms;
+}
+
 static kg_epoch_terms terms_of(const kg_cli *cli)
 {
-	enum { HOUR_MS = 3600000 };
-
 	return (kg_epoch_terms){
 		.now_ms = kg_clock_wall_ms(),
-		.heartbeat_ms = HOUR_MS * kg_conf_int(cli->conf, "memory.ttl_heartbeat_hours"),
-		.trace_ms = HOUR_MS * kg_conf_int(cli->conf, "memory.ttl_trace_hours"),
+		.heartbeat_ms = hours(cli, "memory.ttl_heartbeat_hours"),
+		.trace_ms = hours(cli, "memory.ttl_trace_hours"),
 	};
 }
 
