@@ -78,7 +78,7 @@ static kg_err check_root(const kg_admit_chain *chain, const kg_entry *e, kg_reas
 	const kg_entry_epoch *epoch = &e->epoch;
 	const kg_chain_head *head = &chain->head;
 
-	if (head->sequence == 0 || epoch->old.sequence != head->sequence ||
+	if (epoch->old.sequence != head->sequence ||
 	    memcmp(epoch->old.commit.bytes, head->commit.bytes, KG_COMMIT_SIZE) != 0)
 		return kg_reason_fail(why, KG_REASON_BAD_EPOCH,
 				      "it stands for another end of the chain than entry %llu",
@@ -115,6 +115,9 @@ static kg_err check_epoch(const kg_admit_chain *chain, const kg_entry *e, kg_rea
 		return kg_reason_fail(why, KG_REASON_BAD_EPOCH,
 				      "old entry %llu is not to be carried over here",
 				      (number)e->carried);
+	if (e->time_ms > chain->head.time_ms)
+		return kg_reason_fail(why, KG_REASON_TIME_ORDER,
+				      "it was carried over, and is later than its epoch's root");
 	return KG_OK;
 }
 
@@ -144,9 +147,6 @@ static kg_err check_place(const kg_admit_chain *chain, const kg_entry *e,
 					    e->time_counter <= head->time_counter)))
 		return kg_reason_fail(why, KG_REASON_TIME_ORDER,
 				      "its time is not after the chain's last entry");
-	if (e->carried > 0 && e->time_ms > head->time_ms)
-		return kg_reason_fail(why, KG_REASON_TIME_ORDER,
-				      "it was carried over, and is later than its epoch's root");
 	return check_epoch(chain, e, why);
 }
 
