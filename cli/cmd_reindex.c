@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /* reindex: throws the search index away and makes it again from git. */
+#include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/passphrase.h"
 #include "cli/reading.h"
 #include "cli/writing.h"
 #include "identity/keyring.h"
+#include "memory/chain.h"
+#include "memory/memory.h"
 #include "orchestrator/runfile.h"
 
 /* A keeper makes its index anew when the file is gone; asking it something waits for that. */
@@ -35,17 +41,108 @@ static kg_err reindex_live(const kg_cli *cli)
 	return err == KG_OK ? closed : err;
 }
 
-static kg_err reindex_here(const kg_cli *cli)
+/* ---- without a swarm ---- */
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
 {
-	kg_keyring_public public;
-	kg_memory *memory = NULL;
-	uint64_t entries;
-	kg_err err = kg_keyring_read_public(&public, cli->state_dir);
+	(void)number;
+	interrupted = 1;
+}
+
+static bool tell(void *payload, uint64_t steps)
+{
+	kg_progress_step(payload, steps, NULL);
+	return interrupted == 0;
+}
+
+/* Every entry is read, and put in its place: two steps. */
+static uint64_t count_steps(const kg_admit *admit)
+{
+	uint64_t steps = 0;
+
+	for (size_t i = 0; i < admit->count; i++)
+		steps += 2 * admit->chains[i].head.sequence;
+	return steps;
+}
+
+static kg_err fill(const kg_cli *cli, const kg_pubkey *swarm, const char *path)
+{
+	kg_progress progress;
+	kg_store *store = NULL;
+	kg_index *index = NULL;
+	kg_admit admit = {0};
+	kg_err err = kg_store_open(&store, cli->state_dir);
+
+	if (err == KG_ENOTFOUND)
+		return kg_fail(KG_ENOTFOUND, "nothing has been remembered in %s", cli->state_dir);
+	if (err == KG_OK)
+		err = kg_admit_init(&admit, swarm, 0);
+	if (err == KG_OK)
+		err = kg_chain_load(&admit, store);
+	if (err == KG_OK)
+		err = kg_index_open(&index, path, true);
+	if (err == KG_OK) {
+		kg_progress_start(&progress, "indexing", count_steps(&admit));
+		kg_index_watch(index, tell, &progress);
+		err = kg_chain_fill_index(&admit, store, index, true);
+		kg_progress_end(&progress);
+	}
+	kg_index_free(index);
+	kg_admit_release(&admit);
+	kg_store_free(store);
+	return err;
+}
+
+/* The new one is made beside the old one, which stays when this is stopped on the way. */
+static kg_err replace(const kg_cli *cli, const kg_pubkey *swarm)
+{
+	char path[KG_PATH_SIZE];
+	char made[KG_PATH_SIZE];
+	kg_err ignored;
+	kg_err err = kg_path(path, "%s/index.sqlite", cli->state_dir);
 
 	if (err == KG_OK)
-		err = kg_memory_open(&memory, cli->state_dir, &public.swarm, NULL, NULL);
+		err = kg_path(made, "%s/index.sqlite.new", cli->state_dir);
 	if (err == KG_OK)
-		err = kg_memory_reindex(memory, &entries);
+		err = kg_index_remove(made);
+	if (err != KG_OK)
+		return err;
+	err = fill(cli, swarm, made);
+	if (err == KG_OK)
+		err = kg_index_remove(path);
+	if (err == KG_OK && rename(made, path) != 0)
+		err = kg_fail_errno(errno, "%s", path);
+	if (err != KG_OK) {
+		ignored = kg_index_remove(made);
+		(void)ignored;
+	}
+	return err;
+}
+
+static kg_err reindex_here(const kg_cli *cli)
+{
+	struct sigaction action = {.sa_handler = on_signal};
+	char path[KG_PATH_SIZE];
+	kg_keyring_public public;
+	kg_memory *memory = NULL;
+	int lock = -1;
+	kg_err err = kg_keyring_read_public(&public, cli->state_dir);
+
+	(void)sigaction(SIGINT, &action, NULL);
+	(void)sigaction(SIGTERM, &action, NULL);
+	if (err == KG_OK)
+		err = kg_path(path, "%s/run/memory.lock", cli->state_dir);
+	if (err == KG_OK)
+		err = kg_fs_lock(&lock, path);
+	if (err == KG_OK)
+		err = replace(cli, &public.swarm);
+	if (lock >= 0)
+		(void)close(lock);
+	/* What only the journal has yet. */
+	if (err == KG_OK)
+		err = kg_memory_open(&memory, cli->state_dir, &public.swarm, NULL, NULL);
 	if (err == KG_OK)
 		err = kg_memory_settle(memory);
 	kg_memory_free(memory);
@@ -85,8 +182,10 @@ int kg_cmd_reindex_run(kg_cli *cli, int argc, char **argv)
 		err = kg_index_count(reading.index, &entries);
 		kg_reading_close(&reading);
 	}
-	if (err != KG_OK)
-		return kg_cli_trouble("reindex");
+	if (err != KG_OK) {
+		(void)kg_cli_trouble("reindex");
+		return err == KG_ENOTFOUND ? KG_EXIT_NO : KG_EXIT_TROUBLE;
+	}
 	if (json)
 		printf("{\"entries\":%llu}\n", (unsigned long long)entries);
 	else

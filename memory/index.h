@@ -113,6 +113,11 @@ KG_NODISCARD kg_err kg_index_put(kg_index *index, const kg_entry *entry,
 KG_NODISCARD kg_err kg_index_end(kg_index *index);
 void kg_index_cancel(kg_index *index);
 
+/* Told of every entry that is put, and again when it has its place: `steps` counts both. False ends
+ * the work with KG_ETIMEOUT, "interrupted". NULL: nobody is told. */
+typedef bool (*kg_index_progress)(void *payload, uint64_t steps);
+void kg_index_watch(kg_index *index, kg_index_progress progress, void *payload);
+
 /* Removes every row. Inside a transaction; the puts that follow in it are sorted before they are
  * taken in, which is the way to fill an index with very many. */
 KG_NODISCARD kg_err kg_index_clear(kg_index *index);

@@ -86,10 +86,13 @@ struct kg_index {
 	kg_index__terms *terms; /* the tokenizer, and counts of this transaction */
 	kg_index__record **waiting;
 	size_t waiting_count;
-	bool open;            /* a transaction is */
-	bool anew;            /* it began with nothing */
-	bool staged;          /* records lie in the table `staged` */
-	bool judged;          /* orders or what they are against changed: marks are made anew */
+	bool open;   /* a transaction is */
+	bool anew;   /* it began with nothing */
+	bool staged; /* records lie in the table `staged` */
+	bool judged; /* orders or what they are against changed: marks are made anew */
+	kg_index_progress progress;
+	void *progress_payload;
+	uint64_t steps;
 	int64_t entries_more; /* of this transaction */
 	int64_t words_more;
 };

@@ -129,6 +129,21 @@ void kg_index__forget(kg_index *index)
 		kg_index__terms_forget(index);
 }
 
+void kg_index_watch(kg_index *index, kg_index_progress progress, void *payload)
+{
+	index->progress = progress;
+	index->progress_payload = payload;
+	index->steps = 0;
+}
+
+static kg_err step(kg_index *index)
+{
+	index->steps++;
+	if (index->progress == NULL || index->progress(index->progress_payload, index->steps))
+		return KG_OK;
+	return kg_fail(KG_ETIMEOUT, "interrupted");
+}
+
 kg_err kg_index_put(kg_index *index, const kg_entry *entry, const kg_entry_proof *proof,
 		    bool verified)
 {
@@ -147,7 +162,7 @@ kg_err kg_index_put(kg_index *index, const kg_entry *entry, const kg_entry_proof
 	if (index->waiting[index->waiting_count] == NULL)
 		return kg_fail(KG_ENOMEM, "no memory for the index");
 	index->waiting_count++;
-	return KG_OK;
+	return step(index);
 }
 
 /* ---- where a row stands ---- */
@@ -442,10 +457,14 @@ static kg_err take_in(kg_index *index, const kg_index__record *r)
 	sqlite3_stmt *s = kg_index__use(index, KG_INDEX__HAVE);
 	int64_t row = 0;
 	bool newer = false;
+	kg_err err;
 	int rc;
 
 	if (s == NULL)
 		return kg_index__fail(index);
+	err = step(index);
+	if (err != KG_OK)
+		return err;
 	(void)sqlite3_bind_int64(s, 1, kg_index__head8(r->id.bytes));
 	(void)sqlite3_bind_blob(s, 2, r->id.bytes, KG_HASH_SIZE, SQLITE_STATIC);
 	rc = sqlite3_step(s);
