@@ -271,9 +271,8 @@ static void on_stored(void *data, uint64_t ticket, const kg_entry *entry,
 	};
 }
 
-/* Puts the entry behind what is in the outbox already, and has all of it stored. Takes its
- * content. */
-static kg_err deliver(kg_writing *w, kg_outbox *outbox, awaited *a, kg_entry *entry)
+/* Asks where the chain ends, and has what is in the outbox already stored. */
+static kg_err catch_up(kg_writing *w, kg_outbox *outbox)
 {
 	const kg_outbox_port port = {.data = w, .submit = port_submit, .head = port_head};
 	int64_t now = kg_clock_wall_ms();
@@ -283,12 +282,23 @@ static kg_err deliver(kg_writing *w, kg_outbox *outbox, awaited *a, kg_entry *en
 
 	if (err == KG_OK)
 		err = kg_outbox_rebase(outbox, &head, now, &moved);
-	if (err == KG_OK)
-		err = kg_outbox_deliver(outbox, &port, now);
-	/* What someone before left there and the keeper refuses is no matter of this entry. */
-	if (err != KG_OK && kg_outbox_count(outbox) > 0)
+	if (err != KG_OK)
 		return err;
-	err = kg_outbox_put(outbox, entry, now, &a->ticket);
+	err = kg_outbox_deliver(outbox, &port, now);
+	/* What someone left there and is refused now is no matter of what comes behind it. */
+	return kg_outbox_count(outbox) > 0 ? err : KG_OK;
+}
+
+/* Puts the entry behind what is in the outbox already, and has all of it stored. Takes its
+ * content. */
+static kg_err deliver(kg_writing *w, kg_outbox *outbox, awaited *a, kg_entry *entry)
+{
+	const kg_outbox_port port = {.data = w, .submit = port_submit, .head = port_head};
+	int64_t now = kg_clock_wall_ms();
+	kg_err err = catch_up(w, outbox);
+
+	if (err == KG_OK)
+		err = kg_outbox_put(outbox, entry, now, &a->ticket);
 	if (err == KG_OK)
 		err = kg_outbox_deliver(outbox, &port, now);
 	return a->stored ? KG_OK : err;
@@ -629,6 +639,103 @@ kg_err kg_writing_settle(kg_writing *w)
 	err = expect(&answer, err, KG_MESSAGE_SETTLED_IS);
 	if (err == KG_OK)
 		kg_message_release(&answer);
+	return err;
+}
+
+/* ---- many of one author ---- */
+
+typedef struct {
+	kg_outbox *outbox;
+	size_t stored;
+	kg_err err; /* why the first that was not stored was not */
+	char why[KG_ERR_TEXT_MAX];
+} run;
+
+static void on_run_stored(void *data, uint64_t ticket, const kg_entry *entry,
+			  const kg_entry_proof *proof)
+{
+	run *r = data;
+
+	(void)ticket;
+	(void)entry;
+	(void)proof;
+	r->stored++;
+}
+
+static void on_answer(void *payload, uint64_t tag, kg_err err)
+{
+	run *r = payload;
+
+	if (err == KG_OK || err == KG_EEXISTS) {
+		(void)kg_outbox_stored(r->outbox, tag);
+	} else if (r->err == KG_OK) {
+		r->err = err;
+		(void)snprintf(r->why, sizeof(r->why), "%s", kg_err_text());
+	}
+}
+
+/* Everything in the outbox, many on the way at once. */
+static kg_err pass_all(kg_writing *w, run *r)
+{
+	const uint8_t *object = NULL;
+	uint64_t ticket = 0;
+	size_t size = 0;
+	kg_err passed;
+	kg_err err = KG_OK;
+
+	while (err == KG_OK && r->err == KG_OK &&
+	       kg_outbox_due(r->outbox, -1, &ticket, &object, &size)) {
+		kg_outbox_sent(r->outbox, ticket, ticket, 0);
+		err = kg_writing_pass(w, object, size, ticket, on_answer, r);
+	}
+	passed = kg_writing_passed(w, on_answer, r);
+	if (err == KG_OK)
+		err = passed;
+	return r->err != KG_OK ? kg_fail(r->err, "%s", r->why) : err;
+}
+
+static kg_err say_run(kg_writing *w, run *r, kg_entry *entries, size_t count)
+{
+	const kg_outbox_port port = {.data = w, .submit = port_submit, .head = port_head};
+	kg_err err = catch_up(w, r->outbox);
+
+	r->stored = 0;
+	kg_outbox_allow(r->outbox, KG_OUTBOX_CREDIT_MAX);
+	for (size_t i = 0; err == KG_OK && i < count; i++) {
+		err = kg_outbox_put(r->outbox, &entries[i], kg_clock_wall_ms(), NULL);
+		if (err == KG_OK &&
+		    (kg_outbox_count(r->outbox) == KG_OUTBOX_CREDIT_MAX || i + 1 == count))
+			err = pass_all(w, r);
+		/* What found no room, or was refused, gets its second chance one by one. */
+		if (err == KG_EFULL || err == KG_ECONFLICT) {
+			r->err = KG_OK;
+			err = kg_outbox_deliver(r->outbox, &port, kg_clock_wall_ms());
+		}
+	}
+	return err;
+}
+
+kg_err kg_writing_say_all(kg_writing *w, size_t *stored, kg_entry *entries, size_t count,
+			  const kg_key *author, const char *name)
+{
+	int64_t until = kg_clock_mono_ms() + AUTHOR_MS;
+	run r = {0};
+	kg_err err = enrol(w, kg_key_public(author), name);
+
+	while (err == KG_OK) {
+		err = kg_outbox_new(&r.outbox, kg_swarm_id(w->swarm), author, name, w->state_dir,
+				    on_run_stored, &r);
+		if (err != KG_ECONFLICT || kg_clock_mono_ms() >= until)
+			break;
+		err = KG_OK;
+		(void)usleep(LOCK_WAIT_US);
+	}
+	w->author = kg_key_public(author);
+	if (err == KG_OK)
+		err = say_run(w, &r, entries, count);
+	kg_outbox_free(r.outbox);
+	w->said = w->said || r.stored > 0;
+	*stored = r.stored;
 	return err;
 }
 
