@@ -70,7 +70,7 @@ static void print_json(const kg_exchange *x, bool ok)
 	document = json_pack(
 		"{s:b, s:s, s:o, s:s, s:s, s:s, s:I, s:O}", "ok", ok, "remote", x->remote.name,
 		"url", shown != NULL ? shown : json_string("not printable"), "state",
-		x->remote.bad ? "bad" : "good", "reason", x->remote.reason, "detail",
+		x->remote.bad ? "quarantined" : "good", "reason", x->remote.reason, "detail",
 		x->remote.detail, "pushed", (json_int_t)x->pushed, "not_pushed", x->not_pushed);
 	if (document == NULL)
 		return;

@@ -300,8 +300,9 @@ static void not_pushed(kg_exchange *out, const char *ref, const char *why)
 }
 
 /* Whether their end of a chain is on ours: else pushing would take something from them. */
-static void choose(push *p, kg_store *store, const kg_store_ref *ref)
+static void choose(push *p, const kg_store_ref *ref)
 {
+	kg_store *store = kg_incoming_store(p->work->incoming); /* knows theirs as well */
 	const kg_offers *offers = &p->work->offers;
 	const kg_store_ref *theirs = offers->count == 0 ? NULL
 							: bsearch(ref, offers->refs, offers->count,
@@ -313,7 +314,7 @@ static void choose(push *p, kg_store *store, const kg_store_ref *ref)
 	if (theirs != NULL && memcmp(theirs->commit.bytes, ref->commit.bytes, KG_COMMIT_SIZE) == 0)
 		return;
 	if (theirs != NULL && kg_transport_is_ahead(store, &theirs->commit, &ref->commit))
-		return; /* taken in a moment ago by somebody else */
+		return;
 	if (theirs != NULL)
 		forward = kg_transport_is_ahead(store, &ref->commit, &theirs->commit);
 	if (forward)
@@ -339,7 +340,7 @@ static kg_err choose_all(push *p)
 	if (err == KG_OK && p->refs == NULL)
 		err = kg_fail(KG_ENOMEM, "no memory for refs");
 	for (size_t i = 0; err == KG_OK && i < p->ours.count; i++)
-		choose(p, store, &p->ours.refs[i]);
+		choose(p, &p->ours.refs[i]);
 	kg_store_free(store);
 	return err;
 }
@@ -391,6 +392,9 @@ static kg_err give(work *w)
 	if (w->out->is_memory)
 		return KG_OK;
 	err = choose_all(&p);
+	/* A child must not inherit what libgit2 has begun: it would draw the same random numbers.
+	 */
+	let_go(w);
 	if (err == KG_OK && p.count > 0)
 		err = kg_apart_run(push_apart, &p, &w->apart, "pushing", on_line, w);
 	free(p.refs);

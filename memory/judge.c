@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "memory/chain.h"
 #include "memory/judge_impl.h"
 #include "memory/store_impl.h"
 #include "memory/vault.h"
@@ -244,17 +243,22 @@ static kg_err judge_proof(kg_judge__work *work, const kg_store_ref *offer)
 	void *entries = work->out.entries;
 	kg_entry_proof proof;
 	kg_entry entry;
-	bool verified = false;
+	kg_buf object;
 	bool good;
-	kg_err err = kg_chain_read(in->offered, &entry, &proof, &verified, &offer->commit);
+	kg_err err;
 
+	kg_buf_init(&object, KG_ENTRY_OBJECT_MAX);
+	err = kg_judge__fetch(in->offered, &object, GIT_OBJECT_COMMIT, &offer->commit);
+	if (err == KG_OK)
+		err = kg_entry_open(&entry, &proof, object.data, object.size);
+	kg_buf_release(&object);
 	if (err == KG_ENOMEM)
 		return err;
 	if (err == KG_OK && !kg_admit_believes(in->admit, &entry.swarm)) {
 		kg_entry_release(&entry);
 		return KG_OK;
 	}
-	good = err == KG_OK && verified && kg_pubkey_equal(&entry.agent, &offer->agent) &&
+	good = err == KG_OK && kg_pubkey_equal(&entry.agent, &offer->agent) &&
 	       kg_admit_author(in->admit, &entry, NULL) == KG_OK;
 	if (err == KG_OK)
 		kg_entry_release(&entry);
@@ -305,19 +309,7 @@ static bool need_not(kg_judge__work *work, const kg_store_ref *offer)
 
 kg_err kg_judge_read_sealed(kg_buf *sealed, kg_store *offered, const kg_commit *blob)
 {
-	git_odb_object *object = NULL;
-	git_oid oid;
-	kg_err err = KG_OK;
-
-	kg_store__to_oid(&oid, blob);
-	if (git_odb_read(&object, offered->odb, &oid) != 0)
-		return kg_fail(KG_ECORRUPT, "sealed content that is not there");
-	if (git_odb_object_type(object) == GIT_OBJECT_BLOB)
-		kg_buf_put(sealed, git_odb_object_data(object), git_odb_object_size(object));
-	else
-		err = kg_fail(KG_ECORRUPT, "sealed content that is no blob");
-	git_odb_object_free(object);
-	return err == KG_OK ? kg_buf_ok(sealed) : err;
+	return kg_judge__fetch(offered, sealed, GIT_OBJECT_BLOB, blob);
 }
 
 static kg_err judge_sealed(kg_judge__work *work, const kg_store_ref *offer)

@@ -3,6 +3,8 @@
 #ifndef KG_MEMORY_JUDGE_IMPL_H
 #define KG_MEMORY_JUDGE_IMPL_H
 
+#include <git2.h>
+
 #include "memory/judge.h"
 
 /* An entry that may be taken in: its form and its signature are good, and it is its chain's. */
@@ -59,6 +61,10 @@ kg_err kg_judge__walk(kg_judge__work *work, const kg_store_ref *offer);
 /* Puts what the fronts have in order, as far as the rules of admission allow; what they do not
  * allow becomes findings. Empties the fronts. */
 kg_err kg_judge__merge(kg_judge__work *work);
+
+/* Reads an object of the quarantine, asking for its size first: what unfolds to more than an entry
+ * may be is not unfolded. KG_EFULL, KG_ENOTFOUND, KG_ECORRUPT. */
+kg_err kg_judge__fetch(kg_store *store, kg_buf *object, git_object_t type, const kg_commit *id);
 
 /* Reads an entry of the quarantine without looking at its signature again. */
 kg_err kg_judge__read(kg_store *store, kg_entry *entry, kg_entry_proof *proof,

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "memory/chain.h"
 #include "memory/judge_impl.h"
+#include "memory/store_impl.h"
 
 typedef unsigned long long number; /* for printing */
 
@@ -36,6 +36,32 @@ typedef struct {
 	uint64_t root_old; /* … everything to this sequence */
 } walk;
 
+kg_err kg_judge__fetch(kg_store *store, kg_buf *object, git_object_t type, const kg_commit *id)
+{
+	git_odb_object *found = NULL;
+	git_object_t is = GIT_OBJECT_INVALID;
+	size_t size = 0;
+	kg_err err = KG_OK;
+	git_oid oid;
+	int rc;
+
+	kg_store__to_oid(&oid, id);
+	rc = git_odb_read_header(&size, &is, store->odb, &oid);
+	if (rc == GIT_ENOTFOUND)
+		return kg_fail(KG_ENOTFOUND, "an object that is not there");
+	if (rc == 0 && is != type)
+		return kg_fail(KG_ECORRUPT, "an object of another type");
+	if (rc == 0 && size > object->size_max)
+		return kg_fail(KG_EFULL, "an object of %zu bytes", size);
+	rc = rc != 0 ? rc : git_odb_read(&found, store->odb, &oid);
+	if (rc != 0)
+		err = kg_fail(KG_ECORRUPT, "an object that cannot be read");
+	else
+		kg_buf_put(object, git_odb_object_data(found), git_odb_object_size(found));
+	git_odb_object_free(found);
+	return err == KG_OK ? kg_buf_ok(object) : err;
+}
+
 kg_err kg_judge__read(kg_store *store, kg_entry *entry, kg_entry_proof *proof,
 		      const kg_commit *commit)
 {
@@ -43,7 +69,7 @@ kg_err kg_judge__read(kg_store *store, kg_entry *entry, kg_entry_proof *proof,
 	kg_err err;
 
 	kg_buf_init(&object, KG_ENTRY_OBJECT_MAX);
-	err = kg_store_read(store, &object, commit);
+	err = kg_judge__fetch(store, &object, GIT_OBJECT_COMMIT, commit);
 	if (err == KG_OK)
 		err = kg_entry_open_unverified(entry, proof, object.data, object.size);
 	kg_buf_release(&object);
@@ -130,7 +156,7 @@ static kg_err note_bad(walk *w, const kg_commit *commit, kg_err opened, bool *mo
 	kg_err err;
 
 	kg_buf_init(&object, KG_ENTRY_OBJECT_MAX);
-	err = kg_store_read(w->work->in->offered, &object, commit);
+	err = kg_judge__fetch(w->work->in->offered, &object, GIT_OBJECT_COMMIT, commit);
 	*more = false;
 	if (err == KG_OK) {
 		reason = kg_reason_of_object(opened, object.data, object.size);
@@ -210,7 +236,7 @@ static kg_err step(walk *w, kg_commit *at, bool *more)
 	kg_err err;
 
 	kg_buf_init(&object, KG_ENTRY_OBJECT_MAX);
-	err = kg_store_read(w->work->in->offered, &object, at);
+	err = kg_judge__fetch(w->work->in->offered, &object, GIT_OBJECT_COMMIT, at);
 	if (err == KG_OK)
 		err = kg_entry_open(&entry, &proof, object.data, object.size);
 	kg_buf_release(&object);

@@ -80,7 +80,7 @@ static kg_err parse_heads(kg_remote *r, const json_t *document)
 
 static kg_err parse(kg_remote *r, const json_t *document)
 {
-	char state[8];
+	char state[16];
 	char time[KG_TIME_TEXT_SIZE];
 	kg_err err = copy_text(r->name, sizeof(r->name), document, "name");
 
@@ -100,9 +100,9 @@ static kg_err parse(kg_remote *r, const json_t *document)
 		err = copy_text(time, sizeof(time), document, "time");
 	if (err == KG_OK)
 		err = kg_json_get_i64(&r->time_ms, document, "time_ms", 0, INT64_MAX);
-	if (err == KG_OK && strcmp(state, "good") != 0 && strcmp(state, "bad") != 0)
-		err = kg_fail(KG_ECORRUPT, "its state is neither good nor bad");
-	r->bad = err == KG_OK && strcmp(state, "bad") == 0;
+	if (err == KG_OK && strcmp(state, "good") != 0 && strcmp(state, "quarantined") != 0)
+		err = kg_fail(KG_ECORRUPT, "its state is neither good nor quarantined");
+	r->bad = err == KG_OK && strcmp(state, "quarantined") == 0;
 	return err == KG_OK ? parse_heads(r, document) : err;
 }
 
@@ -168,8 +168,8 @@ kg_err kg_remote_write(const kg_remote *r, const char *state_dir)
 	kg_clock_format(time, r->time_ms);
 	/* What the other side wrote may be no UTF-8. */
 	document = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:I, s:o}", "name", r->name,
-			     "url", r->url, "state", r->bad ? "bad" : "good", "reason", r->reason,
-			     "chain", r->chain, "commit", r->commit, "detail",
+			     "url", r->url, "state", r->bad ? "quarantined" : "good", "reason",
+			     r->reason, "chain", r->chain, "commit", r->commit, "detail",
 			     detail != NULL ? detail : json_string("not printable"), "time", time,
 			     "time_ms", (json_int_t)r->time_ms, "heads", heads_json(r));
 	if (document == NULL)
