@@ -7,9 +7,30 @@
 #include "identity/secret.h"
 #include "memory/entry.h"
 #include "memory/quote.h"
+#include "memory/reason.h"
 #include "memory/view.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* What an entry is called does not depend on where it stands. */
+static void check_moved(kg_entry *entry, const kg_entry_proof *proof)
+{
+	static const kg_commit parent = {{1}};
+	kg_entry_proof moved;
+	kg_entry back;
+	kg_buf payload;
+
+	if (entry->sequence >= INT64_MAX || kg_entry_carry(entry, entry->sequence + 1) != KG_OK ||
+	    kg_entry_check(entry) != KG_OK)
+		return;
+	kg_buf_init(&payload, KG_ENTRY_OBJECT_MAX);
+	if (kg_entry_encode(&payload, entry, &parent) != KG_OK ||
+	    kg_entry_decode(&back, &moved, payload.data, payload.size) != KG_OK ||
+	    memcmp(&moved.id, &proof->id, sizeof(moved.id)) != 0)
+		abort();
+	kg_entry_release(&back);
+	kg_buf_release(&payload);
+}
 
 static void check_payload(const uint8_t *data, size_t size)
 {
@@ -26,6 +47,7 @@ static void check_payload(const uint8_t *data, size_t size)
 	json_decref(kg_view_whole(&entry, &proof, true));
 	json_decref(kg_view_news(&entry, &proof));
 	kg_buf_release(&again);
+	check_moved(&entry, &proof);
 	kg_entry_release(&entry);
 }
 
@@ -55,6 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static int started;
 	kg_entry_proof proof;
 	kg_entry entry;
+	kg_err err;
 
 	if (!started)
 		started = kg_identity_init() == KG_OK;
@@ -62,8 +85,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	check_payload(data, size);
 	check_quoted(data, size);
-	if (kg_entry_open(&entry, &proof, data, size) == KG_OK)
+	err = kg_entry_open(&entry, &proof, data, size);
+	if (err == KG_OK)
 		kg_entry_release(&entry);
+	if ((err == KG_OK) != (kg_reason_of_object(err, data, size) == KG_REASON_NONE))
+		abort();
 	if (kg_entry_open_unverified(&entry, &proof, data, size) == KG_OK)
 		kg_entry_release(&entry);
 	return 0;
