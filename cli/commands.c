@@ -285,13 +285,25 @@ const kg_command kg_cmd_export = {
 
 const kg_command kg_cmd_import = {
 	.name = "import",
-	.usage = "FILE.bundle [--trust KEY --name NAME] [--json]",
-	.about = "take memory from a git bundle",
+	.usage = "FILE.bundle [--trust KEY --name NAME] [--json]\n"
+		 "       --mmogit DIR [--mmogit-words FILE] [--json]",
+	.about = "take memory from a git bundle, or messages of mmogit",
 	.help = "Judged like what a remote offers, see `sync`; bundles that stock git made are "
 		"fine.\n"
 		"--trust KEY --name NAME: believe the swarm of that key first, as `trust` does. "
 		"Exit code\n"
-		"1: something in it is not as it was signed, or is of a swarm not believed here.",
+		"1: something in it is not as it was signed, or is of a swarm not believed here.\n"
+		"--mmogit DIR: the messages of a mmogit configuration directory, repository or "
+		"directory\n"
+		"of JSON files, all of every branch's history. Each whose signature is good "
+		"becomes an\n"
+		"entry of the operator that carries it, so that anyone can check it again; one "
+		"that is in\n"
+		"the memory already adds nothing. Private ones are opened with the words in FILE, "
+		"and are\n"
+		"then readable for everyone who has this memory. Exit code 1: some were refused, "
+		"each\n"
+		"with its reason.",
 	.program = "swarm",
 };
 
