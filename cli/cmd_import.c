@@ -10,6 +10,7 @@
 #include "cli/apart.h"
 #include "cli/commands.h"
 #include "cli/exchange.h"
+#include "cli/import_mmogit.h"
 #include "cli/taking.h"
 #include "memory/bundle.h"
 
@@ -153,9 +154,13 @@ int kg_cmd_import_run(kg_cli *cli, int argc, char **argv)
 {
 	static const struct option known[] = {{"trust", required_argument, NULL, 't'},
 					      {"name", required_argument, NULL, 'n'},
+					      {"mmogit", required_argument, NULL, 'm'},
+					      {"mmogit-words", required_argument, NULL, 'w'},
 					      {"json", no_argument, NULL, 'j'},
 					      {NULL, 0, NULL, 0}};
 	const char *name = "peer";
+	const char *messages = NULL;
+	const char *words = NULL;
 	kg_pubkey swarm;
 	bool trust = false;
 	bool json = false;
@@ -167,6 +172,10 @@ int kg_cmd_import_run(kg_cli *cli, int argc, char **argv)
 			json = true;
 		} else if (letter == 'n') {
 			name = optarg;
+		} else if (letter == 'm') {
+			messages = optarg;
+		} else if (letter == 'w') {
+			words = optarg;
 		} else if (letter == 't') {
 			trust = true;
 			if (kg_pubkey_parse(&swarm, optarg) != KG_OK)
@@ -175,6 +184,12 @@ int kg_cmd_import_run(kg_cli *cli, int argc, char **argv)
 			return kg_cli_unknown(&kg_cmd_import, known, letter, argv);
 		}
 	}
+	if (words != NULL && messages == NULL)
+		return kg_cli_usage(&kg_cmd_import, "--mmogit-words goes with --mmogit");
+	if (messages != NULL && (trust || optind != argc))
+		return kg_cli_usage(&kg_cmd_import, "--mmogit takes a directory and nothing else");
+	if (messages != NULL)
+		return kg_import_mmogit(cli, messages, words, json);
 	if (optind + 1 != argc)
 		return kg_cli_usage(&kg_cmd_import, "one file is needed");
 	if (trust && kg_exchange_trust(cli, &swarm, name) != KG_OK)
