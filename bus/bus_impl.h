@@ -35,6 +35,9 @@ struct kg_socket {
  * NULL: any member. Then bind or connect. */
 KG_NODISCARD kg_err kg_socket__new(kg_socket **out, kg_bus *bus, int type, const kg_peer *peer,
 				   const char *domain);
+/* Sends without the checks of kg_socket_send. */
+KG_NODISCARD kg_err kg_socket__send(kg_socket *socket, const kg_route *route,
+				    const kg_message_header *header, const void *body);
 KG_NODISCARD kg_err kg_socket__bind(kg_socket *socket, const char *endpoint);
 KG_NODISCARD kg_err kg_socket__connect(kg_socket *socket, const char *endpoint);
 

@@ -100,18 +100,15 @@ kg_socket *kg_feed_out(kg_feed *feed)
 static bool forward(kg_feed *feed, const kg_message *m)
 {
 	kg_message_header h = {KG_MESSAGE_VERSION, (uint8_t)m->kind, 0, m->id, m->trace};
-	uint8_t header[KG_MESSAGE_HEADER_SIZE];
 	char *text = json_dumps(m->json, JSON_COMPACT);
-	bool sent = false;
+	kg_err err;
 
 	if (text == NULL)
 		return false;
 	h.size = (uint32_t)strlen(text);
-	kg_message_encode(header, &h);
-	if (zmq_send(feed->out->raw, header, sizeof(header), ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0)
-		sent = zmq_send(feed->out->raw, text, h.size, ZMQ_DONTWAIT) >= 0;
+	err = kg_socket__send(feed->out, NULL, &h, text);
 	free(text);
-	return sent;
+	return err == KG_OK;
 }
 
 unsigned kg_feed_step(kg_feed *feed)

@@ -2,7 +2,7 @@
 /*
  * message – what one process may say to another: the table of kinds and the form on the wire.
  *
- * A message is two frames: a header of 24 bytes and a body. Integers are little-endian.
+ * A message is one frame: a header of 24 bytes and a body. Integers are little-endian.
  *
  *    0  2  "KG"               8  8  request id, chosen by the asker, echoed in the answer
  *    2  1  version 1         16  8  trace, echoed too; 0 when there is none
@@ -123,7 +123,7 @@ typedef struct {
 	size_t size;
 } kg_message;
 
-/* The whole check of two frames that `from` sent to a process of role `to`: header, direction,
+/* The whole check of what `from` sent to a process of role `to`: header, direction,
  * size, JSON. KG_EDENIED for a direction the table does not know; else as kg_message_decode. On
  * success `out` is the caller's: kg_message_release. `out->route` is left empty. */
 KG_NODISCARD kg_err kg_message_parse(kg_message *out, const char *from, kg_role to,

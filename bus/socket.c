@@ -45,7 +45,7 @@ static int set_int(void *raw, int option, int value)
 
 static int set_options(void *raw, int type)
 {
-	int64_t size_max = KG_MESSAGE_BODY_MAX;
+	int64_t size_max = KG_MESSAGE_HEADER_SIZE + KG_MESSAGE_BODY_MAX;
 	int rc = zmq_setsockopt(raw, ZMQ_MAXMSGSIZE, &size_max, sizeof(size_max));
 
 	for (size_t i = 0; i < sizeof(common) / sizeof(common[0]); i++)
@@ -217,15 +217,8 @@ void kg_socket_set_patience(kg_socket *socket, int send_ms)
 	(void)set_int(socket->raw, ZMQ_SNDTIMEO, send_ms);
 }
 
-static kg_err send_frame(kg_socket *s, const void *data, size_t size, int flags)
+static kg_err send_failed(const kg_socket *s)
 {
-	int n;
-
-	do {
-		n = zmq_send(s->raw, data, size, flags);
-	} while (n < 0 && zmq_errno() == EINTR);
-	if (n >= 0)
-		return KG_OK;
 	if (zmq_errno() == EHOSTUNREACH)
 		return kg_fail(KG_ENOTFOUND, "the peer is gone");
 	if (zmq_errno() == EAGAIN)
@@ -254,20 +247,34 @@ static kg_err check_send(const kg_socket *s, const kg_route *route, kg_message_k
 	return KG_OK;
 }
 
-static kg_err send_message(kg_socket *s, const kg_route *route, const kg_message_header *h,
-			   const void *body)
+/* One frame: a client whose server dies between two frames of a message would be ended by libzmq
+ * itself, see docs/messages.md. */
+kg_err kg_socket__send(kg_socket *s, const kg_route *route, const kg_message_header *h,
+		       const void *body)
 {
-	uint8_t header[KG_MESSAGE_HEADER_SIZE];
-	kg_err err = KG_OK;
+	zmq_msg_t frame;
+	int n = 0;
 
-	kg_message_encode(header, h);
+	if (zmq_msg_init_size(&frame, KG_MESSAGE_HEADER_SIZE + (size_t)h->size) != 0)
+		return kg_fail(KG_ENOMEM, "no memory for a message");
+	kg_message_encode(zmq_msg_data(&frame), h);
+	if (h->size > 0)
+		memcpy((uint8_t *)zmq_msg_data(&frame) + KG_MESSAGE_HEADER_SIZE, body, h->size);
 	if (route != NULL)
-		err = send_frame(s, route->bytes, route->size, ZMQ_SNDMORE);
-	if (err == KG_OK)
-		err = send_frame(s, header, sizeof(header), ZMQ_SNDMORE);
-	if (err == KG_OK)
-		err = send_frame(s, body, h->size, 0);
-	return err;
+		do {
+			n = zmq_send(s->raw, route->bytes, route->size, ZMQ_SNDMORE);
+		} while (n < 0 && zmq_errno() == EINTR);
+	if (n >= 0)
+		do {
+			n = zmq_msg_send(&frame, s->raw, 0);
+		} while (n < 0 && zmq_errno() == EINTR);
+	if (n < 0) {
+		kg_err err = send_failed(s);
+
+		(void)zmq_msg_close(&frame);
+		return err;
+	}
+	return KG_OK;
 }
 
 kg_err kg_socket_send(kg_socket *socket, const kg_route *route, kg_message_kind kind, uint64_t id,
@@ -276,7 +283,7 @@ kg_err kg_socket_send(kg_socket *socket, const kg_route *route, kg_message_kind 
 	kg_message_header h = {KG_MESSAGE_VERSION, (uint8_t)kind, (uint32_t)size, id, 0};
 	kg_err err = check_send(socket, route, kind, size);
 
-	return err == KG_OK ? send_message(socket, route, &h, body) : err;
+	return err == KG_OK ? kg_socket__send(socket, route, &h, body) : err;
 }
 
 static kg_err send_json(kg_socket *s, const kg_route *route, kg_message_kind kind, uint64_t id,
@@ -295,7 +302,7 @@ static kg_err send_json(kg_socket *s, const kg_route *route, kg_message_kind kin
 	err = check_send(s, route, kind, strlen(text));
 	if (err == KG_OK) {
 		h.size = (uint32_t)strlen(text);
-		err = send_message(s, route, &h, text);
+		err = kg_socket__send(s, route, &h, text);
 	}
 	free(text);
 	return err;
@@ -324,7 +331,7 @@ kg_err kg_socket_reply_raw(kg_socket *socket, const kg_message *message, kg_mess
 	const kg_route *route = socket->type == ZMQ_ROUTER ? &message->route : NULL;
 	kg_err err = check_send(socket, route, kind, size);
 
-	return err == KG_OK ? send_message(socket, route, &h, body) : err;
+	return err == KG_OK ? kg_socket__send(socket, route, &h, body) : err;
 }
 
 kg_err kg_socket_reply_failed(kg_socket *socket, const kg_message *message, kg_err code)
@@ -339,9 +346,10 @@ static void drop(kg_socket *s, const char *from, const char *why)
 	(void)snprintf(s->drops.why, sizeof(s->drops.why), "%s", why);
 }
 
-/* The frames of one message of libzmq: [route,] header, body; what is beyond is only counted. */
+/* The frames of one message of libzmq: [route,] message; what is beyond is only counted. */
+enum { FRAMES = 2 };
 typedef struct {
-	zmq_msg_t frame[3];
+	zmq_msg_t frame[FRAMES];
 	size_t count;
 } frames;
 
@@ -350,11 +358,11 @@ static bool receive_frames(kg_socket *s, frames *f)
 	bool more = true;
 
 	f->count = 0;
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < FRAMES; i++)
 		(void)zmq_msg_init(&f->frame[i]);
 	while (more) {
 		zmq_msg_t extra;
-		zmq_msg_t *m = f->count < 3 ? &f->frame[f->count] : &extra;
+		zmq_msg_t *m = f->count < FRAMES ? &f->frame[f->count] : &extra;
 		int n;
 
 		if (m == &extra)
@@ -374,16 +382,26 @@ static bool receive_frames(kg_socket *s, frames *f)
 
 /* A peer of another version is told so once per message, in the form of this version. Clients do
  * not answer: two processes that disagree must not talk about it for ever. */
-static void tell_version(kg_socket *s, const kg_route *route, zmq_msg_t *header)
+static void tell_version(kg_socket *s, const kg_route *route, zmq_msg_t *frame)
 {
 	kg_message_header h = {0};
 
-	if (s->type != ZMQ_ROUTER ||
-	    kg_message_decode(&h, zmq_msg_data(header), zmq_msg_size(header)) != KG_ECONFLICT)
+	if (s->type != ZMQ_ROUTER || zmq_msg_size(frame) < KG_MESSAGE_HEADER_SIZE ||
+	    kg_message_decode(&h, zmq_msg_data(frame), KG_MESSAGE_HEADER_SIZE) != KG_ECONFLICT)
 		return;
 	if (send_json(s, route, KG_MESSAGE_FAILED, h.id, 0, kg_message_failure(KG_ECONFLICT)) !=
 	    KG_OK)
 		return; /* the peer has gone meanwhile: nobody to tell */
+}
+
+static kg_err parse_frame(kg_socket *s, const char *from, zmq_msg_t *frame, kg_message *out)
+{
+	const uint8_t *data = zmq_msg_data(frame);
+	size_t size = zmq_msg_size(frame);
+	size_t header = size < KG_MESSAGE_HEADER_SIZE ? size : KG_MESSAGE_HEADER_SIZE;
+
+	return kg_message_parse(out, from, s->bus->role, data, header, data + header,
+				size - header);
 }
 
 static kg_err parse_frames(kg_socket *s, frames *f, kg_message *out)
@@ -405,18 +423,15 @@ static kg_err parse_frames(kg_socket *s, frames *f, kg_message *out)
 		route.size = (uint8_t)zmq_msg_size(&f->frame[0]);
 		memcpy(route.bytes, zmq_msg_data(&f->frame[0]), route.size);
 	}
-	if (f->count != first + 2)
-		err = kg_fail(KG_ECORRUPT, "%zu frames, not 2",
+	if (f->count != first + 1)
+		err = kg_fail(KG_ECORRUPT, "%zu frames, not 1",
 			      f->count > first ? f->count - first : 0);
 	else if (from[0] == '?')
 		err = kg_fail(KG_EDENIED, "the peer has no name");
 	else if (first == 1 && route.size == 0)
 		err = kg_fail(KG_ECORRUPT, "the peer chose a routing id that is too long");
 	else
-		err = kg_message_parse(out, from, s->bus->role, zmq_msg_data(&f->frame[first]),
-				       zmq_msg_size(&f->frame[first]),
-				       zmq_msg_data(&f->frame[first + 1]),
-				       zmq_msg_size(&f->frame[first + 1]));
+		err = parse_frame(s, from, &f->frame[first], out);
 	if (err == KG_OK) {
 		out->route = route;
 		return KG_OK;
@@ -439,7 +454,7 @@ kg_err kg_socket_receive(kg_socket *socket, kg_message *out, int timeout_ms)
 		if (receive_frames(socket, &f)) {
 			kg_err err = parse_frames(socket, &f, out);
 
-			for (size_t i = 0; i < 3; i++)
+			for (size_t i = 0; i < FRAMES; i++)
 				(void)zmq_msg_close(&f.frame[i]);
 			if (err == KG_OK || err == KG_ENOMEM)
 				return err;

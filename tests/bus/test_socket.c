@@ -137,13 +137,18 @@ static void test_socket__forbidden_sends_are_refused_at_home(void **state)
 	free(large);
 }
 
-/* Sends frames past the checks of kg_socket_send. */
+/* Sends a frame past the checks of kg_socket_send. */
 static void raw_send(kg_socket *s, const void *header, size_t size, const void *body,
 		     size_t body_size)
 {
-	assert_true(zmq_send(s->raw, header, size, body != NULL ? ZMQ_SNDMORE : 0) >= 0);
-	if (body != NULL)
-		assert_true(zmq_send(s->raw, body, body_size, 0) >= 0);
+	uint8_t *frame = malloc(size + body_size + 1);
+
+	assert_non_null(frame);
+	memcpy(frame, header, size);
+	if (body_size > 0)
+		memcpy(frame + size, body, body_size);
+	assert_true(zmq_send(s->raw, frame, size + body_size, 0) >= 0);
+	free(frame);
 }
 
 static void encode(uint8_t out[KG_MESSAGE_HEADER_SIZE], unsigned kind, size_t size)
@@ -169,17 +174,16 @@ static void test_socket__bad_messages_are_dropped_and_counted(void **state)
 	raw_send(r->dial, header, sizeof(header), "{}", 2);
 	encode(header, KG_MESSAGE_BEAT, 4097);
 	raw_send(r->dial, header, sizeof(header), large, 4097);
-	/* Three frames. */
+	/* Two frames. */
 	encode(header, KG_MESSAGE_BEAT, 2);
 	assert_true(zmq_send(r->dial->raw, header, sizeof(header), ZMQ_SNDMORE) >= 0);
-	assert_true(zmq_send(r->dial->raw, "{}", 2, ZMQ_SNDMORE) >= 0);
 	raw_send(r->dial, "{}", 2, NULL, 0);
 	assert_int_equal(kg_socket_send(r->dial, NULL, KG_MESSAGE_BEAT, 99, "{}", 2), KG_OK);
 	assert_int_equal(kg_socket_receive(r->listen, &m, PATIENCE_MS), KG_OK);
 	assert_int_equal(m.id, 99);
 	assert_int_equal(kg_socket_drops(r->listen)->count, KG_MESSAGE_HEADER_SIZE + 4);
 	assert_string_equal(kg_socket_drops(r->listen)->from, "agent-0");
-	assert_string_equal(kg_socket_drops(r->listen)->why, "3 frames, not 2");
+	assert_string_equal(kg_socket_drops(r->listen)->why, "2 frames, not 1");
 	kg_message_release(&m);
 	free(large);
 }
@@ -187,7 +191,7 @@ static void test_socket__bad_messages_are_dropped_and_counted(void **state)
 static void test_socket__a_frame_beyond_all_limits_ends_only_the_connection(void **state)
 {
 	rig *r = *state;
-	size_t size = KG_MESSAGE_BODY_MAX + 1;
+	size_t size = KG_MESSAGE_HEADER_SIZE + KG_MESSAGE_BODY_MAX + 1;
 	char *large = calloc(1, size);
 	kg_message m = {0};
 	kg_err err = KG_ETIMEOUT;

@@ -17,7 +17,8 @@ static kg_err look(void *payload, kg_journal_kind kind, const uint8_t *object, s
 {
 	seen *s = payload;
 
-	if (kind >= KG_JOURNAL_KINDS || object < s->from || size == 0 || size > (size_t)(s->end - object))
+	if (kind >= KG_JOURNAL_KINDS || object < s->from || size == 0 ||
+	    size > (size_t)(s->end - object))
 		abort();
 	s->from = object + size;
 	s->bytes += size + KG_JOURNAL_RECORD_SIZE;
