@@ -248,6 +248,11 @@ uint32_t kg_session_vocabulary(const kg_session *session)
 	return session->config->vocabulary;
 }
 
+uint32_t kg_session_width(const kg_session *session)
+{
+	return session->stream;
+}
+
 size_t kg_session_bytes(const kg_session *session)
 {
 	return sizeof(*session) + session->buffers_bytes + session->cache.size;
@@ -292,14 +297,20 @@ static void advance(kg_session *s, const uint32_t *tokens, uint32_t count)
 	s->position += count;
 }
 
+/* Rows first .. first+count-1 of the batch as the head takes them in, to the first rows of h. */
+static void hidden_of(kg_session *s, uint32_t first, uint32_t count)
+{
+	for (uint32_t v = 0; v < count; v++)
+		kg_session__norm(s, s->h + v * s->h_stride, s->x + (size_t)(first + v) * s->stream,
+				 kg_weights_output_norm(s->weights), s->stream);
+}
+
 /* Logits of rows first .. first+count-1 of the batch. */
 static void logits_of(kg_session *s, uint32_t first, uint32_t count, float *logits)
 {
 	const kg_session_batch batch = {.session = s, .count = count};
 
-	for (uint32_t v = 0; v < count; v++)
-		kg_session__norm(s, s->h + v * s->h_stride, s->x + (size_t)(first + v) * s->stream,
-				 kg_weights_output_norm(s->weights), s->stream);
+	hidden_of(s, first, count);
 	kg_session__linear(&batch, &(kg_session_linear){
 					   .x = s->h,
 					   .stride = s->h_stride,
@@ -342,19 +353,29 @@ kg_err kg_session_step(kg_session *session, uint32_t token, float *logits)
 	return kg_session_feed(session, &token, 1, logits);
 }
 
+/* What a reader is shown. */
+typedef struct {
+	kg_session_reader *reader;
+	void *context;
+	bool hidden;
+} showing;
+
 /* Shows the batch that has just been taken in, from token `from` on; `done` came before it. */
-static kg_err show(kg_session *s, size_t done, uint32_t count, size_t from,
-		   kg_session_reader *reader, void *context)
+static kg_err show(kg_session *s, size_t done, uint32_t count, size_t from, const showing *to)
 {
+	size_t stride = to->hidden ? s->h_stride : s->config->vocabulary;
 	uint32_t start = s->position - count;
 	uint32_t made = 0;
 
 	for (uint32_t v = from > done ? (uint32_t)(from - done) : 0; v < count; v += made) {
 		made = count - v < KG_SESSION_READ ? count - v : KG_SESSION_READ;
-		logits_of(s, v, made, s->logits);
+		if (to->hidden)
+			hidden_of(s, v, made);
+		else
+			logits_of(s, v, made, s->logits);
 		for (uint32_t i = 0; i < made; i++) {
-			kg_err err = reader(context, done + v + i,
-					    s->logits + (size_t)i * s->config->vocabulary);
+			const float *rows = to->hidden ? s->h : s->logits;
+			kg_err err = to->reader(to->context, done + v + i, rows + i * stride);
 
 			if (err != KG_OK) {
 				s->position = start + v + i + 1;
@@ -365,8 +386,8 @@ static kg_err show(kg_session *s, size_t done, uint32_t count, size_t from,
 	return KG_OK;
 }
 
-kg_err kg_session_read(kg_session *s, const uint32_t *tokens, size_t n, size_t from,
-		       kg_session_reader *reader, void *context)
+static kg_err read_to(kg_session *s, const uint32_t *tokens, size_t n, size_t from,
+		      const showing *to)
 {
 	kg_err err = check_tokens(s, tokens, n);
 	uint32_t count;
@@ -375,7 +396,20 @@ kg_err kg_session_read(kg_session *s, const uint32_t *tokens, size_t n, size_t f
 		count = n - done < s->batch ? (uint32_t)(n - done) : s->batch;
 		advance(s, tokens + done, count);
 		if (from < done + count)
-			err = show(s, done, count, from, reader, context);
+			err = show(s, done, count, from, to);
 	}
 	return err;
+}
+
+kg_err kg_session_read(kg_session *s, const uint32_t *tokens, size_t n, size_t from,
+		       kg_session_reader *reader, void *context)
+{
+	return read_to(s, tokens, n, from, &(showing){.reader = reader, .context = context});
+}
+
+kg_err kg_session_read_hidden(kg_session *s, const uint32_t *tokens, size_t n, size_t from,
+			      kg_session_reader *reader, void *context)
+{
+	return read_to(s, tokens, n, from,
+		       &(showing){.reader = reader, .context = context, .hidden = true});
 }

@@ -60,6 +60,12 @@ typedef kg_err kg_session_reader(void *context, size_t index, const float *logit
 KG_NODISCARD kg_err kg_session_read(kg_session *session, const uint32_t *tokens, size_t n,
 				    size_t from, kg_session_reader *reader, void *context);
 
+/* The same with what the head takes in, kg_session_width floats: the stream behind the last layer,
+ * normed. They stand for what the model has made of the text up to that token, and are the same in
+ * every bit with every kernel, number of threads and batch. */
+KG_NODISCARD kg_err kg_session_read_hidden(kg_session *session, const uint32_t *tokens, size_t n,
+					   size_t from, kg_session_reader *reader, void *context);
+
 /* The `n` floats that a product of `layer` takes in, of one token. */
 typedef void kg_session_observer(void *context, uint32_t layer, kg_tensor_role role, const float *x,
 				 uint32_t n);
@@ -88,6 +94,9 @@ uint32_t kg_session_context(const kg_session *session);
 
 const kg_weights *kg_session_weights(const kg_session *session);
 uint32_t kg_session_vocabulary(const kg_session *session);
+
+/* Floats of the stream: dim, of a complex model twice that. */
+uint32_t kg_session_width(const kg_session *session);
 
 /* Bytes of cache and buffers when every position has been used. */
 size_t kg_session_bytes(const kg_session *session);

@@ -341,6 +341,65 @@ static void test_step__every_kernel_gives_the_same_bits(void **state)
 	assert_int_equal(kg_kernel_set(NULL), KG_OK);
 }
 
+enum { HIDDEN_DIM = 64 };
+
+typedef struct {
+	float *rows;
+	uint32_t dim;
+} keeping;
+
+static kg_err keep_row(void *context, size_t index, const float *row)
+{
+	const keeping *k = context;
+
+	memcpy(k->rows + index * k->dim, row, k->dim * sizeof(*row));
+	return KG_OK;
+}
+
+/* What the head makes of the hidden states are the logits: read both ways. */
+static void test_hidden__is_what_the_head_takes_in(void **state)
+{
+	kg_model_config config = toy_config();
+	kg_model *model = toy_random(&config, 24);
+	kg_weights *weights = weights_under(model, "f32");
+	const kg_session_options options = {.batch = 5};
+	const kg_matrix *head = kg_weights_head(weights);
+	float *hidden = calloc((size_t)LENGTH * HIDDEN_DIM, sizeof(*hidden));
+	float *row = calloc(HIDDEN_DIM, sizeof(*row));
+	float *want = run(weights);
+	uint32_t tokens[LENGTH];
+	kg_session *session;
+
+	(void)state;
+	assert_non_null(hidden);
+	assert_non_null(row);
+	for (uint32_t t = 0; t < LENGTH; t++)
+		tokens[t] = token_at(t);
+	assert_int_equal(kg_session_new(&session, weights, &options), KG_OK);
+	assert_int_equal(kg_session_width(session), config.dim);
+	assert_true(config.dim <= HIDDEN_DIM);
+	assert_int_equal(kg_session_read_hidden(session, tokens, LENGTH, 0, keep_row,
+						&(keeping){hidden, config.dim}),
+			 KG_OK);
+	for (uint32_t t = 0; t < LENGTH; t++)
+		for (uint32_t v = 0; v < VOCABULARY; v += 17) {
+			double sum = 0;
+
+			kg_matrix_row(row, head, v);
+			for (uint32_t i = 0; i < config.dim; i++)
+				sum += (double)row[i] * (double)hidden[t * config.dim + i];
+			if (fabs(sum - (double)want[t * VOCABULARY + v]) > 1e-4 * (1 + fabs(sum)))
+				fail_msg("token %u, logit %u: %g is not %g", t, v, sum,
+					 (double)want[t * VOCABULARY + v]);
+		}
+	kg_session_free(session);
+	free(hidden);
+	free(row);
+	free(want);
+	kg_weights_free(weights);
+	kg_model_free(model);
+}
+
 static void test_rewind__is_as_good_as_new(void **state)
 {
 	kg_model_config config = toy_config();
@@ -473,6 +532,7 @@ int main(void)
 		cmocka_unit_test(test_step__knows_the_variants_of_the_family),
 		cmocka_unit_test(test_step__loses_more_the_fewer_the_bits),
 		cmocka_unit_test(test_step__every_kernel_gives_the_same_bits),
+		cmocka_unit_test(test_hidden__is_what_the_head_takes_in),
 		cmocka_unit_test(test_rewind__is_as_good_as_new),
 		cmocka_unit_test(test_step__stops_at_the_context),
 		cmocka_unit_test(test_observe__shows_the_inputs_of_every_product),
