@@ -12,7 +12,7 @@
 #include "cli/passphrase.h"
 #include "cli/reading.h"
 #include "cli/writing.h"
-#include "identity/keyring.h"
+#include "memory/chain.h"
 #include "memory/transport.h"
 
 enum { OFFERS_TEXT_MAX = 512 << 20, WHY_MAX = 200, ATTEMPTS = 2 };
@@ -369,7 +369,7 @@ static kg_err push_apart(kg_apart *apart, void *payload)
 
 static void on_line(void *payload, const char *line)
 {
-	work *w = payload;
+	push *p = payload;
 	char name[KG_OFFER_NAME_MAX + 1];
 	size_t length = strcspn(line, " ");
 
@@ -378,9 +378,59 @@ static void on_line(void *payload, const char *line)
 	memcpy(name, line, length);
 	name[length] = '\0';
 	if (line[length] == ' ' && line[length + 1] != '\0')
-		not_pushed(w->out, name, line + length + 1);
-	else
-		w->out->pushed++;
+		not_pushed(p->work->out, name, line + length + 1);
+	for (size_t i = 0; line[length + 1] == '\0' && i < p->count; i++) {
+		if (p->refs[i].name == NULL || strcmp(p->refs[i].name, name) != 0)
+			continue;
+		p->refs[i].name = NULL; /* is there */
+		p->work->out->pushed++;
+		break;
+	}
+}
+
+static int by_agent(const void *a, const void *b)
+{
+	return memcmp(((const kg_entry_head *)a)->agent.bytes,
+		      ((const kg_entry_head *)b)->agent.bytes, KG_PUBKEY_SIZE);
+}
+
+/* What it has taken from us it has from now on. */
+static kg_err note_pushed(push *p)
+{
+	kg_remote *r = &p->work->out->remote;
+	kg_store *store = NULL;
+	kg_entry_head *heads = realloc(r->heads, (r->head_count + p->count + 1) * sizeof(*heads));
+	size_t known = r->head_count;
+	kg_err err;
+
+	if (heads == NULL)
+		return kg_fail(KG_ENOMEM, "no memory for heads");
+	r->heads = heads;
+	err = kg_store_open(&store, p->work->cli->state_dir);
+	for (size_t i = 0; err == KG_OK && i < p->count; i++) {
+		kg_entry_head head = {.agent = p->refs[i].agent, .commit = p->refs[i].commit};
+		kg_entry_head *at;
+		kg_entry_proof proof;
+		kg_entry entry;
+		bool verified;
+
+		if (p->refs[i].name != NULL || p->refs[i].kind != KG_STORE_CHAIN)
+			continue;
+		err = kg_chain_read(store, &entry, &proof, &verified, &head.commit);
+		if (err != KG_OK)
+			break;
+		head.sequence = entry.sequence;
+		kg_entry_release(&entry);
+		at = known > 0 ? bsearch(&head, heads, known, sizeof(head), by_agent) : NULL;
+		if (at != NULL)
+			*at = head;
+		else
+			heads[r->head_count++] = head;
+	}
+	kg_store_free(store);
+	if (r->head_count > 1)
+		qsort(heads, r->head_count, sizeof(*heads), by_agent);
+	return err == KG_OK ? kg_remote_write(r, p->work->cli->state_dir) : err;
 }
 
 static kg_err give(work *w)
@@ -396,7 +446,9 @@ static kg_err give(work *w)
 	 */
 	let_go(w);
 	if (err == KG_OK && p.count > 0)
-		err = kg_apart_run(push_apart, &p, &w->apart, "pushing", on_line, w);
+		err = kg_apart_run(push_apart, &p, &w->apart, "pushing", on_line, &p);
+	if (err == KG_OK && w->out->pushed > 0)
+		err = note_pushed(&p);
 	free(p.refs);
 	kg_store_refs_release(&p.ours);
 	return err;

@@ -237,6 +237,14 @@ static void check_claims(kg_judge__work *work)
 
 /* ---- proofs, sealed content, the rest ---- */
 
+static bool is_kept(const kg_judge__work *work, const kg_store_ref *offer)
+{
+	git_oid here;
+
+	return work->in->ours != NULL &&
+	       git_reference_name_to_id(&here, work->in->ours->repo, offer->name) == 0;
+}
+
 static kg_err judge_proof(kg_judge__work *work, const kg_store_ref *offer)
 {
 	const kg_judge_input *in = work->in;
@@ -247,6 +255,8 @@ static kg_err judge_proof(kg_judge__work *work, const kg_store_ref *offer)
 	bool good;
 	kg_err err;
 
+	if (is_kept(work, offer))
+		return KG_OK;
 	kg_buf_init(&object, KG_ENTRY_OBJECT_MAX);
 	err = kg_judge__fetch(in->offered, &object, GIT_OBJECT_COMMIT, &offer->commit);
 	if (err == KG_OK)
@@ -298,12 +308,9 @@ static kg_err entry_of(kg_entry *entry, kg_judge__work *work, const kg_entry_id 
 static bool need_not(kg_judge__work *work, const kg_store_ref *offer)
 {
 	bool erased = false;
-	git_oid here;
 
-	if (work->in->ours == NULL)
-		return false;
-	if (git_reference_name_to_id(&here, work->in->ours->repo, offer->name) == 0)
-		return true;
+	if (work->in->ours == NULL || is_kept(work, offer))
+		return work->in->ours != NULL;
 	return kg_vault_is_erased(&erased, work->in->ours, &offer->entry) != KG_OK || erased;
 }
 

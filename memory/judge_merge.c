@@ -161,7 +161,10 @@ static kg_err try_next(merge *m, kg_judge__front *front, bool last_chance)
 
 	if (err != KG_OK)
 		return err;
-	err = kg_admit_check(work->in->admit, &entry, &proof, work->in->now_ms, &why);
+	if (entry.has_epoch && work->in->ours != NULL)
+		err = kg_chain_epoch(work->in->admit, work->in->ours, &entry.agent);
+	if (err == KG_OK)
+		err = kg_admit_check(work->in->admit, &entry, &proof, work->in->now_ms, &why);
 	if (err == KG_OK) {
 		err = take(work, &entry, &proof);
 		front->left--;

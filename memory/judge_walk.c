@@ -345,11 +345,12 @@ static kg_err conclude(walk *w)
 	kg_judge__front *f = w->front;
 	kg_err err = KG_OK;
 
-	check_known(w);
 	/* Only a chain that continues ours, or is wholly new, can be taken; a root of an epoch is
 	 * judged when its turn comes. */
 	if (f->count > 0 && f->all[f->count - 1].sequence <= w->ours.tip && !w->has_root)
 		err = note_fork(w);
+	else
+		check_known(w);
 	return err == KG_OK ? add_head(w) : err;
 }
 

@@ -43,6 +43,10 @@ everything() {
 	as "$1" recall --limit 10000 --json
 }
 
+remembers() {
+	everything "$1" | grep -- "$2" >/dev/null
+}
+
 # same SWARM SWARM: the same entries in the same order, and all of them good.
 same() {
 	everything "$1" >"$root/first.json"
@@ -58,7 +62,7 @@ commits() {
 	git -C "$root/$1/memory.git" rev-list --all | LC_ALL=C sort
 }
 
-# no CODE-1 COMMAND…: exit 1, what it says in $root/out and $root/err.
+# no COMMAND…: exit 1, what it says in $root/out and $root/err.
 no() {
 	code=0
 	"$@" >"$root/out" 2>"$root/err" || code=$?
