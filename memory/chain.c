@@ -183,7 +183,7 @@ kg_err kg_chain_epoch(kg_admit *admit, kg_store *store, const kg_pubkey *agent)
 	kg_entry end;
 	kg_err err;
 
-	if (chain == NULL || chain->epoch.known)
+	if (chain == NULL || chain->epoch.known || chain->head.sequence == 0)
 		return KG_OK;
 	err = kg_store_tip(store, &tip, agent);
 	if (err == KG_OK)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory/chain.h"
 #include "memory/judge_impl.h"
 
 enum { ROUNDS_MAX = 1000 /* how often entries that wait for others are tried again */ };

@@ -215,11 +215,30 @@ static kg_err take_in(kg_memory *m, kg_load *load)
 	return err;
 }
 
+void kg_memory_take_epochs(kg_memory *m, bool taken)
+{
+	m->no_epochs = !taken;
+}
+
+kg_err kg_memory__check(kg_memory *m, const kg_load *load, int64_t now_ms, kg_reason *why)
+{
+	const kg_entry *e = &load->entry;
+	kg_err err = KG_OK;
+
+	if (e->has_epoch)
+		err = kg_chain_epoch(&m->admit, m->store, &e->agent);
+	return err == KG_OK ? kg_admit_check(&m->admit, e, &load->proof, now_ms, why) : err;
+}
+
 static kg_err judge(kg_memory *m, kg_receipt *receipt, kg_load *load, int64_t now_ms)
 {
 	const kg_entry *e = &load->entry;
 	kg_reason why = KG_REASON_NONE;
-	kg_err err = kg_admit_check(&m->admit, e, &load->proof, now_ms, &why);
+	kg_err err = kg_memory__check(m, load, now_ms, &why);
+
+	if (err == KG_OK && e->has_epoch && m->no_epochs)
+		err = kg_reason_fail(&why, KG_REASON_BAD_EPOCH,
+				     "an author does not begin his own chain anew");
 
 	*receipt = (kg_receipt){
 		.id = load->proof.id,

@@ -68,6 +68,11 @@ void kg_memory_free(kg_memory *memory);
 KG_NODISCARD kg_err kg_memory_submit(kg_memory *memory, kg_receipt *receipt, const void *object,
 				     size_t size, int64_t now_ms);
 
+/* Whether the root of a new epoch is taken in from now on; after opening it is. What it leaves out
+ * is gone for good, and the next checkpoint countersigns it: so it is for the owner's tools to
+ * bring, and not for an author himself. */
+void kg_memory_take_epochs(kg_memory *memory, bool taken);
+
 /* Makes everything submitted durable (fdatasync). KG_OK: it may be acknowledged. On failure what
  * was submitted since the last commit is forgotten and may be submitted again. */
 KG_NODISCARD kg_err kg_memory_commit(kg_memory *memory);

@@ -30,11 +30,16 @@ struct kg_memory {
 	size_t proof_count;
 	bool chains_stale;  /* admit is to be read anew */
 	bool signers_stale; /* allowed_signers lacks a member */
+	bool no_epochs;     /* roots of epochs are refused */
 	bool group_failed;  /* the journal's group holds what admit could not take */
 	bool load_kept;     /* what was refused is kept as a proof */
 	bool hold;          /* the journal holds what a damaged chain lacks: nothing is removed */
 	bool threaded;
 };
+
+/* What admission says of it, the chain's epoch looked up where that matters. */
+KG_NODISCARD kg_err kg_memory__check(kg_memory *m, const kg_load *load, int64_t now_ms,
+				     kg_reason *why);
 
 /* ---- recovery.c ---- */
 

@@ -103,8 +103,11 @@ static void take_submission(keeper *k, kg_message *message)
 {
 	submission *s = &k->batch[k->batch_count];
 	char quoted[256];
-	kg_err err = kg_memory_submit(k->memory, &s->receipt, message->data, message->size,
-				      kg_clock_wall_ms());
+	kg_err err;
+
+	kg_memory_take_epochs(k->memory, kg_role_of(message->from) == KG_ROLE_CLIENT);
+	err = kg_memory_submit(k->memory, &s->receipt, message->data, message->size,
+			       kg_clock_wall_ms());
 
 	if (err != KG_OK) {
 		kg_log(KG_LOG_WARN, "entry.refused", "from=%s code=%s why=%s", message->from,

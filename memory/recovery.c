@@ -25,7 +25,7 @@ static kg_err admit_entry(recovery *r, kg_load *load)
 	kg_memory *m = r->m;
 	kg_reason why = KG_REASON_NONE;
 	/* It passed the clock when it was admitted. */
-	kg_err err = kg_admit_check(&m->admit, &load->entry, &load->proof, INT64_MAX, &why);
+	kg_err err = kg_memory__check(m, load, INT64_MAX, &why);
 
 	if (err != KG_OK) {
 		m->hold = m->hold || why == KG_REASON_DAMAGED;

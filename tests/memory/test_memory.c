@@ -259,8 +259,8 @@ static void edit_index(const fixture *f, const char *sql)
 
 static void test_memory__what_git_does_not_say_is_never_verified(void **state)
 {
-#define SECOND_OF_0                                                                                \
-	" WHERE sequence = 2 AND author = (SELECT no FROM authors WHERE name = 'agent-0')"
+#define SECOND_OF_0 \
+ " WHERE sequence = 2 AND author = (SELECT no FROM authors WHERE name = 'agent-0')"
 	static const char *const edits[] = {
 		"UPDATE entries SET text = 'forged'" SECOND_OF_0,
 		"UPDATE entries SET level = 1000000" SECOND_OF_0,
@@ -583,6 +583,83 @@ static void test_memory__a_checkpoint_must_be_true(void **state)
 	fixture_remove(&f);
 }
 
+/* The new epoch of an author: the root, and the second of his three entries carried over. */
+static void make_epoch(kg_buf objects[2], fixture *f, const kg_entry_id ids[3])
+{
+	author *who = &f->agents[0];
+	kg_author by = {&who->swarm, who->key, who->name, &who->head, f->now_ms += 1000};
+	kg_entry_proof proof;
+	kg_entry e;
+
+	kg_buf_init(&objects[0], KG_ENTRY_OBJECT_MAX);
+	kg_buf_init(&objects[1], KG_ENTRY_OBJECT_MAX);
+	assert_int_equal(kg_epoch_make(&e, &by, 1, ids, 3, 1), KG_OK);
+	assert_int_equal(kg_entry_sign(&objects[0], &proof, &e, who->key, NULL), KG_OK);
+	who->head = (kg_chain_head){e.sequence, e.time_ms, e.time_counter, proof.commit};
+	kg_entry_release(&e);
+	/* As fixture_say made it, two seconds before the root. */
+	kg_entry_init(&e, KG_ENTRY_INSIGHT);
+	assert_int_equal(kg_entry_set_text(&e, "two", 3), KG_OK);
+	assert_int_equal(kg_entry_add_tag(&e, "test"), KG_OK);
+	kg_entry_set_confidence(&e, 0.9);
+	kg_entry_set_level(&e, 0.8);
+	assert_int_equal(kg_entry_place(&e, &who->swarm, who->key, who->name,
+					&(kg_chain_head){.sequence = 1}, f->now_ms - 2000),
+			 KG_OK);
+	assert_int_equal(kg_entry_carry(&e, who->head.sequence + 1), KG_OK);
+	assert_int_equal(kg_entry_sign(&objects[1], &proof, &e, who->key, &who->head.commit),
+			 KG_OK);
+	assert_memory_equal(&proof.id, &ids[1], sizeof(ids[1]));
+	who->head.sequence++;
+	who->head.commit = proof.commit;
+	kg_entry_release(&e);
+}
+
+/* After a start nothing is known of the chain but its tip; its epoch is looked up. */
+static void test_memory__a_new_epoch_is_taken_from_the_owner_alone(void **state)
+{
+	static const char *const words[3] = {"one", "two", "three"};
+	kg_entry_id ids[3];
+	kg_memory *memory;
+	kg_buf objects[2];
+	kg_buf out;
+	fixture f;
+
+	(void)state;
+	fixture_make(&f);
+	memory = fixture_open(&f);
+	for (int i = 0; i < 3; i++)
+		ids[i] = fixture_say(&f, memory, &f.agents[0], words[i]).id;
+	kg_memory_free(memory);
+	memory = fixture_open(&f);
+	make_epoch(objects, &f, ids);
+	kg_memory_take_epochs(memory, false);
+	assert_int_equal(submit(memory, &objects[0], f.now_ms), KG_ECONFLICT);
+	assert_memory_equal(kg_err_text(), "bad_epoch: ", 11);
+	kg_memory_take_epochs(memory, true);
+	for (int i = 0; i < 2; i++) {
+		if (submit(memory, &objects[i], f.now_ms) != KG_OK)
+			fail_msg("%s", kg_err_text());
+		assert_int_equal(kg_memory_commit(memory), KG_OK);
+		assert_int_equal(kg_memory_flush(memory), KG_OK);
+		kg_memory_free(memory); /* between the root and what follows it, too */
+		memory = fixture_open(&f);
+		kg_buf_release(&objects[i]);
+	}
+	(void)fixture_say(&f, memory, &f.agents[0], "four");
+	kg_buf_init(&out, 1 << 16);
+	assert_int_equal(
+		fixture_shell(&f, &out,
+			      "for c in $(git -C memory.git rev-list --glob=refs/heads/agents/"
+			      " --author=agent-0); do git -C memory.git log -1 "
+			      "--format='%%(trailers:key=Sequence,valueonly)' $c; done"),
+		0);
+	assert_string_equal(kg_buf_text(&out), "6\n\n5\n\n4\n\n");
+	kg_buf_release(&out);
+	kg_memory_free(memory);
+	fixture_remove(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -599,6 +676,7 @@ int main(void)
 		cmocka_unit_test(
 			test_memory__a_lock_left_in_git_by_a_killed_writer_does_not_stop_the_next),
 		cmocka_unit_test(test_memory__a_checkpoint_must_be_true),
+		cmocka_unit_test(test_memory__a_new_epoch_is_taken_from_the_owner_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
