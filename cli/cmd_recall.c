@@ -7,11 +7,13 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "cli/commands.h"
+#include "cli/memory_type.h"
 #include "cli/reading.h"
 #include "memory/view.h"
 
 typedef struct {
 	kg_index_filter filter;
+	const char *type_tag; /* that goes with the type, or NULL */
 	const char *agent;
 	kg_pubkey agent_key;
 	kg_buf query;
@@ -34,7 +36,7 @@ static kg_err set_option(options *o, int letter, const char *value)
 		break;
 	case 't':
 		f->has_type = true;
-		err = kg_entry_type_parse(&f->type, value);
+		err = kg_memory_type_parse(&f->type, &o->type_tag, value);
 		break;
 	case 'a':
 		o->agent = value;
@@ -82,6 +84,7 @@ static int parse(options *o, int argc, char **argv)
 					      {"hours", required_argument, NULL, 'h'},
 					      {"min-consciousness", required_argument, NULL, 'c'},
 					      {"min-confidence", required_argument, NULL, 'f'},
+					      {"confidence", required_argument, NULL, 'f'},
 					      {"quarantined", no_argument, NULL, 'q'},
 					      {"explain", no_argument, NULL, 'e'},
 					      {"similar", required_argument, NULL, 's'},
@@ -103,6 +106,11 @@ static int parse(options *o, int argc, char **argv)
 		return kg_cli_usage(&kg_cmd_recall, "the query is too long");
 	if (optind < argc)
 		o->filter.query = kg_buf_text(&o->query);
+	if (o->type_tag != NULL && o->filter.tag != NULL && strcmp(o->type_tag, o->filter.tag) != 0)
+		return kg_cli_usage(&kg_cmd_recall, "--type %s is a tag: no other beside it",
+				    o->type_tag);
+	if (o->type_tag != NULL)
+		o->filter.tag = o->type_tag;
 	if (o->similar != NULL && o->filter.query != NULL)
 		return kg_cli_usage(&kg_cmd_recall, "--similar or words, not both");
 	if (o->model != NULL && o->similar == NULL)
