@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/memory_type.h"
 #include "cli/reading.h"
+#include "cli/similar.h"
 #include "memory/view.h"
 
 typedef struct {
@@ -53,6 +54,9 @@ static kg_err set_option(options *o, int letter, const char *value)
 		f->has_confidence_min = true;
 		err = kg_cli_double(&f->confidence_min, "--min-confidence", value, 0, 1);
 		break;
+	case 'y':
+		f->any_word = true;
+		break;
 	case 'q':
 		f->marked_too = true;
 		break;
@@ -85,6 +89,7 @@ static int parse(options *o, int argc, char **argv)
 					      {"min-consciousness", required_argument, NULL, 'c'},
 					      {"min-confidence", required_argument, NULL, 'f'},
 					      {"confidence", required_argument, NULL, 'f'},
+					      {"any", no_argument, NULL, 'y'},
 					      {"quarantined", no_argument, NULL, 'q'},
 					      {"explain", no_argument, NULL, 'e'},
 					      {"similar", required_argument, NULL, 's'},
@@ -120,6 +125,7 @@ static int parse(options *o, int argc, char **argv)
 
 static kg_err recall(kg_index_rows *rows, kg_reading *reading, options *o, const kg_cli *cli)
 {
+	kg_similar *similar = NULL;
 	kg_err err = KG_OK;
 
 	if (o->agent != NULL) {
@@ -128,8 +134,13 @@ static kg_err recall(kg_index_rows *rows, kg_reading *reading, options *o, const
 	}
 	if (err != KG_OK)
 		return err;
-	(void)cli;
-	return kg_reading_recall(reading, rows, &o->filter);
+	if (o->similar == NULL)
+		return kg_reading_recall(reading, rows, &o->filter);
+	err = kg_similar_open(&similar, cli, reading, o->model);
+	if (err == KG_OK)
+		err = kg_similar_recall(similar, rows, &o->filter, o->similar);
+	kg_similar_free(similar);
+	return err;
 }
 
 /* ---- why ---- */
@@ -168,7 +179,7 @@ static void print_words(const kg_index_rows *rows)
 static void print_rows(const kg_cli *cli, const kg_reading *reading, const options *o,
 		       const kg_index_rows *rows)
 {
-	bool explain = o->explain && (o->filter.query != NULL || o->similar != NULL);
+	bool explain = o->explain && o->filter.query != NULL;
 
 	for (size_t i = 0; i < rows->count; i++) {
 		const kg_index_row *row = &rows->rows[i];
@@ -176,9 +187,14 @@ static void print_rows(const kg_cli *cli, const kg_reading *reading, const optio
 		kg_reading_print(cli, reading, &row->entry, &row->proof, row->verified, false);
 		if (explain)
 			print_why(rows, row);
+		else if (rows->similar)
+			printf("    similarity %.3f\n", row->weight.score);
 	}
 	if (explain)
 		print_words(rows);
+	if (rows->similar && rows->cut)
+		(void)fprintf(stderr, "of %llu entries the newest %zu were looked at\n",
+			      (unsigned long long)rows->entries, rows->weighed);
 }
 
 static int answer(kg_cli *cli, kg_reading *reading, options *o)

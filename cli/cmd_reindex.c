@@ -13,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/passphrase.h"
 #include "cli/reading.h"
+#include "cli/similar.h"
 #include "cli/writing.h"
 #include "identity/keyring.h"
 #include "memory/chain.h"
@@ -149,6 +150,19 @@ static kg_err reindex_here(const kg_cli *cli)
 	return err;
 }
 
+/* The vectors of entries that have none. */
+static kg_err make_vectors(uint64_t *made, kg_reading *reading, const kg_cli *cli,
+			   const char *model)
+{
+	kg_similar *similar = NULL;
+	kg_err err = kg_similar_open(&similar, cli, reading, model);
+
+	if (err == KG_OK)
+		err = kg_similar_fill(similar, made);
+	kg_similar_free(similar);
+	return err;
+}
+
 static bool is_running(const kg_cli *cli)
 {
 	kg_runfile *run = calloc(1, sizeof(*run));
@@ -158,37 +172,77 @@ static bool is_running(const kg_cli *cli)
 	return running;
 }
 
-int kg_cmd_reindex_run(kg_cli *cli, int argc, char **argv)
-{
-	static const struct option known[] = {{"json", no_argument, NULL, 'j'}, {NULL, 0, NULL, 0}};
-	kg_reading reading;
-	uint64_t entries = 0;
-	bool json = false;
-	int letter;
-	kg_err err;
+typedef struct {
+	const char *model;
+	bool vectors;
+	bool json;
+} options;
 
+static int parse(options *o, int argc, char **argv)
+{
+	static const struct option known[] = {{"json", no_argument, NULL, 'j'},
+					      {"vectors", no_argument, NULL, 'v'},
+					      {"model", required_argument, NULL, 'm'},
+					      {NULL, 0, NULL, 0}};
+	int letter;
+
+	*o = (options){0};
 	opterr = 0;
 	while ((letter = getopt_long(argc, argv, "", known, NULL)) != -1) {
-		if (letter != 'j')
+		if (letter == 'j')
+			o->json = true;
+		else if (letter == 'v')
+			o->vectors = true;
+		else if (letter == 'm')
+			o->model = optarg;
+		else
 			return kg_cli_unknown(&kg_cmd_reindex, known, letter, argv);
-		json = true;
 	}
 	if (optind != argc)
 		return kg_cli_usage(&kg_cmd_reindex, "what is '%s'?", argv[optind]);
-	err = is_running(cli) ? reindex_live(cli) : reindex_here(cli);
+	if (o->model != NULL && !o->vectors)
+		return kg_cli_usage(&kg_cmd_reindex, "--model goes with --vectors");
+	return KG_EXIT_YES;
+}
+
+static void print(const options *o, uint64_t entries, uint64_t made)
+{
+	if (o->json && o->vectors)
+		printf("{\"entries\":%llu,\"vectors\":%llu}\n", (unsigned long long)entries,
+		       (unsigned long long)made);
+	else if (o->json)
+		printf("{\"entries\":%llu}\n", (unsigned long long)entries);
+	else if (o->vectors)
+		printf("%llu vectors made\n", (unsigned long long)made);
+	else
+		printf("%llu entries indexed\n", (unsigned long long)entries);
+}
+
+int kg_cmd_reindex_run(kg_cli *cli, int argc, char **argv)
+{
+	kg_reading reading;
+	uint64_t entries = 0;
+	uint64_t made = 0;
+	options o;
+	int code = parse(&o, argc, argv);
+	kg_err err = KG_OK;
+
+	if (code != KG_EXIT_YES)
+		return code;
+	if (!o.vectors)
+		err = is_running(cli) ? reindex_live(cli) : reindex_here(cli);
 	if (err == KG_OK)
 		err = kg_reading_open(&reading, cli);
 	if (err == KG_OK) {
 		err = kg_index_count(reading.index, &entries);
+		if (err == KG_OK && o.vectors)
+			err = make_vectors(&made, &reading, cli, o.model);
 		kg_reading_close(&reading);
 	}
 	if (err != KG_OK) {
 		(void)kg_cli_trouble("reindex");
 		return err == KG_ENOTFOUND ? KG_EXIT_NO : KG_EXIT_TROUBLE;
 	}
-	if (json)
-		printf("{\"entries\":%llu}\n", (unsigned long long)entries);
-	else
-		printf("%llu entries indexed\n", (unsigned long long)entries);
+	print(&o, entries, made);
 	return KG_EXIT_YES;
 }

@@ -93,7 +93,8 @@ const kg_command kg_cmd_remember = {
 const kg_command kg_cmd_recall = {
 	.name = "recall",
 	.usage = "[QUERY] [--tag T] [--type T] [--agent A] [--hours H] [--min-consciousness F]\n"
-		 "       [--min-confidence F] [--limit N] [--explain] [--quarantined] [--json]\n"
+		 "       [--min-confidence F] [--limit N] [--any] [--explain] [--quarantined] "
+		 "[--json]\n"
 		 "       [--similar TEXT|ENTRY [--model F]]",
 	.about = "entries that match, the best first",
 	.help = "QUERY is words that must all occur; without one the newest come first. -t is "
@@ -101,6 +102,7 @@ const kg_command kg_cmd_recall = {
 		"which is also --memory-type. What many others cite and what its author is sure "
 		"of comes\n"
 		"before equal words. Exit code 1: nothing found.\n"
+		"  --any          one of the words is enough; very common ones do not count\n"
 		"  --explain      what made the place of each\n"
 		"  --quarantined  also entries under quarantine and what rests on them\n"
 		"  --similar      entries whose text means about the same, by the hidden states of "

@@ -87,6 +87,7 @@ typedef struct {
 	uint64_t entries;   /* in the index */
 	double length_mean; /* words of an entry */
 	size_t weighed;     /* entries that were weighed, at most KG_INDEX_WEIGHED_MAX */
+	bool similar;       /* by likeness of meaning, which is the score, not by words */
 	bool cut;           /* older ones that match were not looked at */
 } kg_index_rows;
 
@@ -159,6 +160,15 @@ KG_NODISCARD kg_err kg_index_citations(kg_index *index, kg_index_citation **out,
 
 /* The row of an entry. KG_ENOTFOUND. */
 KG_NODISCARD kg_err kg_index_row_of(kg_index *index, kg_index_row *row, const kg_entry_id *id);
+
+/* Whether a row has all that a filter asks for but the words of the query. */
+bool kg_index_matches(const kg_index_row *row, const kg_index_filter *filter);
+
+/* Called for the newest entries, the newest first, until `*stop`. */
+typedef kg_err (*kg_index_visit)(void *payload, const kg_entry_id *id, int64_t time_ms,
+				 kg_entry_type type, bool sealed, bool *stop);
+KG_NODISCARD kg_err kg_index_walk(kg_index *index, size_t limit, kg_index_visit visit,
+				  void *payload);
 
 /* Whether the entry is under quarantine, or rests on one that is: then on which. */
 KG_NODISCARD kg_err kg_index_mark_of(kg_index *index, bool *marked, kg_entry_id *origin,

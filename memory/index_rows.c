@@ -148,6 +148,50 @@ kg_err kg_index_row_of(kg_index *index, kg_index_row *row, const kg_entry_id *id
 	return err;
 }
 
+bool kg_index_matches(const kg_index_row *row, const kg_index_filter *f)
+{
+	const kg_entry *e = &row->entry;
+
+	return (f->tag == NULL || kg_entry_has_tag(e, f->tag)) &&
+	       (!f->has_type || e->type == f->type) &&
+	       (f->agent == NULL || kg_pubkey_equal(&e->agent, f->agent)) &&
+	       (f->agent_name == NULL || strcmp(e->agent_name, f->agent_name) == 0) &&
+	       (f->not_agent == NULL || !kg_pubkey_equal(&e->agent, f->not_agent)) &&
+	       e->time_ms >= f->since_ms && e->sequence >= f->sequence_min &&
+	       (!f->has_level_min || (e->has_level && e->level >= f->level_min)) &&
+	       (!f->has_confidence_min ||
+		(e->has_confidence && e->confidence >= f->confidence_min)) &&
+	       (f->marked_too || !row->marked);
+}
+
+kg_err kg_index_walk(kg_index *index, size_t limit, kg_index_visit visit, void *payload)
+{
+	sqlite3_stmt *s = NULL;
+	bool stop = false;
+	kg_err err = kg_index__prepare(index, &s,
+				       "SELECT id, time_ms, type, sealed FROM entries"
+				       " ORDER BY row DESC LIMIT ?");
+	int rc = SQLITE_DONE;
+
+	if (err != KG_OK)
+		return err;
+	(void)sqlite3_bind_int64(s, 1, (sqlite3_int64)limit);
+	while (err == KG_OK && !stop && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+		kg_entry_id id;
+
+		if (!kg_index__take_blob(id.bytes, s, 0, KG_HASH_SIZE))
+			err = kg_fail(KG_ECORRUPT, "the index holds a row that is no entry");
+		else
+			err = visit(payload, &id, sqlite3_column_int64(s, 1),
+				    (kg_entry_type)sqlite3_column_int(s, 2),
+				    sqlite3_column_int(s, 3) != 0, &stop);
+	}
+	if (err == KG_OK && rc != SQLITE_DONE && rc != SQLITE_ROW)
+		err = kg_index__fail(index);
+	(void)sqlite3_finalize(s);
+	return err;
+}
+
 kg_err kg_index_dump(kg_index *index, kg_buf *out)
 {
 	sqlite3_stmt *s = NULL;

@@ -147,6 +147,9 @@ json_t *kg_view_rows(const kg_index_rows *rows, size_t size_max)
 		const kg_index_row *row = &rows->rows[i];
 		json_t *one = kg_view_row(row, NULL);
 
+		if (one != NULL && rows->similar)
+			(void)json_object_set_new(one, "similarity", json_real(row->weight.score));
+
 		size += one != NULL ? json_dumpb(one, NULL, 0, JSON_COMPACT) + 2 : 0;
 		if (one == NULL || size > size_max) {
 			json_decref(one);
