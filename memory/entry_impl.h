@@ -31,6 +31,11 @@ KG_NODISCARD kg_err kg_entry__readable_of(kg_buf *out, const kg_entry_bytes *pro
 
 double kg_entry__parts_mean(const kg_entry_parts *parts);
 
+/* Reads one line of the fields into the entry. Fields may stand in their order only: *next is the
+ * first that this one may be, 0 for the first line. KG_ECORRUPT. */
+KG_NODISCARD kg_err kg_entry__parse_field(kg_entry *entry, size_t *next, const char *line,
+					  size_t length);
+
 /* The lines of the signed bytes that say where an entry stands, in their order; size 0: not there.
  * The id is over all the others. */
 enum { KG_ENTRY__PLACES = 3 };
