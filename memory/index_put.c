@@ -541,7 +541,7 @@ kg_err kg_index__drain(kg_index *index, bool last)
 
 	if (index->anew && (!last || index->staged)) {
 		err = stage(index);
-	} else {
+	} else if (index->waiting_count > 0) {
 		qsort(index->waiting, index->waiting_count, sizeof(kg_index__record *), by_time);
 		for (size_t i = 0; err == KG_OK && i < index->waiting_count; i++)
 			err = take_in(index, index->waiting[i]);
