@@ -1,27 +1,62 @@
 /* SPDX-License-Identifier: MIT */
 /* verify: the memory judged again from git alone. */
+#include <dirent.h>
+#include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/reading.h"
+#include "cli/verdict.h"
 #include "identity/keyring.h"
 #include "memory/chain.h"
+#include "memory/claims.h"
 #include "memory/verify.h"
+
+typedef struct {
+	const char *what;       /* an entry or an agent; NULL: everything */
+	const char *repository; /* NULL: the state directory's */
+	const char *swarm;
+	const char *signers;
+	bool json;
+} wishes;
 
 typedef struct {
 	kg_store *store;
 	kg_index *index; /* NULL when there is none: it only names what git cannot name any more */
-} names;
+	kg_progress progress;
+	bool started;
+} work;
+
+static volatile sig_atomic_t stopped;
+
+static void on_signal(int number)
+{
+	stopped = number;
+}
+
+static bool step(void *payload, uint64_t checked, uint64_t expected)
+{
+	work *w = payload;
+
+	if (!w->started)
+		kg_progress_start(&w->progress, "verifying", expected);
+	w->started = true;
+	kg_progress_step(&w->progress, checked, NULL);
+	return stopped == 0;
+}
 
 /* What stood there when it was taken in. */
 static bool name_of(void *payload, kg_entry_id *id, const kg_pubkey *agent, uint64_t sequence,
 		    const kg_commit *commit)
 {
-	const names *n = payload;
+	const work *n = payload;
 	char text[KG_COMMIT_TEXT_SIZE];
 	kg_chain_head head;
 	kg_entry_proof proof;
@@ -80,53 +115,114 @@ static kg_err choose(kg_verify_options *o, kg_pubkey *agent, kg_commit *commit, 
 	return err;
 }
 
-static void print_json(const kg_verdict *v, bool ok)
+/* ---- remotes ---- */
+
+/* <state>/remotes/<name>.json: one that was refused says so for as long as the file is there. */
+static void add_remote(kg_verdict *verdict, const char *path)
 {
-	json_t *findings = json_array();
-	json_t *document;
+	const char *name;
+	const char *reason;
+	const char *state;
+	const char *detail;
+	char text[KG_FINDING_DETAIL_SIZE];
+	json_t *document = NULL;
+	kg_buf bytes;
 
-	for (size_t i = 0; i < v->count; i++) {
-		const kg_finding *f = &v->findings[i];
-		json_t *detail = json_string(f->detail);
-
-		(void)json_array_append_new(
-			findings, json_pack("{s:s, s:s, s:s, s:o, s:s}", "entry", f->entry, "chain",
-					    f->chain, "reason", f->reason, "detail",
-					    detail != NULL ? detail : json_string("not printable"),
-					    "commit", f->commit));
+	kg_buf_init(&bytes, KG_JSON_SIZE_MAX);
+	if (kg_fs_read(&bytes, path) == KG_OK &&
+	    kg_json_parse(&document, bytes.data, bytes.size) == KG_OK &&
+	    kg_json_get_text(&state, document, "state", 64) == KG_OK &&
+	    strcmp(state, "quarantined") == 0 &&
+	    kg_json_get_text(&name, document, "name", 255) == KG_OK &&
+	    kg_json_get_text(&reason, document, "reason", 255) == KG_OK &&
+	    kg_json_get_text(&detail, document, "detail", 4096) == KG_OK) {
+		(void)snprintf(text, sizeof(text), "remote %.60s is in quarantine, %.40s: %.120s",
+			       name, reason, detail);
+		kg_verdict_add(verdict, KG_REASON_BAD_REMOTE, text);
 	}
-	document = json_pack("{s:b, s:I, s:o}", "ok", ok, "checked", (json_int_t)v->checked,
-			     "findings", findings);
-	kg_json_print(document, true);
 	json_decref(document);
+	kg_buf_release(&bytes);
 }
 
-static void print_plain(const kg_cli *cli, const kg_verdict *v, bool ok)
+static int is_json(const struct dirent *e)
 {
-	const char *red = cli->colour ? "\033[31m" : "";
-	const char *plain = cli->colour ? "\033[0m" : "";
+	size_t length = strlen(e->d_name);
 
-	for (size_t i = 0; i < v->count; i++) {
-		const kg_finding *f = &v->findings[i];
-
-		printf("%s%s%s  entry %s  commit %.12s  chain %.12s\n    %s\n", red, f->reason,
-		       plain, f->entry[0] != '\0' ? f->entry : "-",
-		       f->commit[0] != '\0' ? f->commit : "-", f->chain[0] != '\0' ? f->chain : "-",
-		       f->detail);
-	}
-	if (v->cut)
-		printf("and more\n");
-	printf("%llu entr%s checked, %zu finding%s: %s\n", (unsigned long long)v->checked,
-	       v->checked == 1 ? "y" : "ies", v->count, v->count == 1 ? "" : "s",
-	       ok ? "everything is as it was signed" : "something is wrong");
+	return e->d_name[0] != '.' && length > 5 && strcmp(e->d_name + length - 5, ".json") == 0;
 }
 
-static kg_err judge(kg_verdict *verdict, kg_cli *cli, const char *text)
+static kg_err add_remotes(kg_verdict *verdict, const char *state_dir)
+{
+	char directory[KG_PATH_SIZE];
+	struct dirent **names = NULL;
+	int count;
+	kg_err err = kg_path(directory, "%s/remotes", state_dir);
+
+	if (err != KG_OK)
+		return err;
+	count = scandir(directory, &names, is_json, alphasort);
+	if (count < 0)
+		return errno == ENOENT ? KG_OK : kg_fail_errno(errno, "%s", directory);
+	for (int i = 0; i < count; i++) {
+		char path[KG_PATH_SIZE];
+
+		if (kg_path(path, "%s/%s", directory, names[i]->d_name) == KG_OK)
+			add_remote(verdict, path);
+		free(names[i]);
+	}
+	free((void *)names);
+	return KG_OK;
+}
+
+/* ---- judging ---- */
+
+static kg_err run(kg_cli_verdict *out, work *w, kg_verify_options *o)
+{
+	struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+	kg_err err;
+
+	if (sigaction(SIGINT, &action, NULL) != 0 || sigaction(SIGTERM, &action, NULL) != 0)
+		return kg_fail_errno(errno, "signals");
+	o->step = step;
+	o->payload = w;
+	err = kg_verify(&out->verdict, w->store, &out->swarm, o);
+	if (w->started)
+		kg_progress_end(&w->progress);
+	return err;
+}
+
+/* A repository that may be a clone, with nothing beside it that could be asked. */
+static kg_err judge_repository(kg_cli_verdict *out, const wishes *wished)
+{
+	kg_verify_options o = {0};
+	work w = {0};
+	kg_err err = kg_store_open_path(&w.store, wished->repository);
+
+	if (err != KG_OK)
+		return err == KG_ENOTFOUND
+			       ? kg_fail(KG_EINVAL, "%s: no git repository", wished->repository)
+			       : err;
+	if (wished->swarm != NULL) {
+		err = kg_pubkey_parse(&out->swarm, wished->swarm);
+		out->swarm_known = true;
+	} else if (kg_store_swarm(w.store, &out->swarm) != KG_OK) {
+		err = kg_fail(KG_EINVAL, "%s: its HEAD names no swarm, give --swarm",
+			      wished->repository);
+	}
+	if (err == KG_OK)
+		err = run(out, &w, &o);
+	kg_store_free(w.store);
+	return err;
+}
+
+/* What was seen outside git is read first: git may get further meanwhile, and that is no fault. */
+static kg_err judge_state(kg_cli_verdict *out, kg_cli *cli, const char *text)
 {
 	char path[KG_PATH_SIZE];
 	kg_keyring_public public;
-	kg_verify_options o = {0};
-	names n = {0};
+	kg_verify_options o = {.name = name_of};
+	kg_entry_head *claims = NULL;
+	work w = {0};
 	kg_pubkey agent;
 	kg_commit commit;
 	kg_err err = kg_keyring_read_public(&public, cli->state_dir);
@@ -134,55 +230,90 @@ static kg_err judge(kg_verdict *verdict, kg_cli *cli, const char *text)
 	if (err == KG_OK && text != NULL)
 		err = choose(&o, &agent, &commit, cli, text);
 	if (err == KG_OK)
+		err = kg_claims_read(&claims, &o.witness_count, cli->state_dir);
+	if (err == KG_OK)
 		err = kg_path(path, "%s/index.sqlite", cli->state_dir);
 	if (err == KG_OK)
-		err = kg_store_open(&n.store, cli->state_dir);
+		err = kg_store_open(&w.store, cli->state_dir);
 	if (err == KG_ENOTFOUND && text == NULL)
 		err = kg_fail(KG_ENOTFOUND, "nothing has been remembered in %s", cli->state_dir);
-	if (err == KG_OK && kg_index_open(&n.index, path, false) != KG_OK)
-		n.index = NULL;
-	o.name = name_of;
-	o.payload = &n;
+	if (err == KG_OK && kg_index_open(&w.index, path, false) != KG_OK)
+		w.index = NULL;
+	o.witness = claims;
+	out->swarm = public.swarm;
+	out->swarm_known = true;
 	if (err == KG_OK)
-		err = kg_verify(verdict, n.store, &public.swarm, &o);
-	kg_index_free(n.index);
-	kg_store_free(n.store);
+		err = run(out, &w, &o);
+	if (err == KG_OK && text == NULL)
+		err = add_remotes(&out->verdict, cli->state_dir);
+	kg_index_free(w.index);
+	kg_store_free(w.store);
+	free(claims);
 	return err;
 }
 
-int kg_cmd_verify_run(kg_cli *cli, int argc, char **argv)
+/* ---- the command ---- */
+
+static int parse(wishes *wished, int argc, char **argv)
 {
 	static const struct option known[] = {{"all", no_argument, NULL, 'a'},
 					      {"json", no_argument, NULL, 'j'},
+					      {"repository", required_argument, NULL, 'r'},
+					      {"signers", required_argument, NULL, 's'},
+					      {"swarm", required_argument, NULL, 'w'},
 					      {NULL, 0, NULL, 0}};
-	kg_verdict verdict = {0};
-	bool json = false;
 	bool all = false;
-	bool ok;
 	int letter;
-	kg_err err;
 
 	opterr = 0;
 	while ((letter = getopt_long(argc, argv, "", known, NULL)) != -1) {
 		if (letter == 'j')
-			json = true;
+			wished->json = true;
 		else if (letter == 'a')
 			all = true;
+		else if (letter == 'r')
+			wished->repository = optarg;
+		else if (letter == 's')
+			wished->signers = optarg;
+		else if (letter == 'w')
+			wished->swarm = optarg;
 		else
 			return kg_cli_unknown(&kg_cmd_verify, known, letter, argv);
 	}
 	if (argc - optind > 1 || (all && optind < argc))
 		return kg_cli_usage(&kg_cmd_verify, "one entry, one agent, or --all");
-	err = judge(&verdict, cli, optind < argc ? argv[optind] : NULL);
+	wished->what = optind < argc ? argv[optind] : NULL;
+	if (wished->what != NULL && (wished->repository != NULL || wished->signers != NULL))
+		return kg_cli_usage(&kg_cmd_verify, "--repository and --signers go with --all");
+	if (wished->swarm != NULL && wished->repository == NULL)
+		return kg_cli_usage(&kg_cmd_verify, "--swarm goes with --repository");
+	return KG_EXIT_YES;
+}
+
+int kg_cmd_verify_run(kg_cli *cli, int argc, char **argv)
+{
+	kg_cli_verdict verdict = {0};
+	wishes wished = {0};
+	kg_err err;
+	bool ok;
+	int code = parse(&wished, argc, argv);
+
+	if (code != KG_EXIT_YES)
+		return code;
+	err = wished.repository != NULL ? judge_repository(&verdict, &wished)
+					: judge_state(&verdict, cli, wished.what);
+	if (err == KG_OK && wished.signers != NULL)
+		err = kg_cli_verdict_write_signers(&verdict, wished.signers);
 	if (err != KG_OK) {
+		kg_verdict_release(&verdict.verdict);
 		(void)kg_cli_trouble("verify");
 		return err == KG_ENOTFOUND ? KG_EXIT_NO : KG_EXIT_TROUBLE;
 	}
-	ok = verdict.count == 0 && !verdict.cut;
-	if (json)
-		print_json(&verdict, ok);
+	ok = kg_cli_verdict_ok(&verdict);
+	if (wished.json)
+		kg_cli_verdict_print_json(&verdict);
 	else
-		print_plain(cli, &verdict, ok);
-	kg_verdict_release(&verdict);
+		kg_cli_verdict_print(cli, &verdict);
+	kg_verdict_release(&verdict.verdict);
 	return ok ? KG_EXIT_YES : KG_EXIT_NO;
 }

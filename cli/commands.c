@@ -149,11 +149,17 @@ const kg_command kg_cmd_trace = {
 
 const kg_command kg_cmd_verify = {
 	.name = "verify",
-	.usage = "[ENTRY|AGENT|--all] [--json]",
+	.usage = "[ENTRY|AGENT|--all] [--repository DIR] [--swarm KEY] [--signers FILE] [--json]",
 	.about = "check signatures, chains and checkpoints again, from git alone",
 	.help = "Without an argument everything is checked. Exit code 1: something is wrong; every "
 		"finding\n"
-		"names the entry, its chain and the reason.",
+		"names the entry, its chain and the reason.\n"
+		"--repository: any clone instead of the state directory's repository; nothing "
+		"else is\n"
+		"needed. --swarm: the key that is believed; without it the one that the clone's "
+		"HEAD\n"
+		"names. --signers: writes the certified keys as a list for stock git\n"
+		"(gpg.ssh.allowedSignersFile).",
 	.program = "swarm",
 };
 

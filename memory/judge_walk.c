@@ -46,6 +46,9 @@ kg_err kg_judge__fetch(kg_store *store, kg_buf *object, git_object_t type, const
 	int rc;
 
 	kg_store__to_oid(&oid, id);
+	err = kg_store__check_loose(store->path, &oid);
+	if (err != KG_OK)
+		return err;
 	rc = git_odb_read_header(&size, &is, store->odb, &oid);
 	if (rc == GIT_ENOTFOUND)
 		return kg_fail(KG_ENOTFOUND, "an object that is not there");

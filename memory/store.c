@@ -317,6 +317,9 @@ kg_err kg_store_read(kg_store *store, kg_buf *object, const kg_commit *commit)
 
 	kg_store__to_oid(&oid, commit);
 	kg_commit_format(text, commit);
+	err = kg_store__check_loose(store->path, &oid);
+	if (err != KG_OK)
+		return err;
 	rc = git_odb_read(&found, store->odb, &oid);
 	if (rc == GIT_ENOTFOUND)
 		return kg_fail(KG_ENOTFOUND, "no object %s", text);

@@ -41,6 +41,10 @@ typedef struct {
 KG_NODISCARD kg_err kg_store__packs_read(const kg_store *store, kg_store__pack **packs,
 					 size_t *count);
 
+/* KG_ECORRUPT where the object is in a file of its own that is damaged; to be asked before libgit2
+ * reads an object that others may have written. `repository` is the directory with objects/. */
+KG_NODISCARD kg_err kg_store__check_loose(const char *repository, const git_oid *oid);
+
 /* Removes a pack with all that stands beside it, the pack first: an index without one is nothing.
  * Objects of it must be elsewhere already. */
 void kg_store__pack_remove(const kg_store *store, const char *name);

@@ -166,8 +166,12 @@ kg_err kg_store__pack_copy(kg_store *store, kg_pack *pack, const git_oid *oid)
 	git_odb_object *object = NULL;
 	kg_commit id;
 	kg_err err;
-	int rc = git_odb_read(&object, store->odb, oid);
+	int rc;
 
+	err = kg_store__check_loose(store->path, oid);
+	if (err != KG_OK)
+		return err;
+	rc = git_odb_read(&object, store->odb, oid);
 	memcpy(id.bytes, oid->id, sizeof(id.bytes));
 	if (rc != 0) {
 		char text[KG_COMMIT_TEXT_SIZE];

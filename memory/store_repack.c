@@ -249,6 +249,9 @@ static kg_err take(work *w, const git_oid *oid)
 	if (w->progress != NULL && w->met.count % STRIDE == 0 &&
 	    !w->progress(w->payload, w->met.count, w->old_objects))
 		return kg_fail(KG_ETIMEOUT, "stopped");
+	err = kg_store__check_loose(w->store->path, oid);
+	if (err != KG_OK)
+		return err;
 	rc = git_odb_read(&object, w->store->odb, oid);
 	if (rc != 0) {
 		err = kg_store__fail_git(rc, git_oid_tostr(text, sizeof(text), oid));

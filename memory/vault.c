@@ -101,6 +101,10 @@ kg_err kg_vault_read(kg_store *store, kg_buf *sealed, const kg_entry_id *entry)
 	rc = git_reference_name_to_id(&oid, store->repo, name);
 	if (rc == GIT_ENOTFOUND)
 		return kg_fail(KG_ENOTFOUND, "no sealed content");
+	if (rc == 0)
+		err = kg_store__check_loose(store->path, &oid);
+	if (err != KG_OK)
+		return err;
 	rc = rc != 0 ? rc : git_blob_lookup(&blob, store->repo, &oid);
 	if (rc != 0) {
 		err = kg_store__fail_git(rc, name);

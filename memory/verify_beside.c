@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "identity/seal.h"
+#include "memory/mmogit.h"
 #include "memory/vault.h"
 #include "memory/verify_impl.h"
 
@@ -53,10 +54,36 @@ static void judge_sealed(kg_verify_judge *j, const kg_verify_spotted *at, const 
 	kg_buf_release(&sealed);
 }
 
+/* What another protocol's author signed must hold still, and be what the entry says. */
+static void judge_origin(kg_verify_judge *j, const kg_verify_spotted *at, const kg_entry *e)
+{
+	const kg_entry_origin *origin = &e->origin;
+	kg_mmogit_message message = {.author = origin->author, .content = origin->content};
+	kg_entry made;
+	kg_err err = kg_mmogit_check(&origin->author, origin->time, origin->signature,
+				     origin->content.data, origin->content.size);
+
+	if (err != KG_OK) {
+		kg_verify__find(j, at, KG_REASON_BAD_ORIGIN, "%.160s", kg_err_text());
+		return;
+	}
+	memcpy(message.time, origin->time, sizeof(message.time));
+	memcpy(message.signature, origin->signature, sizeof(message.signature));
+	err = kg_mmogit_entry(&made, &message);
+	if (err != KG_OK || made.type != e->type || made.text.size != e->text.size ||
+	    (made.text.size > 0 && memcmp(made.text.data, e->text.data, made.text.size) != 0))
+		kg_verify__find(j, at, KG_REASON_BAD_ORIGIN,
+				"it says something else than the message it was made of");
+	if (err == KG_OK)
+		kg_entry_release(&made);
+}
+
 void kg_verify__judge_content(kg_verify_judge *j, const kg_verify_spotted *at, const kg_entry *e)
 {
 	if (e->has_sealed)
 		judge_sealed(j, at, e);
+	if (e->has_origin)
+		judge_origin(j, at, e);
 }
 
 /* ---- refs ---- */

@@ -1,86 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Every way of tampering with a memory on disk that stock tools allow, and what verify says. */
-#include "tests/memory/fixture.h"
-
-#include "memory/verify.h"
-
-/* A memory with three entries of agent-0, two of agent-1, a checkpoint, and one entry after it. */
-typedef struct {
-	fixture f;
-	kg_receipt first[3];
-	kg_receipt second[2];
-	kg_receipt checkpoint;
-	kg_receipt after;
-	kg_store *store;
-	kg_verdict verdict;
-} scene;
-
-/* Every object in a file of its own, as stock git may have it too. */
-static void make_loose(const scene *s)
-{
-	assert_int_equal(fixture_shell(&s->f, NULL,
-				       "mkdir packs && mv memory.git/objects/pack/pack-* packs/ &&"
-				       " for p in packs/*.pack; do"
-				       " git -C memory.git unpack-objects -q < $p || exit 1; done"),
-			 0);
-}
-
-static void scene_make(scene *s)
-{
-	kg_memory *memory;
-
-	memset(s, 0, sizeof(*s));
-	fixture_make(&s->f);
-	memory = fixture_open(&s->f);
-	s->first[0] = fixture_say(&s->f, memory, &s->f.agents[0], "one");
-	s->second[0] = fixture_say(&s->f, memory, &s->f.agents[1], "uno");
-	s->first[1] = fixture_say(&s->f, memory, &s->f.agents[0], "two");
-	s->first[2] = fixture_say(&s->f, memory, &s->f.agents[0], "three");
-	s->second[1] = fixture_say(&s->f, memory, &s->f.agents[1], "due");
-	s->checkpoint = fixture_checkpoint(&s->f, memory);
-	s->after = fixture_say(&s->f, memory, &s->f.agents[2], "eins");
-	assert_int_equal(kg_memory_settle(memory), KG_OK);
-	kg_memory_free(memory);
-}
-
-static void judge(scene *s, const kg_verify_options *options)
-{
-	kg_verdict_release(&s->verdict);
-	kg_store_free(s->store);
-	s->store = NULL;
-	assert_int_equal(kg_store_open(&s->store, s->f.dir), KG_OK);
-	if (kg_verify(&s->verdict, s->store, &s->f.swarm.swarm, options) != KG_OK)
-		fail_msg("%s", kg_err_text());
-}
-
-static void scene_remove(scene *s)
-{
-	kg_verdict_release(&s->verdict);
-	kg_store_free(s->store);
-	fixture_remove(&s->f);
-}
-
-static const char *text_of(const kg_commit *commit)
-{
-	static char text[4][KG_COMMIT_TEXT_SIZE];
-	static unsigned next;
-
-	next = (next + 1) % 4;
-	kg_commit_format(text[next], commit);
-	return text[next];
-}
-
-static const char *ref_of(const author *who)
-{
-	static char text[4][128];
-	static unsigned next;
-	char hex[KG_PUBKEY_TEXT_SIZE];
-
-	next = (next + 1) % 4;
-	kg_pubkey_format(hex, kg_key_public(who->key));
-	(void)snprintf(text[next], sizeof(text[next]), KG_STORE_REFS "%s", hex);
-	return text[next];
-}
+#include "tests/memory/scene.h"
 
 /* A finding of this reason that names this commit (NULL: any), and the chain's author if given. */
 static void expect(const scene *s, const char *reason, const kg_commit *commit)
@@ -89,7 +9,7 @@ static void expect(const scene *s, const char *reason, const kg_commit *commit)
 		const kg_finding *f = &s->verdict.findings[i];
 
 		if (strcmp(f->reason, reason) == 0 &&
-		    (commit == NULL || strcmp(f->commit, text_of(commit)) == 0)) {
+		    (commit == NULL || strcmp(f->commit, scene_commit(commit)) == 0)) {
 			assert_true(commit == NULL || f->entry[0] != '\0');
 			return;
 		}
@@ -98,23 +18,6 @@ static void expect(const scene *s, const char *reason, const kg_commit *commit)
 		print_message("%s %s %s\n", s->verdict.findings[i].reason,
 			      s->verdict.findings[i].commit, s->verdict.findings[i].detail);
 	fail_msg("no finding %s", reason);
-}
-
-/* The output of a command that prints one commit. */
-static kg_commit commit_from(const scene *s, const char *command)
-{
-	kg_commit commit;
-	kg_buf out;
-
-	kg_buf_init(&out, 4096);
-	if (fixture_shell(&s->f, &out, "%s", command) != 0)
-		fail_msg("%s", kg_buf_text(&out));
-	if (out.size != 41)
-		fail_msg("%s", kg_buf_text(&out));
-	out.data[40] = '\0';
-	assert_int_equal(kg_commit_parse(&commit, (const char *)out.data), KG_OK);
-	kg_buf_release(&out);
-	return commit;
 }
 
 /* Rewrites the tip of agent-0 by a filter on its bytes, as an attacker with stock git would. */
@@ -126,8 +29,8 @@ static kg_commit rewrite_tip(scene *s, const char *filter)
 		       "c=$(git -C memory.git cat-file commit %s | %s |"
 		       " git -C memory.git hash-object -w -t commit --literally --stdin);"
 		       " git -C memory.git update-ref %s $c; echo $c",
-		       text_of(&s->first[2].commit), filter, ref_of(&s->f.agents[0]));
-	return commit_from(s, command);
+		       scene_commit(&s->first[2].commit), filter, scene_ref(&s->f.agents[0]));
+	return scene_commit_from(s, command);
 }
 
 static void test_verify__an_honest_memory_has_no_findings(void **state)
@@ -136,12 +39,12 @@ static void test_verify__an_honest_memory_has_no_findings(void **state)
 
 	(void)state;
 	scene_make(&s);
-	judge(&s, NULL);
+	scene_judge(&s, NULL);
 	assert_int_equal(s.verdict.count, 0);
 	assert_int_equal(s.verdict.checked, 8);
 	/* Packed by stock git it is still the same memory. */
 	assert_int_equal(fixture_shell(&s.f, NULL, "git -C memory.git gc -q --prune=now"), 0);
-	judge(&s, NULL);
+	scene_judge(&s, NULL);
 	assert_int_equal(s.verdict.count, 0);
 	scene_remove(&s);
 }
@@ -172,7 +75,7 @@ static void test_verify__changed_bytes_are_found(void **state)
 
 		scene_make(&s);
 		forged = rewrite_tip(&s, table[i].filter);
-		judge(&s, NULL);
+		scene_judge(&s, NULL);
 		expect(&s, table[i].reason, &forged);
 		/* The checkpoint shows that another entry stood there, or stands nowhere now. */
 		if (strstr(table[i].filter, "Sequence") != NULL)
@@ -192,9 +95,9 @@ static void test_verify__a_changed_parent_is_found(void **state)
 	(void)state;
 	scene_make(&s);
 	(void)snprintf(filter, sizeof(filter), "sed 's/^parent .*/parent %s/'",
-		       text_of(&s.first[0].commit));
+		       scene_commit(&s.first[0].commit));
 	forged = rewrite_tip(&s, filter);
-	judge(&s, NULL);
+	scene_judge(&s, NULL);
 	expect(&s, "bad_signature", &forged);
 	expect(&s, "sequence_gap", &s.first[0].commit);
 	scene_remove(&s);
@@ -215,10 +118,10 @@ static void test_verify__two_swapped_entries_are_found(void **state)
 		       " b=$($g cat-file commit %s | sed \"s/^parent .*/parent $a/\" |"
 		       " $g hash-object -w -t commit --stdin);"
 		       " $g update-ref %s $b; echo $b",
-		       text_of(&s.first[2].commit), text_of(&s.first[0].commit),
-		       text_of(&s.first[1].commit), ref_of(&s.f.agents[0]));
-	second = commit_from(&s, command);
-	judge(&s, NULL);
+		       scene_commit(&s.first[2].commit), scene_commit(&s.first[0].commit),
+		       scene_commit(&s.first[1].commit), scene_ref(&s.f.agents[0]));
+	second = scene_commit_from(&s, command);
+	scene_judge(&s, NULL);
 	expect(&s, "bad_signature", &second);
 	expect(&s, "sequence_gap", NULL);
 	scene_remove(&s);
@@ -234,22 +137,22 @@ static void test_verify__a_truncated_tail_behind_a_checkpoint_is_found(void **st
 	scene_make(&s);
 	agent = *kg_key_public(s.f.agents[0].key);
 	assert_int_equal(fixture_shell(&s.f, NULL, "git -C memory.git update-ref %s %s",
-				       ref_of(&s.f.agents[0]), text_of(&s.first[1].commit)),
+				       scene_ref(&s.f.agents[0]), scene_commit(&s.first[1].commit)),
 			 0);
-	judge(&s, NULL);
+	scene_judge(&s, NULL);
 	assert_int_equal(s.verdict.count, 1);
 	expect(&s, "truncated", &s.first[2].commit);
-	judge(&s, &one);
+	scene_judge(&s, &one);
 	expect(&s, "truncated", &s.first[2].commit);
 	/* Gone for good: the object too. */
 	assert_int_equal(fixture_shell(&s.f, NULL, "git -C memory.git gc -q --prune=now"), 0);
-	judge(&s, NULL);
+	scene_judge(&s, NULL);
 	expect(&s, "truncated", &s.first[2].commit);
 	/* And the whole chain. */
 	assert_int_equal(fixture_shell(&s.f, NULL, "git -C memory.git update-ref -d %s",
-				       ref_of(&s.f.agents[0])),
+				       scene_ref(&s.f.agents[0])),
 			 0);
-	judge(&s, NULL);
+	scene_judge(&s, NULL);
 	expect(&s, "truncated", &s.first[2].commit);
 	scene_remove(&s);
 }
@@ -262,35 +165,12 @@ static void test_verify__a_replayed_older_history_is_found(void **state)
 	scene_make(&s);
 	/* agent-1's branch shows agent-0's chain. */
 	assert_int_equal(fixture_shell(&s.f, NULL, "git -C memory.git update-ref %s %s",
-				       ref_of(&s.f.agents[1]), text_of(&s.first[2].commit)),
+				       scene_ref(&s.f.agents[1]), scene_commit(&s.first[2].commit)),
 			 0);
-	judge(&s, NULL);
+	scene_judge(&s, NULL);
 	expect(&s, "wrong_chain", &s.first[2].commit);
 	expect(&s, "replaced", NULL);
 	scene_remove(&s);
-}
-
-/* Puts an entry into the repository without asking the keeper. */
-static kg_commit smuggle(scene *s, author *who, kg_entry *e)
-{
-	char command[1024];
-	char path[KG_PATH_SIZE];
-	kg_entry_proof proof;
-	kg_commit made;
-	kg_buf object;
-
-	kg_buf_init(&object, KG_ENTRY_OBJECT_MAX);
-	proof = fixture_sign(&object, who, e, s->f.now_ms + 1000);
-	assert_int_equal(kg_path(path, "%s/object", s->f.dir), KG_OK);
-	assert_int_equal(kg_fs_write(path, object.data, object.size, 0600), KG_OK);
-	(void)snprintf(command, sizeof(command),
-		       "c=$(git -C memory.git hash-object -w -t commit ../object);"
-		       " git -C memory.git update-ref %s $c; echo $c",
-		       ref_of(who));
-	made = commit_from(s, command);
-	assert_memory_equal(made.bytes, proof.commit.bytes, KG_COMMIT_SIZE);
-	kg_buf_release(&object);
-	return proof.commit;
 }
 
 static void test_verify__an_entry_by_an_unknown_key_is_found(void **state)
@@ -305,8 +185,8 @@ static void test_verify__an_entry_by_an_unknown_key_is_found(void **state)
 	stranger.key = fixture_key(77);
 	stranger.swarm = s.f.swarm.swarm;
 	kg_entry_init(&e, KG_ENTRY_INSIGHT);
-	commit = smuggle(&s, &stranger, &e);
-	judge(&s, NULL);
+	commit = scene_smuggle(&s, &stranger, &e);
+	scene_judge(&s, NULL);
 	assert_int_equal(s.verdict.count, 1);
 	expect(&s, "unknown_key", &commit);
 	/* Certifying itself does not help: only the swarm's own chain is believed. */
@@ -314,8 +194,8 @@ static void test_verify__an_entry_by_an_unknown_key_is_found(void **state)
 	kg_entry_init(&e, KG_ENTRY_LINEAGE);
 	assert_int_equal(kg_entry_add_member(&e, kg_key_public(stranger.key), "agent-9"), KG_OK);
 	stranger.swarm = *kg_key_public(stranger.key);
-	commit = smuggle(&s, &stranger, &e);
-	judge(&s, NULL);
+	commit = scene_smuggle(&s, &stranger, &e);
+	scene_judge(&s, NULL);
 	expect(&s, "wrong_swarm", &commit);
 	kg_entry_release(&e);
 	kg_key_free(stranger.key);
@@ -334,8 +214,8 @@ static void test_verify__what_authors_themselves_do_wrong_is_found(void **state)
 	who = &s.f.agents[0];
 	kg_entry_init(&e, KG_ENTRY_INSIGHT);
 	who->head.sequence += 5;
-	commit = smuggle(&s, who, &e);
-	judge(&s, NULL);
+	commit = scene_smuggle(&s, who, &e);
+	scene_judge(&s, NULL);
 	expect(&s, "sequence_gap", NULL);
 	scene_remove(&s);
 
@@ -343,16 +223,16 @@ static void test_verify__what_authors_themselves_do_wrong_is_found(void **state)
 	who = &s.f.agents[0];
 	who->head.time_ms -= 3600000;
 	s.f.now_ms -= 3600000;
-	(void)smuggle(&s, who, &e);
-	judge(&s, NULL);
+	(void)scene_smuggle(&s, who, &e);
+	scene_judge(&s, NULL);
 	expect(&s, "time_order", NULL);
 	scene_remove(&s);
 
 	scene_make(&s);
 	who = &s.f.agents[0];
 	(void)strcpy(who->name, "agent-1");
-	commit = smuggle(&s, who, &e);
-	judge(&s, NULL);
+	commit = scene_smuggle(&s, who, &e);
+	scene_judge(&s, NULL);
 	expect(&s, "wrong_name", &commit);
 	kg_entry_release(&e);
 	scene_remove(&s);
@@ -368,8 +248,8 @@ static void test_verify__one_byte_of_a_loose_object_is_found_and_named(void **st
 	kg_buf_init(&out, 4096);
 	for (int byte = 0; byte < 60; byte += 5) {
 		scene_make(&s);
-		make_loose(&s);
-		hex = text_of(&s.first[1].commit);
+		scene_make_loose(&s);
+		hex = scene_commit(&s.first[1].commit);
 		kg_buf_clear(&out);
 		if (fixture_shell(&s.f, &out,
 				  "f=memory.git/objects/%.2s/%s; chmod u+w $f;"
@@ -378,19 +258,19 @@ static void test_verify__one_byte_of_a_loose_object_is_found_and_named(void **st
 				  " dd of=$f bs=1 seek=%d conv=notrunc status=none",
 				  hex, hex + 2, byte, byte) != 0)
 			fail_msg("%s", kg_buf_text(&out));
-		judge(&s, NULL);
+		scene_judge(&s, NULL);
 		assert_int_not_equal(s.verdict.count, 0);
-		assert_string_equal(s.verdict.findings[0].commit, text_of(&s.first[1].commit));
+		assert_string_equal(s.verdict.findings[0].commit, scene_commit(&s.first[1].commit));
 		assert_string_equal(s.verdict.findings[0].reason, "unreadable");
 		assert_int_equal(s.verdict.count, 1);
 		scene_remove(&s);
 	}
 	scene_make(&s);
-	make_loose(&s);
-	hex = text_of(&s.first[1].commit);
+	scene_make_loose(&s);
+	hex = scene_commit(&s.first[1].commit);
 	assert_int_equal(
 		fixture_shell(&s.f, NULL, "rm -f memory.git/objects/%.2s/%s", hex, hex + 2), 0);
-	judge(&s, NULL);
+	scene_judge(&s, NULL);
 	expect(&s, "missing", &s.first[1].commit);
 	scene_remove(&s);
 	kg_buf_release(&out);
@@ -410,9 +290,9 @@ static void test_verify__strange_refs_are_found(void **state)
 	scene_make(&s);
 	for (size_t i = 0; i < sizeof(refs) / sizeof(refs[0]); i++) {
 		assert_int_equal(fixture_shell(&s.f, NULL, "git -C memory.git update-ref %s %s",
-					       refs[i], text_of(&s.first[0].commit)),
+					       refs[i], scene_commit(&s.first[0].commit)),
 				 0);
-		judge(&s, NULL);
+		scene_judge(&s, NULL);
 		assert_int_equal(s.verdict.count, 1);
 		expect(&s, "stray_ref", NULL);
 		assert_non_null(strstr(s.verdict.findings[0].detail, refs[i]));
@@ -437,14 +317,14 @@ static void test_verify__the_innocent_are_not_named(void **state)
 
 		scene_make(&s);
 		forged = rewrite_tip(&s, filters[i]);
-		judge(&s, NULL);
+		scene_judge(&s, NULL);
 		expect(&s, "bad_signature", &forged);
 		for (size_t k = 0; k < s.verdict.count; k++) {
 			const char *commit = s.verdict.findings[k].commit;
 
-			assert_string_not_equal(commit, text_of(&s.first[0].commit));
+			assert_string_not_equal(commit, scene_commit(&s.first[0].commit));
 			if (i > 0)
-				assert_string_not_equal(commit, text_of(&s.first[1].commit));
+				assert_string_not_equal(commit, scene_commit(&s.first[1].commit));
 		}
 		scene_remove(&s);
 	}
@@ -456,10 +336,10 @@ static void test_verify__a_swarm_without_its_chain_is_told(void **state)
 
 	(void)state;
 	scene_make(&s);
-	assert_int_equal(
-		fixture_shell(&s.f, NULL, "git -C memory.git update-ref -d %s", ref_of(&s.f.swarm)),
-		0);
-	judge(&s, NULL);
+	assert_int_equal(fixture_shell(&s.f, NULL, "git -C memory.git update-ref -d %s",
+				       scene_ref(&s.f.swarm)),
+			 0);
+	scene_judge(&s, NULL);
 	expect(&s, "missing", NULL);
 	expect(&s, "unknown_key", &s.first[0].commit);
 	scene_remove(&s);
@@ -477,26 +357,26 @@ static void test_verify__one_entry_is_judged_alone(void **state)
 	agent = *kg_key_public(s.f.agents[0].key);
 	forged = rewrite_tip(&s, "sed 's/three/threE/'");
 	one.commit = &s.first[0].commit;
-	judge(&s, &one);
+	scene_judge(&s, &one);
 	assert_int_equal(s.verdict.count, 0);
 	assert_true(s.verdict.reached);
 	one.commit = &forged;
-	judge(&s, &one);
+	scene_judge(&s, &one);
 	expect(&s, "bad_signature", &forged);
 	/* What stood there before, and was never undone. */
 	one.commit = &s.first[2].commit;
-	judge(&s, &one);
+	scene_judge(&s, &one);
 	assert_false(s.verdict.reached);
 	assert_int_equal(s.verdict.count, 1);
 	expect(&s, "off_chain", &s.first[2].commit);
 	/* On a chain, but another one. */
 	one.commit = &s.second[0].commit;
-	judge(&s, &one);
+	scene_judge(&s, &one);
 	assert_true(s.verdict.reached);
 	assert_int_equal(s.verdict.count, 0);
 	one.agent = NULL;
 	one.commit = &forged;
-	judge(&s, &one);
+	scene_judge(&s, &one);
 	expect(&s, "bad_signature", &forged);
 	one = (kg_verify_options){.agent = &agent};
 	agent = s.f.agents[2].swarm;
