@@ -101,26 +101,6 @@ kg_err kg_revocation_make(kg_entry *out, const kg_key *swarm_key, const kg_chain
 	return finish(out, &e, err);
 }
 
-size_t kg_checkpoint_moved(kg_entry_head *heads, size_t count, const kg_entry_head *said,
-			   size_t said_count)
-{
-	size_t moved = 0;
-	size_t at = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		const kg_pubkey *agent = &heads[i].agent;
-
-		while (at < said_count &&
-		       memcmp(said[at].agent.bytes, agent->bytes, sizeof(agent->bytes)) < 0)
-			at++;
-		if (at == said_count || !kg_pubkey_equal(&said[at].agent, agent) ||
-		    said[at].sequence != heads[i].sequence ||
-		    memcmp(said[at].commit.bytes, heads[i].commit.bytes, KG_COMMIT_SIZE) != 0)
-			heads[moved++] = heads[i];
-	}
-	return moved;
-}
-
 kg_err kg_quarantine_make(kg_entry *out, const kg_author *author, const kg_entry_id *ids,
 			  size_t count, const char *text)
 {

@@ -43,11 +43,6 @@ KG_NODISCARD kg_err kg_revocation_make(kg_entry *out, const kg_key *swarm_key,
 				       const kg_chain_head *previous, const kg_entry_head *last,
 				       int64_t now_ms);
 
-/* Leaves in `heads` those that `said` does not name as they are, and tells how many that is. Both
- * by agent, ascending. */
-size_t kg_checkpoint_moved(kg_entry_head *heads, size_t count, const kg_entry_head *said,
-			   size_t said_count);
-
 /* Who signs, and where: `previous` is the tip of this author's chain. */
 typedef struct {
 	const kg_pubkey *swarm;

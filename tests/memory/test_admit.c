@@ -879,29 +879,6 @@ static void test_admit__a_chain_read_from_its_tip_is_looked_up_first(void **stat
 	remove_world(&w);
 }
 
-/* ---- checkpoints ---- */
-
-static void test_admit__a_checkpoint_names_what_moved(void **state)
-{
-	kg_entry_head said[3] = {{.agent = {{1}}, .sequence = 1},
-				 {.agent = {{3}}, .sequence = 1},
-				 {.agent = {{4}}, .sequence = 7}};
-	kg_entry_head heads[5] = {{.agent = {{0}}, .sequence = 2},
-				  {.agent = {{1}}, .sequence = 1},
-				  {.agent = {{3}}, .sequence = 2},
-				  {.agent = {{4}}, .sequence = 7, .commit = {{1}}},
-				  {.agent = {{5}}, .sequence = 1}};
-
-	(void)state;
-	assert_int_equal(kg_checkpoint_moved(heads, 5, said, 3), 4);
-	assert_int_equal(heads[0].agent.bytes[0], 0);
-	assert_int_equal(heads[1].agent.bytes[0], 3);
-	assert_int_equal(heads[2].agent.bytes[0], 4);
-	assert_int_equal(heads[3].agent.bytes[0], 5);
-	assert_int_equal(kg_checkpoint_moved(said, 3, said, 3), 0);
-	assert_int_equal(kg_checkpoint_moved(said, 3, NULL, 0), 3);
-}
-
 static int start(void **state)
 {
 	(void)state;
@@ -927,7 +904,6 @@ int main(void)
 		cmocka_unit_test(test_admit__nobody_goes_on_unnamed),
 		cmocka_unit_test(test_admit__an_epoch_carries_over_what_it_says),
 		cmocka_unit_test(test_admit__a_chain_read_from_its_tip_is_looked_up_first),
-		cmocka_unit_test(test_admit__a_checkpoint_names_what_moved),
 	};
 
 	return cmocka_run_group_tests(tests, start, NULL);
