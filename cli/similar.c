@@ -51,6 +51,9 @@ static kg_err open_model(kg_similar *s, const char *path)
 
 	if (processors > 1)
 		options.threads = processors < THREADS_MAX ? (uint32_t)processors : THREADS_MAX;
+	/* That no entry was found is another matter. */
+	if (err == KG_ENOTFOUND)
+		err = KG_EIO;
 	if (err == KG_OK)
 		err = kg_weights_new(&s->weights, s->model, NULL, NULL);
 	if (err == KG_OK)
