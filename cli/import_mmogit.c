@@ -117,13 +117,25 @@ static int in_time(const void *a, const void *b)
 
 /* ---- what is there already ---- */
 
-static bool same_origin(const kg_entry *entry, const kg_mmogit_message *m)
+/* Whether the entry of this commit carries the message. Anyone may put a tag on an entry. */
+static bool carries(kg_reading *reading, const kg_commit *commit, const kg_mmogit_message *m)
 {
-	return entry->has_origin && kg_pubkey_equal(&entry->origin.author, &m->author) &&
-	       memcmp(entry->origin.signature, m->signature, sizeof(m->signature)) == 0;
+	kg_entry_proof proof;
+	kg_entry entry;
+	kg_buf object;
+	bool same = false;
+
+	kg_buf_init(&object, KG_ENTRY_OBJECT_MAX);
+	if (kg_store_read(reading->store, &object, commit) == KG_OK &&
+	    kg_entry_open(&entry, &proof, object.data, object.size) == KG_OK) {
+		same = entry.has_origin && kg_pubkey_equal(&entry.origin.author, &m->author) &&
+		       memcmp(entry.origin.signature, m->signature, sizeof(m->signature)) == 0;
+		kg_entry_release(&entry);
+	}
+	kg_buf_release(&object);
+	return same;
 }
 
-/* Anyone may put a tag on an entry: it is the message itself that counts. */
 static kg_err is_known(bool *known, kg_reading *reading, const kg_mmogit_message *m)
 {
 	char tag[KG_MMOGIT_TAG_SIZE];
@@ -133,9 +145,9 @@ static kg_err is_known(bool *known, kg_reading *reading, const kg_mmogit_message
 
 	kg_mmogit_tag(tag, m);
 	*known = false;
-	err = kg_reading_recall(reading, &rows, &filter);
-	for (size_t i = 0; i < rows.count; i++)
-		*known = *known || (rows.rows[i].verified && same_origin(&rows.rows[i].entry, m));
+	err = kg_index_recall(reading->index, &rows, &filter);
+	for (size_t i = 0; i < rows.count && !*known; i++)
+		*known = carries(reading, &rows.rows[i].proof.commit, m);
 	kg_index_rows_release(&rows);
 	return err;
 }

@@ -486,10 +486,8 @@ kg_err kg_writing_say(kg_writing *w, kg_receipt *receipt, kg_entry *entry, const
 	bool is_agent = strcmp(name, KG_OPERATOR_NAME) != 0 && strcmp(name, KG_SWARM_NAME) != 0;
 	kg_outbox *outbox = NULL;
 	awaited a = {0};
-	kg_err err = enrol(w, kg_key_public(author), name);
+	kg_err err = open_outbox(w, &outbox, &a, author, name);
 
-	if (err == KG_OK)
-		err = open_outbox(w, &outbox, &a, author, name);
 	while (err == KG_ECONFLICT && kg_clock_mono_ms() < until) {
 		/* Either the agent lives, and then it is the one who signs, or another command does
 		 * so for a moment. */
@@ -507,8 +505,12 @@ kg_err kg_writing_say(kg_writing *w, kg_receipt *receipt, kg_entry *entry, const
 		err = open_outbox(w, &outbox, &a, author, name);
 	}
 	if (err == KG_OK)
-		err = publish(w, receipt, entry, outbox, &a, author);
-	return err;
+		err = enrol(w, kg_key_public(author), name);
+	if (err != KG_OK) {
+		kg_outbox_free(outbox);
+		return err;
+	}
+	return publish(w, receipt, entry, outbox, &a, author);
 }
 
 /* ---- what others have signed ---- */
@@ -720,7 +722,7 @@ kg_err kg_writing_say_all(kg_writing *w, size_t *stored, kg_entry *entries, size
 {
 	int64_t until = kg_clock_mono_ms() + AUTHOR_MS;
 	run r = {0};
-	kg_err err = enrol(w, kg_key_public(author), name);
+	kg_err err = KG_OK;
 
 	while (err == KG_OK) {
 		err = kg_outbox_new(&r.outbox, kg_swarm_id(w->swarm), author, name, w->state_dir,
@@ -730,6 +732,8 @@ kg_err kg_writing_say_all(kg_writing *w, size_t *stored, kg_entry *entries, size
 		err = KG_OK;
 		(void)usleep(LOCK_WAIT_US);
 	}
+	if (err == KG_OK)
+		err = enrol(w, kg_key_public(author), name);
 	w->author = kg_key_public(author);
 	if (err == KG_OK)
 		err = say_run(w, &r, entries, count);
