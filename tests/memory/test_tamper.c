@@ -11,11 +11,11 @@
 
 #include <sodium.h>
 
-#include "base/hex.h"
 #include "identity/seal.h"
 #include "identity/sshsig.h"
 #include "memory/admit.h"
 #include "memory/chain.h"
+#include "tests/memory/forgery.h"
 
 /* The tree of one file, for entries that are to have another than the empty one. */
 #define OTHER_TREE                                                                  \
@@ -38,105 +38,6 @@ typedef struct {
 	const char *from; /* of the row */
 	const char *to;
 } play;
-
-/* ---- bytes ---- */
-
-static void replace(kg_buf *bytes, const char *from, const void *to, size_t to_size)
-{
-	const char *at = memmem(bytes->data, bytes->size, from, strlen(from));
-	size_t before;
-	kg_buf made;
-
-	if (at == NULL)
-		fail_msg("nothing to replace: %s", from);
-	before = (size_t)(at - (const char *)bytes->data);
-	kg_buf_init(&made, 4 * KG_ENTRY_OBJECT_MAX);
-	kg_buf_put(&made, bytes->data, before);
-	kg_buf_put(&made, to, to_size);
-	kg_buf_put(&made, bytes->data + before + strlen(from), bytes->size - before - strlen(from));
-	assert_int_equal(kg_buf_ok(&made), KG_OK);
-	kg_buf_release(bytes);
-	*bytes = made;
-}
-
-/* Takes the signature out. */
-static void strip(kg_buf *object)
-{
-	static const char end_line[] = "-----END SSH SIGNATURE-----\n";
-	uint8_t *begin = memmem(object->data, object->size, "gpgsig ", 7);
-	uint8_t *end = memmem(object->data, object->size, end_line, sizeof(end_line) - 1);
-
-	assert_non_null(begin);
-	assert_non_null(end);
-	end += sizeof(end_line) - 1;
-	memmove(begin, end, (size_t)(object->data + object->size - end));
-	object->size -= (size_t)(end - begin);
-}
-
-/* Puts an armour where git has it, lines folded. */
-static void put_armour(kg_buf *object, const char *armour)
-{
-	const char *end = memmem(object->data, object->size, "\n\n", 2);
-	kg_buf folded;
-
-	assert_non_null(end);
-	kg_buf_init(&folded, 4096);
-	kg_buf_puts(&folded, "\ngpgsig ");
-	for (const char *at = armour; *at != '\0'; at++) {
-		kg_buf_put_u8(&folded, (uint8_t)*at);
-		if (*at == '\n')
-			kg_buf_put_u8(&folded, ' ');
-	}
-	kg_buf_puts(&folded, "\n\n");
-	replace(object, "\n\n", folded.data, folded.size);
-	kg_buf_release(&folded);
-}
-
-static void sign_again(kg_buf *payload, const kg_key *key)
-{
-	char armour[KG_SSHSIG_ARMOUR_SIZE];
-
-	kg_sshsig_sign(armour, key, payload->data, payload->size);
-	put_armour(payload, armour);
-}
-
-static void put_string(kg_buf *out, const void *data, size_t size)
-{
-	kg_buf_put_u32be(out, (uint32_t)size);
-	kg_buf_put(out, data, size);
-}
-
-/* An armour from its parts (OpenSSH PROTOCOL.sshsig), of any namespace, by any key. */
-static void make_armour(char armour[512], const char *space, const uint8_t key[32],
-			const uint8_t signature[64])
-{
-	char base64[512];
-	kg_buf part;
-	kg_buf blob;
-	size_t length;
-	char *at = stpcpy(armour, "-----BEGIN SSH SIGNATURE-----");
-
-	kg_buf_init(&part, 256);
-	kg_buf_init(&blob, 256);
-	kg_buf_put(&blob, "SSHSIG\0\0\0\1", 10);
-	put_string(&part, "ssh-ed25519", 11);
-	put_string(&part, key, 32);
-	put_string(&blob, part.data, part.size);
-	put_string(&blob, space, strlen(space));
-	put_string(&blob, "", 0);
-	put_string(&blob, "sha512", 6);
-	kg_buf_clear(&part);
-	put_string(&part, "ssh-ed25519", 11);
-	put_string(&part, signature, 64);
-	put_string(&blob, part.data, part.size);
-	kg_base64_encode(base64, blob.data, blob.size);
-	length = strlen(base64);
-	for (size_t i = 0; i < length; i += 70)
-		at += sprintf(at, "\n%.70s", base64 + i);
-	(void)stpcpy(at, "\n-----END SSH SIGNATURE-----");
-	kg_buf_release(&part);
-	kg_buf_release(&blob);
-}
 
 /* ---- entries ---- */
 
@@ -203,16 +104,16 @@ static author *certify(play *p, uint8_t byte, const char *name)
 static void edit(play *p)
 {
 	say_next(p, NULL);
-	replace(&p->object, p->from, p->to, strlen(p->to));
+	forgery_replace(&p->object, p->from, p->to, strlen(p->to));
 }
 
 /* Bytes changed by a member, who signs them. */
 static void resign(play *p)
 {
 	say_next(p, NULL);
-	strip(&p->object);
-	replace(&p->object, p->from, p->to, strlen(p->to));
-	sign_again(&p->object, p->who->key);
+	forgery_strip(&p->object);
+	forgery_replace(&p->object, p->from, p->to, strlen(p->to));
+	forgery_sign(&p->object, p->who->key);
 }
 
 static void other_tree(play *p, bool sign)
@@ -228,10 +129,10 @@ static void other_tree(play *p, bool sign)
 	kg_buf_release(&out);
 	say_next(p, NULL);
 	if (sign)
-		strip(&p->object);
-	replace(&p->object, empty, line, strlen(line));
+		forgery_strip(&p->object);
+	forgery_replace(&p->object, empty, line, strlen(line));
 	if (sign)
-		sign_again(&p->object, p->who->key);
+		forgery_sign(&p->object, p->who->key);
 }
 
 static void change_tree(play *p)
@@ -247,8 +148,8 @@ static void sign_tree(play *p)
 static void change_parent(play *p)
 {
 	say_next(p, NULL);
-	replace(&p->object, scene_commit(&p->s.first[2].commit),
-		scene_commit(&p->s.first[1].commit), KG_COMMIT_TEXT_SIZE - 1);
+	forgery_replace(&p->object, scene_commit(&p->s.first[2].commit),
+			scene_commit(&p->s.first[1].commit), KG_COMMIT_TEXT_SIZE - 1);
 }
 
 static void second_parent(play *p, bool sign)
@@ -259,10 +160,10 @@ static void second_parent(play *p, bool sign)
 		       scene_commit(&p->s.second[0].commit));
 	say_next(p, NULL);
 	if (sign)
-		strip(&p->object);
-	replace(&p->object, "\nauthor ", line, strlen(line));
+		forgery_strip(&p->object);
+	forgery_replace(&p->object, "\nauthor ", line, strlen(line));
 	if (sign)
-		sign_again(&p->object, p->who->key);
+		forgery_sign(&p->object, p->who->key);
 }
 
 static void add_parent(play *p)
@@ -295,7 +196,7 @@ static void change_bit(play *p)
 static void unsign(play *p)
 {
 	say_next(p, NULL);
-	strip(&p->object);
+	forgery_strip(&p->object);
 }
 
 /* Still a good signature, and another commit. */
@@ -306,14 +207,14 @@ static void wrap_again(play *p)
 	char *to = wide;
 
 	say_next(p, NULL);
-	strip(&p->object);
+	forgery_strip(&p->object);
 	kg_sshsig_sign(armour, p->who->key, p->object.data, p->object.size);
 	/* The second line joins the first. */
 	for (const char *at = armour; *at != '\0'; at++)
 		if (at - armour != sizeof("-----BEGIN SSH SIGNATURE-----") - 1 + 71)
 			*to++ = *at;
 	*to = '\0';
-	put_armour(&p->object, wide);
+	forgery_put_armour(&p->object, wide);
 }
 
 static void other_namespace(play *p)
@@ -324,17 +225,17 @@ static void other_namespace(play *p)
 	kg_buf tbs;
 
 	say_next(p, NULL);
-	strip(&p->object);
+	forgery_strip(&p->object);
 	crypto_hash_sha512(digest, p->object.data, p->object.size);
 	kg_buf_init(&tbs, 256);
 	kg_buf_put(&tbs, "SSHSIG", 6);
-	put_string(&tbs, "file", 4);
-	put_string(&tbs, "", 0);
-	put_string(&tbs, "sha512", 6);
-	put_string(&tbs, digest, sizeof(digest));
+	forgery_put_string(&tbs, "file", 4);
+	forgery_put_string(&tbs, "", 0);
+	forgery_put_string(&tbs, "sha512", 6);
+	forgery_put_string(&tbs, digest, sizeof(digest));
 	kg_key_sign(p->who->key, signature, tbs.data, tbs.size);
-	make_armour(armour, "file", kg_key_public(p->who->key)->bytes, signature);
-	put_armour(&p->object, armour);
+	forgery_armour(armour, "file", kg_key_public(p->who->key)->bytes, signature);
+	forgery_put_armour(&p->object, armour);
 	kg_buf_release(&tbs);
 }
 
@@ -357,7 +258,7 @@ static void low_order(play *p)
 	static const uint8_t signature[64] = {1};
 	char armour[512];
 
-	make_armour(armour, "git", zero_key, signature);
+	forgery_armour(armour, "git", zero_key, signature);
 	/* The careless operator who enrols it. */
 	assert_int_equal(
 		fixture_shell(&p->s.f, NULL,
@@ -379,7 +280,7 @@ static void low_order(play *p)
 		kg_buf_clear(&p->object);
 		assert_int_equal(kg_entry_encode(&p->object, &e, NULL), KG_OK);
 		kg_entry_release(&e);
-		put_armour(&p->object, armour);
+		forgery_put_armour(&p->object, armour);
 		p->commit = scene_force(&p->s, p->object.data, p->object.size, NULL);
 		if (fixture_shell(&p->s.f, NULL, "git -C memory.git verify-commit %s",
 				  scene_commit(&p->commit)) == 0)
@@ -478,14 +379,14 @@ static void deep_json(play *p)
 	char *message;
 
 	say_next(p, NULL);
-	strip(&p->object);
+	forgery_strip(&p->object);
 	message = memmem(p->object.data, p->object.size, "\n\n", 2);
 	assert_non_null(message);
 	p->object.size = (size_t)(message + 2 - (char *)p->object.data);
 	for (int i = 0; i < NESTED; i++)
 		kg_buf_put_u8(&p->object, '[');
 	kg_buf_puts(&p->object, "\n");
-	sign_again(&p->object, p->who->key);
+	forgery_sign(&p->object, p->who->key);
 }
 
 static void other_swarm(play *p)
