@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* verify: the memory judged again from git alone. */
-#include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -9,7 +8,6 @@
 #include <string.h>
 
 #include "base/fs.h"
-#include "base/json.h"
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/reading.h"
@@ -17,6 +15,7 @@
 #include "identity/keyring.h"
 #include "memory/chain.h"
 #include "memory/claims.h"
+#include "memory/remote.h"
 #include "memory/verify.h"
 
 typedef struct {
@@ -117,61 +116,36 @@ static kg_err choose(kg_verify_options *o, kg_pubkey *agent, kg_commit *commit, 
 
 /* ---- remotes ---- */
 
-/* <state>/remotes/<name>.json: one that was refused says so for as long as the file is there. */
-static void add_remote(kg_verdict *verdict, const char *path)
+/* A remote that was refused is told of until somebody takes it out of quarantine. One whose file
+ * cannot be read is no better. */
+static void add_remote(kg_verdict *verdict, const char *state_dir, const char *name)
 {
-	const char *name;
-	const char *reason;
-	const char *state;
-	const char *detail;
 	char text[KG_FINDING_DETAIL_SIZE];
-	json_t *document = NULL;
-	kg_buf bytes;
+	kg_remote remote = {0};
+	kg_err err = kg_remote_read(&remote, state_dir, name);
 
-	kg_buf_init(&bytes, KG_JSON_SIZE_MAX);
-	if (kg_fs_read(&bytes, path) == KG_OK &&
-	    kg_json_parse(&document, bytes.data, bytes.size) == KG_OK &&
-	    kg_json_get_text(&state, document, "state", 64) == KG_OK &&
-	    strcmp(state, "quarantined") == 0 &&
-	    kg_json_get_text(&name, document, "name", 255) == KG_OK &&
-	    kg_json_get_text(&reason, document, "reason", 255) == KG_OK &&
-	    kg_json_get_text(&detail, document, "detail", 4096) == KG_OK) {
-		(void)snprintf(text, sizeof(text), "remote %.60s is in quarantine, %.40s: %.120s",
-			       name, reason, detail);
-		kg_verdict_add(verdict, KG_REASON_BAD_REMOTE, text);
-	}
-	json_decref(document);
-	kg_buf_release(&bytes);
-}
-
-static int is_json(const struct dirent *e)
-{
-	size_t length = strlen(e->d_name);
-
-	return e->d_name[0] != '.' && length > 5 && strcmp(e->d_name + length - 5, ".json") == 0;
+	if (err != KG_OK)
+		(void)snprintf(text, sizeof(text), "remote %.40s: %.180s", name, kg_err_text());
+	else
+		(void)snprintf(text, sizeof(text), "remote %.40s is in quarantine: %.31s: %.150s",
+			       remote.name, remote.reason, remote.detail);
+	if (err != KG_OK || remote.bad)
+		kg_verdict_add(verdict, KG_REASON_BAD_REMOTE, remote.chain, remote.commit, text);
+	kg_remote_release(&remote);
 }
 
 static kg_err add_remotes(kg_verdict *verdict, const char *state_dir)
 {
-	char directory[KG_PATH_SIZE];
-	struct dirent **names = NULL;
-	int count;
-	kg_err err = kg_path(directory, "%s/remotes", state_dir);
+	char **names = NULL;
+	size_t count = 0;
+	kg_err err = kg_remote_names(&names, &count, state_dir);
 
-	if (err != KG_OK)
-		return err;
-	count = scandir(directory, &names, is_json, alphasort);
-	if (count < 0)
-		return errno == ENOENT ? KG_OK : kg_fail_errno(errno, "%s", directory);
-	for (int i = 0; i < count; i++) {
-		char path[KG_PATH_SIZE];
-
-		if (kg_path(path, "%s/%s", directory, names[i]->d_name) == KG_OK)
-			add_remote(verdict, path);
+	for (size_t i = 0; i < count; i++) {
+		add_remote(verdict, state_dir, names[i]);
 		free(names[i]);
 	}
 	free((void *)names);
-	return KG_OK;
+	return err;
 }
 
 /* ---- judging ---- */

@@ -80,7 +80,9 @@ KG_NODISCARD kg_err kg_verify(kg_verdict *verdict, kg_store *store, const kg_pub
 			      const kg_verify_options *options);
 void kg_verdict_release(kg_verdict *verdict);
 
-/* A finding from elsewhere than git: a remote that was put in quarantine. */
-void kg_verdict_add(kg_verdict *verdict, kg_reason reason, const char *detail);
+/* A finding from elsewhere than git: a remote that was put in quarantine. `chain` and `commit` are
+ * what it was about, "" for none. */
+void kg_verdict_add(kg_verdict *verdict, kg_reason reason, const char *chain, const char *commit,
+		    const char *detail);
 
 #endif

@@ -88,10 +88,14 @@ void kg_verify__find_ref(kg_verify_judge *j, const kg_pubkey *agent, kg_reason r
 	va_end(ap);
 }
 
-void kg_verdict_add(kg_verdict *verdict, kg_reason reason, const char *detail)
+void kg_verdict_add(kg_verdict *verdict, kg_reason reason, const char *chain, const char *commit,
+		    const char *detail)
 {
 	kg_finding *f = add_finding(verdict, reason);
 
-	if (f != NULL)
-		(void)snprintf(f->detail, sizeof(f->detail), "%s", detail);
+	if (f == NULL)
+		return;
+	(void)snprintf(f->chain, sizeof(f->chain), "%s", chain);
+	(void)snprintf(f->commit, sizeof(f->commit), "%s", commit);
+	(void)snprintf(f->detail, sizeof(f->detail), "%s", detail);
 }
