@@ -11,7 +11,7 @@
 #include "base/fs.h"
 #include "memory/carrier_impl.h"
 
-enum { BUCKETS = 16384 };
+enum { BUCKETS = 16384, TIDY_PACKS = 64 };
 
 struct kg_carrier {
 	kg_cargo cargo; /* the working side's alone, outside the mutex */
@@ -42,6 +42,9 @@ struct kg_carrier {
 	unsigned syncs_wanted;
 	unsigned syncs;
 	unsigned tries;
+	unsigned packs; /* written since the last tidying */
+	bool untidy;
+	unsigned tidied;
 	kg_err failed;
 	char why[KG_ERR_TEXT_MAX];
 };
@@ -218,6 +221,7 @@ void kg_carrier_look(kg_carrier *c, kg_carrier_state *state)
 		.failed = c->failed,
 		.waiting = c->count,
 		.waiting_bytes = c->bytes,
+		.tidied = c->tidied,
 	};
 	unlock(c);
 }
@@ -343,6 +347,8 @@ static void work(kg_carrier *c)
 		err = kg_store_sync(c->cargo.store);
 	lock(c);
 	gone = leave(c, c->cargo.carried);
+	c->packs += c->cargo.carried > 0 ? 1 : 0;
+	c->untidy = c->untidy || c->cargo.carried > 0;
 	c->is_indexed = !c->cargo.index_stale;
 	c->rebuilt = c->rebuilt || c->cargo.rebuilt;
 	if (err == KG_OK && sync) {
@@ -364,13 +370,44 @@ static void work(kg_carrier *c)
 	lock(c);
 }
 
+/* Merging goes on while nothing else is to be done. */
+static bool keep_tidying(void *payload, uint64_t done, uint64_t total)
+{
+	kg_carrier *c = payload;
+	bool on;
+
+	(void)done;
+	(void)total;
+	lock(c);
+	on = !c->stop && (c->durable == NULL ||
+			  (c->packs >= TIDY_PACKS && c->count < KG_CARRIER_COUNT_MAX / 2));
+	unlock(c);
+	return on;
+}
+
+/* Held and held again, as work. That packs stay many when merging fails is no loss. */
+static void tidy(kg_carrier *c)
+{
+	bool more = false;
+	kg_err ignored;
+
+	unlock(c);
+	ignored = kg_store_tidy(c->cargo.store, &more, keep_tidying, c);
+	lock(c);
+	c->untidy = ignored == KG_OK && more;
+	c->packs = 0;
+	c->tidied++;
+}
+
 static void *run(void *data)
 {
 	kg_carrier *c = data;
 
 	lock(c);
 	while (!c->stop) {
-		if (is_due(c))
+		if (c->untidy && (c->packs >= TIDY_PACKS || !is_due(c)))
+			tidy(c);
+		else if (is_due(c))
 			work(c);
 		else
 			(void)pthread_cond_wait(&c->work, &c->mutex);
@@ -499,6 +536,8 @@ kg_err kg_carrier_wait(kg_carrier *c, bool sync)
 		else
 			work(c);
 	}
+	if (err == KG_OK && sync && !c->threaded && c->untidy)
+		tidy(c);
 	unlock(c);
 	return err;
 }

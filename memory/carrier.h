@@ -60,6 +60,7 @@ typedef struct {
 	kg_err failed;    /* of the last try; KG_OK: it succeeded, or none is due */
 	size_t waiting;
 	size_t waiting_bytes;
+	unsigned tidied; /* how often packs were merged: who reads lets go of the old ones */
 } kg_carrier_state;
 
 /* Creates the store where there is none; the caller holds the memory's lock. */

@@ -90,8 +90,8 @@ kg_err kg_claims_read(kg_entry_head **claims, size_t *count, const char *state_d
 	return KG_OK;
 }
 
-/* Puts it in its place, or in place of that swarm's. */
-static kg_err place(kg_entry_head *claims, size_t *count, const kg_entry_head *claim)
+/* Puts it in its place, or in place of that swarm's; `*news` false: that one is no earlier. */
+static kg_err place(kg_entry_head *claims, size_t *count, const kg_entry_head *claim, bool *news)
 {
 	size_t at = 0;
 
@@ -102,9 +102,12 @@ static kg_err place(kg_entry_head *claims, size_t *count, const kg_entry_head *c
 		if (*count == KG_CLAIMS_MAX)
 			return kg_fail(KG_EFULL, "witness: more than %d swarms", KG_CLAIMS_MAX);
 		memmove(claims + at + 1, claims + at, (*count - at) * sizeof(*claims));
+		claims[at] = (kg_entry_head){.agent = claim->agent};
 		++*count;
 	}
-	claims[at] = *claim;
+	*news = claims[at].sequence < claim->sequence;
+	if (*news)
+		claims[at] = *claim;
 	return KG_OK;
 }
 
@@ -113,6 +116,7 @@ kg_err kg_claims_put(const char *state_dir, const kg_entry_head *claim)
 	kg_entry_head *claims = NULL;
 	char path[KG_PATH_SIZE];
 	size_t count = 0;
+	bool news = false;
 	kg_buf text;
 	kg_err err = kg_claims_read(&claims, &count, state_dir);
 
@@ -121,7 +125,7 @@ kg_err kg_claims_put(const char *state_dir, const kg_entry_head *claim)
 		err = claims != NULL ? KG_OK : kg_fail(KG_ENOMEM, "no memory for claims");
 	}
 	if (err == KG_OK)
-		err = place(claims, &count, claim);
+		err = place(claims, &count, claim, &news);
 	if (err == KG_OK)
 		err = kg_path(path, "%s/witness", state_dir);
 	kg_buf_init(&text, FILE_MAX);
@@ -136,7 +140,7 @@ kg_err kg_claims_put(const char *state_dir, const kg_entry_head *claim)
 	}
 	if (err == KG_OK)
 		err = kg_buf_ok(&text);
-	if (err == KG_OK)
+	if (err == KG_OK && news)
 		err = kg_fs_write(path, text.data, text.size, 0600);
 	kg_buf_release(&text);
 	free(claims);

@@ -18,8 +18,9 @@ enum { KG_CLAIMS_MAX = 4096 };
 /* What the file says, by key; free() it. None where there is no file; KG_ECORRUPT. */
 KG_NODISCARD kg_err kg_claims_read(kg_entry_head **claims, size_t *count, const char *state_dir);
 
-/* The file with this claim in place of what it said of that swarm; whole or not at all. A file that
- * is damaged is written anew. */
+/* The file with this claim in place of an earlier one of that swarm; a later one stays, for it is
+ * what tells that the chain was put back. Whole or not at all; a file that is damaged is written
+ * anew. */
 KG_NODISCARD kg_err kg_claims_put(const char *state_dir, const kg_entry_head *claim);
 
 /* The text of such a file: strictly as it is written. `claims` has room for KG_CLAIMS_MAX. */

@@ -7,6 +7,7 @@
 
 #include "base/fs.h"
 #include "memory/chain.h"
+#include "memory/claims.h"
 #include "memory/epoch.h"
 #include "memory/memory_impl.h"
 #include "memory/vault.h"
@@ -124,6 +125,27 @@ static kg_err new_memory(kg_memory **out, const char *state_dir, const kg_pubkey
 	return kg_path(m->state_dir, "%s", state_dir);
 }
 
+static kg_err claim_end(const kg_memory *m, const kg_pubkey *swarm)
+{
+	const kg_admit_chain *chain = kg_admit_find(&m->admit, swarm);
+	kg_entry_head claim;
+
+	if (chain == NULL || chain->damaged || chain->head.sequence == 0)
+		return KG_OK;
+	claim = (kg_entry_head){*swarm, chain->head.sequence, chain->head.commit};
+	return kg_claims_put(m->state_dir, &claim);
+}
+
+/* A crash may have come between git and the witness outside it. */
+static kg_err claim_ends(const kg_memory *m)
+{
+	kg_err err = claim_end(m, &m->swarm);
+
+	for (size_t i = 0; err == KG_OK && i < m->admit.peer_count; i++)
+		err = claim_end(m, &m->admit.peers[i].agent);
+	return err;
+}
+
 static uint64_t count_damaged(const kg_memory *m)
 {
 	uint64_t damaged = 0;
@@ -149,6 +171,8 @@ static kg_err recover(kg_memory *m, kg_memory_report *told)
 		err = write_signers(m);
 	if (err == KG_OK)
 		err = kg_memory_flush(m);
+	if (err == KG_OK)
+		err = claim_ends(m);
 	if (err != KG_OK)
 		return err;
 	told->index_rebuilt = kg_carrier_rebuilt(m->carrier);
@@ -225,7 +249,10 @@ kg_err kg_memory__check(kg_memory *m, const kg_load *load, int64_t now_ms, kg_re
 	const kg_entry *e = &load->entry;
 	kg_err err = KG_OK;
 
+	/* All of the chain must be in git to be walked. */
 	if (e->has_epoch)
+		err = kg_carrier_wait(m->carrier, false);
+	if (err == KG_OK && e->has_epoch)
 		err = kg_chain_epoch(&m->admit, m->store, &e->agent);
 	return err == KG_OK ? kg_admit_check(&m->admit, e, &load->proof, now_ms, why) : err;
 }
@@ -233,12 +260,10 @@ kg_err kg_memory__check(kg_memory *m, const kg_load *load, int64_t now_ms, kg_re
 static kg_err judge(kg_memory *m, kg_receipt *receipt, kg_load *load, int64_t now_ms)
 {
 	const kg_entry *e = &load->entry;
-	kg_reason why = KG_REASON_NONE;
-	kg_err err = kg_memory__check(m, load, now_ms, &why);
-
-	if (err == KG_OK && e->has_epoch && m->no_epochs)
-		err = kg_reason_fail(&why, KG_REASON_BAD_EPOCH,
-				     "an author does not begin his own chain anew");
+	kg_err err = e->has_epoch && m->no_epochs
+			     ? kg_reason_fail(NULL, KG_REASON_BAD_EPOCH,
+					      "an author does not begin his own chain anew")
+			     : kg_memory__check(m, load, now_ms, NULL);
 
 	*receipt = (kg_receipt){
 		.id = load->proof.id,
@@ -387,12 +412,17 @@ kg_err kg_memory_settle(kg_memory *m)
 
 void kg_memory_tend(kg_memory *m)
 {
+	kg_carrier_state state;
 	kg_err ignored = KG_OK;
 
 	kg_carrier_retry(m->carrier);
 	if (m->signers_stale && !m->chains_stale)
 		ignored = write_signers(m);
 	ignored = trim_journal(m);
+	kg_carrier_look(m->carrier, &state);
+	if (state.tidied != m->tidied)
+		ignored = kg_store_refresh(m->store);
+	m->tidied = state.tidied;
 	(void)ignored; /* there is a next time */
 }
 

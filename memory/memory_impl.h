@@ -35,6 +35,7 @@ struct kg_memory {
 	bool load_kept;     /* what was refused is kept as a proof */
 	bool hold;          /* the journal holds what a damaged chain lacks: nothing is removed */
 	bool threaded;
+	unsigned tidied; /* as the reading store has it */
 };
 
 /* What admission says of it, the chain's epoch looked up where that matters. */

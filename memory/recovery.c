@@ -24,9 +24,12 @@ static kg_err admit_entry(recovery *r, kg_load *load)
 {
 	kg_memory *m = r->m;
 	kg_reason why = KG_REASON_NONE;
-	/* It passed the clock when it was admitted. */
-	kg_err err = kg_memory__check(m, load, INT64_MAX, &why);
+	kg_err err;
 
+	/* All before it is durable: an epoch may be looked up in git. It passed the clock when it
+	 * was admitted. */
+	kg_carrier_commit(m->carrier, 0);
+	err = kg_memory__check(m, load, INT64_MAX, &why);
 	if (err != KG_OK) {
 		m->hold = m->hold || why == KG_REASON_DAMAGED;
 		r->told->dropped++;
