@@ -100,12 +100,17 @@ static int end(scene *s, int number)
 }
 
 /* The socket is made after the fork: libzmq's threads do not survive one. */
-static void dial(scene *s)
+static void dial_as(scene *s, const char *name, kg_curve *curve)
 {
-	assert_int_equal(kg_bus_new(&s->bus, "orchestrator", s->curve), KG_OK);
+	assert_int_equal(kg_bus_new(&s->bus, name, curve), KG_OK);
 	assert_int_equal(
 		kg_socket_dial(&s->socket, s->bus, s->launch.keeper_endpoint, &s->launch.keeper),
 		KG_OK);
+}
+
+static void dial(scene *s)
+{
+	dial_as(s, "orchestrator", s->curve);
 }
 
 static void hang_up(scene *s)
@@ -301,12 +306,75 @@ static void test_keeper__a_full_disk_is_an_answer_and_not_the_end(void **state)
 	scene_remove(&s);
 }
 
+/* How many entries the keeper gives to an agent that asks for a word. */
+static size_t recalled_by_agent(scene *s, const char *word)
+{
+	kg_message answer;
+	size_t count;
+
+	dial_as(s, "agent-0", s->agent_curve);
+	answer = ask(s, KG_MESSAGE_RECALL, json_pack("{s:s}", "query", word));
+	assert_int_equal(answer.kind, KG_MESSAGE_RECALLED);
+	count = json_array_size(json_object_get(answer.json, "entries"));
+	kg_message_release(&answer);
+	hang_up(s);
+	return count;
+}
+
+/* An entry of the swarm that cites `id`; its own id. */
+static kg_entry_id order(scene *s, const kg_entry_id *id)
+{
+	kg_entry_proof proof;
+	kg_buf object;
+	kg_entry e;
+
+	dial(s);
+	kg_buf_init(&object, KG_ENTRY_OBJECT_MAX);
+	kg_entry_init(&e, KG_ENTRY_REVOCATION);
+	assert_int_equal(kg_entry_set_text(&e, "an order", 8), KG_OK);
+	assert_int_equal(kg_entry_add_reference(&e, id), KG_OK);
+	s->f.now_ms += 1000;
+	proof = fixture_sign(&object, &s->f.swarm, &e, s->f.now_ms);
+	assert_int_equal(submit(s, &object), KG_OK);
+	kg_entry_release(&e);
+	kg_buf_release(&object);
+	hang_up(s);
+	return proof.id;
+}
+
+static void test_keeper__agents_never_get_what_is_under_quarantine(void **state)
+{
+	kg_entry_proof proof;
+	kg_entry_id quarantine;
+	kg_buf object;
+	scene s;
+
+	(void)state;
+	scene_make(&s);
+	start(&s, RLIM_INFINITY);
+	dial(&s);
+	kg_buf_init(&object, KG_ENTRY_OBJECT_MAX);
+	s.f.now_ms += 1000;
+	proof = fixture_insight(&object, &s.f.agents[1], "the moon is cheese", s.f.now_ms);
+	assert_int_equal(submit(&s, &object), KG_OK);
+	kg_buf_release(&object);
+	hang_up(&s);
+	assert_int_equal(recalled_by_agent(&s, "cheese"), 1);
+	quarantine = order(&s, &proof.id);
+	assert_int_equal(recalled_by_agent(&s, "cheese"), 0);
+	(void)order(&s, &quarantine);
+	assert_int_equal(recalled_by_agent(&s, "cheese"), 1);
+	assert_int_equal(end(&s, SIGTERM), KG_EXIT_YES);
+	scene_remove(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_keeper__takes_in_and_answers),
 		cmocka_unit_test(test_keeper__what_it_acknowledged_survives_its_death),
 		cmocka_unit_test(test_keeper__there_is_one),
+		cmocka_unit_test(test_keeper__agents_never_get_what_is_under_quarantine),
 		cmocka_unit_test(test_keeper__a_full_disk_is_an_answer_and_not_the_end),
 	};
 
