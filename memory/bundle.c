@@ -12,7 +12,10 @@
 #include "base/hex.h"
 #include "memory/incoming_impl.h"
 
-enum { STEP = 64 << 10 /* bytes given to the indexer at once */ };
+enum {
+	STEP = 64 << 10,        /* bytes given to the indexer at once */
+	PACK_SMALLEST = 12 + 20 /* head and sum of a pack */
+};
 
 void kg_bundle_release(kg_bundle *bundle)
 {
@@ -151,6 +154,24 @@ static kg_err check_needs(kg_incoming *into, const kg_bundle *bundle)
 	return KG_OK;
 }
 
+/* What the pack itself says of its size: libgit2 would make room for as much. */
+static kg_err check_pack(const uint8_t *pack, size_t size, const kg_incoming_limits *limits)
+{
+	uint64_t objects;
+
+	if (size < PACK_SMALLEST || memcmp(pack, "PACK", 4) != 0)
+		return kg_fail(KG_ECORRUPT, "the bundle has no pack");
+	objects = (uint64_t)pack[8] << 24 | (uint64_t)pack[9] << 16 | (uint64_t)pack[10] << 8 |
+		  pack[11];
+	if (objects > limits->objects_max)
+		return kg_fail(KG_EFULL, "%llu objects; at most %llu are taken at once",
+			       (unsigned long long)objects,
+			       (unsigned long long)limits->objects_max);
+	if (objects > size)
+		return kg_fail(KG_ECORRUPT, "the pack is shorter than it says");
+	return KG_OK;
+}
+
 static kg_err index_pack(kg_incoming *into, const uint8_t *data, size_t size, kg_incoming_watch *w)
 {
 	git_indexer_options options = {
@@ -187,8 +208,7 @@ kg_err kg_bundle_unpack(kg_incoming *into, const kg_bundle *bundle, const void *
 	kg_incoming_watch watch = {.limits = limits, .progress = progress, .payload = payload};
 	kg_err err = KG_OK;
 
-	if (bundle->pack_at > size)
-		return kg_fail(KG_ECORRUPT, "the bundle has no pack");
+	KG_ASSERT(bundle->pack_at <= size);
 	size -= bundle->pack_at;
 	if (bundle->offers.count > limits->refs_max)
 		err = kg_fail(KG_EFULL, "%zu refs; at most %llu are taken", bundle->offers.count,
@@ -196,6 +216,8 @@ kg_err kg_bundle_unpack(kg_incoming *into, const kg_bundle *bundle, const void *
 	if (err == KG_OK && size > limits->bytes_max)
 		err = kg_fail(KG_EFULL, "more than %llu bytes are not taken at once",
 			      (unsigned long long)limits->bytes_max);
+	if (err == KG_OK)
+		err = check_pack((const uint8_t *)data + bundle->pack_at, size, limits);
 	if (err == KG_OK)
 		err = check_needs(into, bundle);
 	if (err == KG_OK)
