@@ -634,7 +634,7 @@ static bool insist(agent *a, kg_message_kind kind, json_t *body, kg_message *out
 {
 	bool told = false;
 	kg_err err = KG_ENOMEM;
-	while (body && !a->stopping && !a->gone) {
+	while (body && !a->stopping && !a->gone && !a->post.closed) {
 		err = kg_socket_ask(a->keeper, kind, json_incref(body), START_ASK_MS, out,
 				    on_keeper, a);
 		if (err == KG_OK && out->kind == KG_MESSAGE_FAILED) {
@@ -642,6 +642,10 @@ static bool insist(agent *a, kg_message_kind kind, json_t *body, kg_message *out
 			kg_message_release(out);
 		}
 		if (err == KG_OK) {
+			break;
+		}
+		if (err == KG_EDENIED && kg_post_is_closed()) {
+			a->post.closed = true;
 			break;
 		}
 		if (!told) {

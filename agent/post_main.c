@@ -56,8 +56,8 @@ static void ask_head(kg_post *post)
 	}
 }
 
-/* The keeper's words for a key that is given up (memory/reason.h). */
-static bool is_closed(void)
+/* The words are those of memory/reason.h. */
+bool kg_post_is_closed(void)
 {
 	static const char *const words[] = {"revoked:", "closed:"};
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
@@ -82,7 +82,7 @@ static void on_refused(kg_post *post, const kg_message *message, int64_t now_ms)
 	case KG_EDENIED:
 	case KG_EBADSIG:
 	case KG_ECORRUPT:
-		post->closed = post->closed || is_closed();
+		post->closed = post->closed || kg_post_is_closed();
 		if (kg_outbox_drop(post->outbox, message->id, &ticket)) {
 			post->lost(post->data, ticket, code);
 		}

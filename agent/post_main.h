@@ -35,6 +35,9 @@ bool kg_post_is_away(const kg_post *post, int64_t now_ms);
 
 void kg_post_send(kg_post *post, int64_t now_ms);
 
+/* Whether this thread's message is the keeper's word that the key may not write any more. */
+bool kg_post_is_closed(void);
+
 /* An answer of the keeper that nobody waits for. */
 void kg_post_hear(kg_post *post, const kg_message *message, int64_t now_ms);
 
