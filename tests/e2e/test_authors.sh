@@ -63,7 +63,6 @@ done
 
 # The keeper stands still: what is said waits in the outbox, also of an author who is killed then.
 "$k" up -n 2 --detach >/dev/null 2>&1
-checkpoints=$("$k" log swarm --json | grep -c '"checkpoint"' || true)
 keeper=$("$k" ps --json | field '->{keeper}{pid}')
 kill -STOP "$keeper"
 "$k" remember --as agent-0 -t insight -m 'said to a wall' >/dev/null 2>&1 &
