@@ -58,6 +58,8 @@ typedef struct {
 	uint32_t threads;
 	uint32_t rounds;
 	uint32_t spawns;
+	uint64_t entries; /* of the large memory */
+	const char *keep; /* where it is made and stays, or NULL */
 	bool json;
 	const char *peer;           /* path of llama-bench, or NULL */
 	char program[KG_PATH_SIZE]; /* kindergarten itself */

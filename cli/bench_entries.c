@@ -5,71 +5,19 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "cli/bench.h"
+#include "cli/bench_keeper.h"
 #include "identity/secret.h"
 #include "memory/memory.h"
-#include "memory/witness.h"
 
-enum { ENTRIES = 2048, ALONE = 128, BATCH = 64 };
+enum { ENTRIES = 4096, ALONE = 128, BATCH = 64, AUTHORS = 16, SEED = 2 };
 
 typedef struct {
-	kg_key *swarm;
-	kg_key *agent;
+	kg_bench_authors authors;
 	kg_memory *memory;
-	kg_buf objects[ENTRIES]; /* signed beforehand, each the successor of the one before */
-	kg_chain_head head;
+	kg_buf objects[ENTRIES]; /* signed beforehand, each author's in order */
 } keeper;
 
-/* The lineage entry by which the swarm lets the agent write. */
-static kg_err admit_agent(keeper *k)
-{
-	kg_entry_member member = {.agent = *kg_key_public(k->agent), .name = "agent-0"};
-	const kg_chain_head none = {0};
-	kg_receipt receipt;
-	kg_entry entry;
-	kg_buf object;
-	kg_err err = kg_membership_make(&entry, k->swarm, &none, &member, 1, kg_clock_wall_ms());
-
-	if (err != KG_OK)
-		return err;
-	kg_buf_init(&object, KG_ENTRY_OBJECT_MAX);
-	err = kg_entry_sign(&object, NULL, &entry, k->swarm, NULL);
-	if (err == KG_OK)
-		err = kg_memory_submit(k->memory, &receipt, object.data, object.size,
-				       kg_clock_wall_ms());
-	kg_buf_release(&object);
-	kg_entry_release(&entry);
-	return err;
-}
-
-static kg_err sign_next(keeper *k, kg_buf *object, int number)
-{
-	char text[128];
-	kg_entry_proof proof;
-	kg_entry entry;
-	kg_err err;
-
-	kg_entry_init(&entry, KG_ENTRY_INSIGHT);
-	(void)snprintf(text, sizeof(text),
-		       "insight number %d: what is measured says more than what is hoped for",
-		       number);
-	err = kg_entry_set_text(&entry, text, strlen(text));
-	kg_entry_set_confidence(&entry, 0.9);
-	kg_entry_set_level(&entry, 0.8);
-	if (err == KG_OK)
-		err = kg_entry_place(&entry, kg_key_public(k->swarm), k->agent, "agent-0", &k->head,
-				     kg_clock_wall_ms());
-	if (err == KG_OK)
-		err = kg_entry_sign(object, &proof, &entry, k->agent,
-				    k->head.sequence > 0 ? &k->head.commit : NULL);
-	if (err == KG_OK)
-		k->head = (kg_chain_head){entry.sequence, entry.time_ms, entry.time_counter,
-					  proof.commit};
-	kg_entry_release(&entry);
-	return err;
-}
-
-/* Judged, durable, in git and in the index, `batch` at a time, as the keeper does it. */
+/* Judged, durable, in git and in the index, `batch` at a time. */
 static kg_err take_in(keeper *k, int first, int last, int batch)
 {
 	kg_err err = KG_OK;
@@ -116,32 +64,34 @@ static kg_err timed(kg_bench *bench, keeper *k, int first, int last, int batch, 
 	return put(bench, name, last - first, kg_bench_wall() - wall, kg_bench_cpu() - cpu, note);
 }
 
+static kg_err sign_all(kg_bench *bench, keeper *k)
+{
+	double wall = kg_bench_wall();
+	double cpu = kg_bench_cpu();
+	kg_err err = KG_OK;
+
+	for (int i = 0; i < ENTRIES && err == KG_OK; i++)
+		err = kg_bench_author_write(&k->objects[i], &k->authors, (size_t)i % AUTHORS,
+					    kg_clock_wall_ms());
+	return err == KG_OK ? put(bench, "entries signed", ENTRIES, kg_bench_wall() - wall,
+				  kg_bench_cpu() - cpu, NULL)
+			    : err;
+}
+
 static kg_err run(kg_bench *bench, keeper *k)
 {
 	char state[KG_PATH_SIZE];
-	double cpu;
-	double wall;
-	kg_err err = kg_identity_init();
+	kg_err err = kg_path(state, "%s/state", bench->dir);
 
 	if (err == KG_OK)
-		err = kg_path(state, "%s/state", bench->dir);
+		err = kg_bench_authors_init(&k->authors, AUTHORS, SEED);
 	if (err == KG_OK)
-		err = kg_fs_mkdirs(state, 0700);
+		err = kg_bench_admit(state, &k->authors, kg_clock_wall_ms());
 	if (err == KG_OK)
-		err = kg_key_generate(&k->swarm);
+		err = kg_memory_open(&k->memory, state, kg_key_public(k->authors.swarm), NULL,
+				     NULL);
 	if (err == KG_OK)
-		err = kg_key_generate(&k->agent);
-	if (err == KG_OK)
-		err = kg_memory_open(&k->memory, state, kg_key_public(k->swarm), NULL, NULL);
-	if (err == KG_OK)
-		err = admit_agent(k);
-	wall = kg_bench_wall();
-	cpu = kg_bench_cpu();
-	for (int i = 0; i < ENTRIES && err == KG_OK; i++)
-		err = sign_next(k, &k->objects[i], i);
-	if (err == KG_OK)
-		err = put(bench, "entries signed", ENTRIES, kg_bench_wall() - wall,
-			  kg_bench_cpu() - cpu, NULL);
+		err = sign_all(bench, k);
 	if (err == KG_OK)
 		err = timed(bench, k, 0, ALONE, 1, "entries taken in");
 	if (err == KG_OK)
@@ -149,7 +99,7 @@ static kg_err run(kg_bench *bench, keeper *k)
 	return err;
 }
 
-kg_err kg_bench_entries(kg_bench *bench)
+static kg_err in_process(kg_bench *bench)
 {
 	keeper *k = calloc(1, sizeof(*k));
 	kg_err err;
@@ -161,10 +111,20 @@ kg_err kg_bench_entries(kg_bench *bench)
 		kg_buf_init(&k->objects[i], KG_ENTRY_OBJECT_MAX);
 	err = run(bench, k);
 	kg_memory_free(k->memory);
-	kg_key_free(k->agent);
-	kg_key_free(k->swarm);
+	kg_bench_authors_release(&k->authors);
 	for (int i = 0; i < ENTRIES; i++)
 		kg_buf_release(&k->objects[i]);
 	free(k);
 	return err;
+}
+
+kg_err kg_bench_entries(kg_bench *bench)
+{
+	kg_err err = kg_identity_init();
+
+	if (err == KG_OK)
+		err = in_process(bench);
+	if (err == KG_OK)
+		err = kg_bench_writers(bench);
+	return err == KG_OK ? kg_bench_archive(bench) : err;
 }

@@ -101,6 +101,11 @@ static kg_err parse_one(kg_bench_options *o, int letter, const char *value)
 		return number(&o->threads, "--threads", value, KG_BENCH_THREADS_MAX);
 	case 'r':
 		return number(&o->rounds, "--repeat", value, KG_BENCH_ROUNDS_MAX);
+	case 'e':
+		return kg_cli_u64(&o->entries, "--entries", value, 1, KG_BENCH_ENTRIES_MAX);
+	case 'k':
+		o->keep = value;
+		return KG_OK;
 	case 'b':
 		o->peer = value;
 		return KG_OK;
@@ -138,6 +143,8 @@ static kg_err check(const kg_bench_options *o)
 			       o->peer_models_count, models);
 	if ((o->gguf == NULL) != (o->output == NULL))
 		return kg_fail(KG_EINVAL, "--write-gguf SHAPE and -o F.gguf go together");
+	if (o->keep != NULL && o->parts != 0 && (o->parts & KG_BENCH_ENTRIES) == 0)
+		return kg_fail(KG_EINVAL, "--keep is of the part entries");
 	return KG_OK;
 }
 
@@ -146,6 +153,10 @@ static void settle(kg_bench_options *o)
 	static const char *const short_run[] = {"S256", "S512", "M"};
 	bool of_models = o->model != NULL || o->shapes_count > 0 || o->formats_count > 0;
 
+	if (o->parts == 0 && (o->entries > 0 || o->keep != NULL))
+		o->parts = KG_BENCH_ENTRIES;
+	if (o->entries == 0)
+		o->entries = KG_BENCH_ENTRIES_DEFAULT;
 	if (o->parts == 0)
 		for (size_t i = 0; i < (of_models && !o->all ? OF_MODELS_PARTS : PARTS); i++)
 			o->parts |= parts[i].part;
@@ -165,6 +176,8 @@ int kg_bench_parse(kg_bench_options *o, int argc, char **argv)
 					      {"part", required_argument, NULL, 'p'},
 					      {"model", required_argument, NULL, 'm'},
 					      {"threads", required_argument, NULL, 't'},
+					      {"entries", required_argument, NULL, 'e'},
+					      {"keep", required_argument, NULL, 'k'},
 					      {"repeat", required_argument, NULL, 'r'},
 					      {"peer-llama-bench", required_argument, NULL, 'b'},
 					      {"peer-model", required_argument, NULL, 'g'},

@@ -5,7 +5,12 @@
 
 #include "cli/bench.h"
 
-enum { KG_BENCH_SHAPES_MAX = 16, KG_BENCH_THREADS_MAX = 64 };
+enum {
+	KG_BENCH_SHAPES_MAX = 16,
+	KG_BENCH_THREADS_MAX = 64,
+	KG_BENCH_ENTRIES_DEFAULT = 20000,
+	KG_BENCH_ENTRIES_MAX = 10000000
+};
 
 typedef struct {
 	const kg_specimen_shape *shapes[KG_BENCH_SHAPES_MAX];
@@ -16,6 +21,8 @@ typedef struct {
 	unsigned parts;         /* kg_bench_part bits */
 	uint32_t threads;
 	uint32_t rounds;
+	uint64_t entries; /* of the large memory */
+	const char *keep; /* where it stays, or NULL */
 	const char *peer; /* or NULL */
 	const char *peer_models[KG_BENCH_SHAPES_MAX];
 	uint32_t peer_models_count;

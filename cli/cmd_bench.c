@@ -299,6 +299,8 @@ int kg_cmd_bench_run(kg_cli *cli, int argc, char **argv)
 	bench->parts = o.parts;
 	bench->threads = o.threads;
 	bench->rounds = o.rounds;
+	bench->entries = o.entries;
+	bench->keep = o.keep;
 	bench->spawns = o.all ? SPAWNS_ALL : SPAWNS;
 	bench->json = o.json;
 	bench->peer = o.peer;

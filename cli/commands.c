@@ -423,7 +423,8 @@ const kg_command kg_cmd_train = {
 const kg_command kg_cmd_bench = {
 	.name = "bench",
 	.usage = "[--shape S,…] [--format F,…] [--model F] [--part P,…] [--threads N]\n"
-		 "       [--repeat N] [--peer-llama-bench PATH --peer-model GGUF]… [--all] "
+		 "       [--repeat N] [--entries N] [--keep DIR] [--peer-llama-bench PATH "
+		 "--peer-model GGUF]… [--all] "
 		 "[--json]\n"
 		 "       --write-gguf SHAPE -o F.gguf",
 	.about = "measure speed, start, memory and the rest on this machine",
@@ -441,6 +442,8 @@ const kg_command kg_cmd_bench = {
 		"               where models are named\n"
 		"  --threads N  of a model and of the peer (default 1)\n"
 		"  --repeat N   rounds, of which the median is told (default 5)\n"
+		"  --entries N  of the large memory (default 20000); alone: that part\n"
+		"  --keep DIR   where it is made, and stays\n"
 		"  --peer-llama-bench PATH --peer-model GGUF\n"
 		"               the same by llama-bench in turns with ours; a --peer-model per "
 		"shape\n"
