@@ -23,10 +23,10 @@ static uint64_t load(const uint8_t *at)
 
 static size_t slot(uint64_t word)
 {
-	return (size_t)((word * UINT64_C(0x9e3779b185ebca87)) >> 52);
+	return (size_t)((word * UINT64_C(0x9e3779b185ebca87)) >> 53);
 }
 
-_Static_assert(KG_DELTA_TABLE == 1 << (64 - 52), "slot() reaches the whole table");
+_Static_assert(KG_DELTA_TABLE == 1 << (64 - 53), "slot() reaches the whole table");
 
 kg_err kg_delta_base_set(kg_delta_base *base, const void *data, size_t size)
 {

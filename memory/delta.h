@@ -15,7 +15,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-enum { KG_DELTA_BASE_MAX = 16 << 10, KG_DELTA_TABLE = 1 << 12 };
+enum { KG_DELTA_BASE_MAX = 16 << 10, KG_DELTA_TABLE = 1 << 11 };
 
 /* What others are told by. Zero-initialised it is empty. */
 typedef struct {

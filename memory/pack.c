@@ -19,7 +19,8 @@
 enum {
 	HEADER = 12,       /* "PACK", version, number of objects */
 	CHUNK = 256 << 10, /* written and read at a time */
-	BASES = 64,        /* authors whose entries are told by one of them at a time */
+	BASES = 1024,      /* authors whose entries are told by one of theirs at a time */
+	PROBES = 4,        /* places where one may be */
 	OFFSET_DELTA = 6,  /* kind of an object that is told by one in front of it */
 	INDEX_HEAD = 8,    /* magic, version */
 	INDEX_FAN = 256 * 4,
@@ -58,7 +59,7 @@ struct kg_pack {
 	z_stream z;
 	kg_buf delta;
 	teller *tellers[BASES];
-	const teller *first; /* the one that is told by nothing */
+	teller *first; /* the one that is told by nothing */
 };
 
 kg_err kg_pack_new(kg_pack **out, const char *directory)
@@ -75,8 +76,9 @@ kg_err kg_pack_new(kg_pack **out, const char *directory)
 	err = kg_path(p->directory, "%s", directory);
 	if (err == KG_OK)
 		err = kg_path(p->temp, "%s/" KG_PACK_TEMP ".pack", directory);
-	if (err == KG_OK && deflateInit2(&p->z, LEVEL, Z_DEFLATED, WINDOW_BITS, MEMORY_LEVEL,
-					 Z_DEFAULT_STRATEGY) != Z_OK)
+	/* Filtered: three letters that happen to stand in two keys cost more than they save. */
+	if (err == KG_OK &&
+	    deflateInit2(&p->z, LEVEL, Z_DEFLATED, WINDOW_BITS, MEMORY_LEVEL, Z_FILTERED) != Z_OK)
 		err = kg_fail(KG_ENOMEM, "no memory for a pack");
 	if (err == KG_OK) {
 		p->fd = open(p->temp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -217,22 +219,36 @@ static uint64_t author_of(const void *object, size_t size)
 	return hash;
 }
 
-/* The author's teller, or else the first of all; NULL when the object is to be one itself. */
-static const teller *find_teller(const kg_pack *p, uint64_t author)
+/* Where the teller of an author is, or comes: never where the first is, which stays, for it tells
+ * the others. */
+static teller **place_of(kg_pack *p, uint64_t author)
 {
-	const teller *t = p->tellers[author % BASES];
+	teller **place = NULL;
 
-	return t != NULL && t->author == author ? t : p->first;
+	for (size_t i = 0; i < PROBES; i++) {
+		teller **at = &p->tellers[(author + i) % BASES];
+
+		if (*at != NULL && (*at)->author == author)
+			return at;
+		if (*at != p->first || *at == NULL)
+			place = place == NULL || (*place != NULL && *at == NULL) ? at : place;
+	}
+	return place;
+}
+
+/* The author's teller, or else the first of all; NULL when the object is to be one itself. */
+static const teller *find_teller(kg_pack *p, uint64_t author)
+{
+	teller *const *t = place_of(p, author);
+
+	return *t != NULL && (*t)->author == author ? *t : p->first;
 }
 
 static kg_err keep_teller(kg_pack *p, uint64_t author, const void *object, size_t size)
 {
-	teller **t = &p->tellers[author % BASES];
+	teller **t = place_of(p, author);
 	kg_err err;
 
-	/* The first one stays: it tells the others. */
-	if (*t != NULL && *t == p->first)
-		return KG_OK;
 	if (*t == NULL)
 		*t = calloc(1, sizeof(**t));
 	if (*t == NULL)
