@@ -225,8 +225,11 @@ static kg_err open_once(kg_index **out, const char *path, bool writable)
 	}
 	/* What the index loses in a power cut is built again from git. */
 	if (err == KG_OK && writable)
-		err = kg_index__run(index, "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;"
-					   "PRAGMA cache_size = -32768;");
+		err = kg_index__run(index, "PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;");
+	/* KiB; a reader looks at the same few pages of words again and again. */
+	if (err == KG_OK)
+		err = kg_index__run(index, writable ? "PRAGMA cache_size = -32768"
+						    : "PRAGMA cache_size = -16384");
 	if (err == KG_OK)
 		err = kg_index__terms_open(index);
 	if (err == KG_OK)

@@ -6,8 +6,8 @@
  * question with the same entries in the same order, whatever order they were put in. The order of
  * rows is hybrid logical time, ties by entry id. docs/recall.md has what the ranking is made of.
  *
- * A question costs a bounded amount of work at any size: of entries that match, the newest
- * KG_INDEX_WEIGHED_MAX are weighed.
+ * A question of words costs a bounded amount of work at any size: of entries that match, the newest
+ * KG_INDEX_WEIGHED_MAX are weighed. Without words the newest that match are found, all of them.
  */
 #ifndef KG_MEMORY_INDEX_H
 #define KG_MEMORY_INDEX_H

@@ -136,11 +136,12 @@ static kg_err bound(weighing *w, uint64_t least, size_t parts, int64_t *row_min)
 	kg_err err;
 
 	*row_min = q->row_min;
-	if (parts < 2 || least <= WALK_MAX)
+	if (parts < 2 || least <= WALK_MAX / parts)
 		return KG_OK;
-	err = kg_index__query_bound(w->index, q,
-				    (uint64_t)((double)q->entries * WALK_MAX / (double)least),
-				    row_min, &cut);
+	err = kg_index__query_bound(
+		w->index, q,
+		(uint64_t)((double)q->entries * WALK_MAX / ((double)least * (double)parts)),
+		row_min, &cut);
 	w->cut = w->cut || cut;
 	return err;
 }
@@ -420,16 +421,13 @@ static kg_err recall_plain(kg_index *index, kg_index_rows *rows, const kg_index_
 {
 	static const char joins[] = " CROSS JOIN authors a ON a.no = e.author"
 				    " LEFT JOIN marks m ON m.id = e.id WHERE ";
-	weighing w = {.index = index, .query = (kg_index__query *)(uintptr_t)q};
 	bool facets = q->facet_count > 0 && !f->chain_order;
-	int64_t row_min = q->row_min;
 	sqlite3_stmt *s = NULL;
 	kg_buf sql;
-	kg_err err = KG_OK;
+	kg_err err;
 
 	kg_buf_init(&sql, 4096);
 	if (facets) {
-		err = bound(&w, q->facets_entries, q->facet_count, &row_min);
 		kg_buf_printf(&sql,
 			      "SELECT e.row FROM words CROSS JOIN entries e ON e.row = words.rowid"
 			      "%swords MATCH ?1 AND words.rowid >= ?12 AND %s"
@@ -447,8 +445,7 @@ static kg_err recall_plain(kg_index *index, kg_index_rows *rows, const kg_index_
 			      " ORDER BY e.row DESC LIMIT ?10",
 			      joins, kg_buf_text(&q->conditions));
 	}
-	if (err == KG_OK)
-		err = kg_buf_ok(&sql);
+	err = kg_buf_ok(&sql);
 	if (err == KG_OK)
 		err = kg_index__prepare(index, &s, kg_buf_text(&sql));
 	kg_buf_release(&sql);
@@ -458,10 +455,9 @@ static kg_err recall_plain(kg_index *index, kg_index_rows *rows, const kg_index_
 	if (facets)
 		(void)sqlite3_bind_text(s, 1, kg_buf_text(&q->facets), -1, SQLITE_STATIC);
 	(void)sqlite3_bind_int64(s, 10, (sqlite3_int64)limit);
-	(void)sqlite3_bind_int64(s, 12, row_min);
+	(void)sqlite3_bind_int64(s, 12, q->row_min);
 	err = take_numbers(index, rows, s);
 	(void)sqlite3_finalize(s);
-	rows->cut = w.cut && rows->count < limit;
 	return err;
 }
 
