@@ -40,10 +40,12 @@ typedef struct {
 	kg_verify_spot root;
 	kg_verify_spot last_carried; /* sequence 0: none */
 	uint64_t carried;            /* how many */
-	uint64_t carried_low;        /* the lowest old sequence so far */
-	uint64_t carried_high;       /* the highest */
-	int64_t carried_ms;          /* the latest of their times */
-	uint64_t covered; /* what a countersigned epoch stands for: up to this sequence */
+	kg_verify_spot
+		between;       /* the last that was not, though behind the root; sequence 0: none */
+	uint64_t carried_low;  /* the lowest old sequence so far */
+	uint64_t carried_high; /* the highest */
+	int64_t carried_ms;    /* the latest of their times */
+	uint64_t covered;      /* what a countersigned epoch stands for: up to this sequence */
 
 	bool has_successor;
 	kg_pubkey successor;

@@ -26,8 +26,8 @@ void kg_verify__meet_carried(kg_verify_judge *j, kg_verify_track *t, const kg_en
 		return;
 	}
 	if (e->carried == 0) {
-		if (t->carried > 0)
-			find_root(j, t, &here, "it stands among entries that were carried over");
+		if (t->carried > 0 && t->between.sequence == 0)
+			t->between = here;
 		return;
 	}
 	if (t->carried == 0) {
@@ -72,10 +72,12 @@ void kg_verify__judge_epoch(kg_verify_judge *j, kg_verify_track *t)
 				  "it was carried over, and its chain has no root of an epoch");
 		return;
 	}
+	if (t->between.sequence > 0)
+		find_root(j, t, &t->between, "it stands among entries that were carried over");
 	fault = fault_of(j, t);
 	if (fault != NULL)
 		find_root(j, t, &t->root, fault);
-	else
+	if (fault == NULL && t->between.sequence == 0)
 		t->covered = t->epoch.old.sequence;
 }
 
