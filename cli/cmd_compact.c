@@ -13,7 +13,6 @@
 #include "cli/offline.h"
 #include "cli/passphrase.h"
 #include "memory/bundle.h"
-#include "memory/chain.h"
 #include "memory/epoch.h"
 #include "memory/vault.h"
 
@@ -151,52 +150,37 @@ static kg_err leave_foreign(work *w)
 	return KG_OK;
 }
 
-static kg_err is_known(void *payload, bool *known, const kg_entry_id *entry)
+/* Sealed content of entries that are forgotten goes with them. */
+static kg_err drop_content(work *w)
 {
-	kg_index *index = payload;
-	char hex[KG_HASH_TEXT_SIZE];
-	kg_entry_proof proof;
-	kg_pubkey agent;
-	uint64_t sequence;
-	kg_err err;
+	kg_err err = KG_OK;
 
-	kg_entry_id_format(hex, entry);
-	err = kg_index_find(index, &proof, &agent, &sequence, hex);
-	*known = err != KG_ENOTFOUND;
-	return err == KG_ENOTFOUND ? KG_OK : err;
-}
+	for (size_t i = 0; i < w->plan.count; i++) {
+		const kg_epoch_chain *chain = &w->plan.chains[i];
 
-/* Sealed content of entries that are gone goes too. The index is made from what the chains are
- * now. */
-static kg_err sweep(work *w)
-{
-	kg_index *index = NULL;
-	kg_err err;
-
-	kg_admit_release(&w->offline.admit);
-	err = kg_admit_init(&w->offline.admit, &w->offline.swarm, 0);
-	if (err == KG_OK)
-		err = kg_chain_load(&w->offline.admit, w->offline.store);
-	if (err == KG_OK)
-		err = kg_index_open(&index, NULL, true);
-	if (err == KG_OK)
-		err = kg_chain_fill_index(&w->offline.admit, w->offline.store, index, true);
-	if (err == KG_OK)
-		err = kg_vault_sweep(w->offline.store, &w->swept, is_known, index);
-	kg_index_free(index);
+		for (size_t k = 0; chain->worth && err == KG_OK && k < chain->count; k++)
+			if (!chain->items[k].keep && chain->items[k].has_sealed) {
+				err = kg_vault_drop(w->offline.store, &chain->items[k].id);
+				w->swept++;
+			}
+	}
 	return err;
 }
 
 static kg_err compact(work *w, const kg_cli *cli, const options *o)
 {
 	kg_epoch_hands hands = {.key = key_of, .payload = w, .now_ms = kg_clock_wall_ms()};
-	kg_err err = put_away(w, o);
+	kg_err err = kg_offline_sweep(&w->offline, cli, &w->swept);
 
+	if (err == KG_OK && w->plan.worth == 0 && w->swept == 0)
+		return KG_OK;
+	if (err == KG_OK)
+		err = put_away(w, o);
 	hands.swarm_key = kg_swarm_key(w->swarm);
 	if (err == KG_OK)
 		err = kg_epoch_carry_out(&w->plan, w->offline.store, &w->offline.admit, &hands);
 	if (err == KG_OK)
-		err = sweep(w);
+		err = drop_content(w);
 	if (err == KG_OK)
 		err = kg_offline_repack(&w->offline, cli);
 	return err == KG_OK ? kg_offline_finish(&w->offline, cli) : err;
@@ -273,7 +257,7 @@ int kg_cmd_compact_run(kg_cli *cli, int argc, char **argv)
 		err = kg_epoch_plan_make(&w.plan, w.offline.store, &w.offline.admit, &terms);
 	if (err == KG_OK)
 		err = leave_foreign(&w);
-	if (err == KG_OK && !o.dry_run && w.plan.worth > 0)
+	if (err == KG_OK && !o.dry_run)
 		err = compact(&w, cli, &o);
 	kg_offline_close(&w.offline);
 	if (err == KG_OK && o.json)

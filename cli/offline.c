@@ -7,12 +7,15 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/hex.h"
 #include "base/progress.h"
 #include "identity/keyring.h"
+#include "identity/seal.h"
 #include "memory/chain.h"
 #include "memory/epoch.h"
 #include "memory/incoming.h"
 #include "memory/memory.h"
+#include "memory/vault.h"
 #include "orchestrator/runfile.h"
 
 kg_err kg_offline_check(const kg_cli *cli)
@@ -128,6 +131,90 @@ static kg_err clear_incoming(const kg_cli *cli)
 	}
 	if (dir != NULL)
 		(void)closedir(dir);
+	return err;
+}
+
+/* ---- content of no entry ---- */
+
+typedef struct {
+	kg_store *store;
+	kg_index *index;
+	kg_buf outboxes; /* all of them, one behind the other */
+} sweeping;
+
+/* Signed entries lie in an outbox as they are; a sealed one names the digest of its content. */
+static kg_err is_waiting(const sweeping *s, bool *waiting, const kg_entry_id *entry)
+{
+	uint8_t digest[KG_HASH_SIZE];
+	char hex[KG_HASH_TEXT_SIZE];
+	kg_buf sealed;
+	kg_err err;
+
+	kg_buf_init(&sealed, KG_SEAL_SIZE_MAX);
+	err = kg_vault_read(s->store, &sealed, entry);
+	if (err == KG_OK) {
+		kg_seal_digest(digest, sealed.data, sealed.size);
+		kg_hex_encode(hex, digest, sizeof(digest));
+		*waiting = s->outboxes.size > 0 &&
+			   memmem(s->outboxes.data, s->outboxes.size, hex, sizeof(hex) - 1) != NULL;
+	}
+	kg_buf_release(&sealed);
+	return err == KG_ECORRUPT ? KG_OK : err;
+}
+
+static kg_err is_known(void *payload, bool *known, const kg_entry_id *entry)
+{
+	const sweeping *s = payload;
+	char hex[KG_HASH_TEXT_SIZE];
+	kg_entry_proof proof;
+	kg_pubkey agent;
+	uint64_t sequence;
+	kg_err err;
+
+	*known = false;
+	kg_entry_id_format(hex, entry);
+	err = kg_index_find(s->index, &proof, &agent, &sequence, hex);
+	if (err == KG_OK)
+		*known = true;
+	return err == KG_ENOTFOUND ? is_waiting(s, known, entry) : err;
+}
+
+static kg_err read_outboxes(kg_buf *out, const kg_cli *cli)
+{
+	char path[KG_PATH_SIZE];
+	struct dirent *e;
+	kg_err err = kg_path(path, "%s/outbox", cli->state_dir);
+	DIR *dir = err == KG_OK ? opendir(path) : NULL;
+
+	while (err == KG_OK && dir != NULL && (e = readdir(dir)) != NULL) {
+		if (e->d_name[0] == '.')
+			continue;
+		err = kg_path(path, "%s/outbox/%s", cli->state_dir, e->d_name);
+		if (err == KG_OK)
+			err = kg_fs_read(out, path);
+	}
+	if (dir != NULL)
+		(void)closedir(dir);
+	return err;
+}
+
+kg_err kg_offline_sweep(kg_offline *o, const kg_cli *cli, size_t *dropped)
+{
+	sweeping s = {.store = o->store};
+	char path[KG_PATH_SIZE];
+	size_t swept = 0;
+	kg_err err = kg_path(path, "%s/index.sqlite", cli->state_dir);
+
+	kg_buf_init(&s.outboxes, (size_t)1 << 30);
+	if (err == KG_OK)
+		err = kg_index_open(&s.index, path, false);
+	if (err == KG_OK)
+		err = read_outboxes(&s.outboxes, cli);
+	if (err == KG_OK)
+		err = kg_vault_sweep(o->store, &swept, is_known, &s);
+	*dropped += swept;
+	kg_buf_release(&s.outboxes);
+	kg_index_free(s.index);
 	return err;
 }
 

@@ -30,6 +30,10 @@ KG_NODISCARD kg_err kg_offline_finish(kg_offline *offline, const kg_cli *cli);
 /* KG_ECONFLICT with a line that says what to do while a swarm runs here. */
 KG_NODISCARD kg_err kg_offline_check(const kg_cli *cli);
 
+/* Drops sealed content whose entry never came: of a command that was killed in between. What still
+ * waits in an outbox will come. `*dropped` is added to. */
+KG_NODISCARD kg_err kg_offline_sweep(kg_offline *offline, const kg_cli *cli, size_t *dropped);
+
 /* Writes exactly what the refs reach, and removes everything else from the disk: packs, loose
  * objects, and what still lies in the quarantine of remotes. */
 KG_NODISCARD kg_err kg_offline_repack(kg_offline *offline, const kg_cli *cli);

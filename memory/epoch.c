@@ -78,6 +78,7 @@ static kg_err put_item(gathering *g, const kg_entry *entry, const kg_entry_proof
 		.commit = proof->commit,
 		.sequence = entry->sequence,
 		.keep = keep,
+		.has_sealed = entry->has_sealed,
 	};
 	chain->expired += keep ? 0 : 1;
 	return KG_OK;

@@ -44,6 +44,7 @@ typedef struct {
 	kg_commit commit;
 	uint64_t sequence;
 	bool keep;
+	bool has_sealed; /* its content lies in the vault */
 } kg_epoch_item;
 
 /* What becomes of one chain. */
