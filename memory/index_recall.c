@@ -6,9 +6,8 @@
 #include "memory/index_impl.h"
 
 enum {
-	WALK_MAX =
-		60000, /* rows of a word that are walked through for others that have all words */
-	RARE_MAX = 512 /* entries found by the rarest words alone, before all words are tried */
+	WALK_MAX = 15000, /* places looked at in the lists of words to find entries with all */
+	RARE_MAX = 512    /* entries found by the rarest words alone, before all words are tried */
 };
 
 /* docs/recall.md */
