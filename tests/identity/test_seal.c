@@ -229,6 +229,71 @@ static void test_seal__the_outside_tells_for_how_many(void **state)
 	kg_buf_release(&sealed);
 }
 
+/* Made with Python: hashlib, and the X25519, Ed25519, ChaCha20 and Poly1305 of cryptography, with
+ * Salsa20 and HChaCha20 written from their papers. Seeds of bytes 01 and 02 for the recipients, 03
+ * for the author, 64 (hexadecimal) for the swarm; data key of bytes 11, nonce 22, ephemeral keys of
+ * bytes 33 and 34. */
+static void test_seal__what_others_seal_by_the_documents_opens(void **state)
+{
+	static const char hex[] =
+		"4b475345414c4544010200002222222222222222222222222222222222222222222222227b0d47d934"
+		"27f831"
+		"1160781c7c733fd89f88970aef490d8aa0ee19a4cb8a1b14b3338257f0b68eb8c687bb7359c3064516"
+		"a8f9ed"
+		"f76e6b9e9ab2ac64a39138010384238171b6cab0689565b9e0179216ffc951aa6f2fa03096d1d1b579"
+		"735b2f"
+		"6f84019fe2f617aa65ff3d68705f25270fc3befec6bee1b95024a559d605c5ffb93d35b236b378d9ef"
+		"ad5288"
+		"bfb39752919382330f0ced09e3e104718935189e9867e70c05dc88f88a3a34aad31d81805ee2a6f478"
+		"ff9181"
+		"402c0482148e77255ed7b64385ffda42e77f632a5734232872b8282c6aa786083f14dcfbc7e13ccacf"
+		"9409f4"
+		"ff6d955a5adf85f22044ec57495dbb7e9c53e6fc1bd5894ea92b137f95ffbce3d9a8362d96c58eb3ee"
+		"bf1f08"
+		"167ab23e7219f7e0340e2ae8d078787318891f95f0ecab2f236a1082e983b410623dac39ad9fa260bb"
+		"7e324f"
+		"387b897ae59cbe25b349dc4c79ab4fc3e29d3de90ecd4dc275740e5c045ec71be575a3aad6a7f42f70"
+		"2fd15c"
+		"6cf9a25a6833b5de12d4da907daffb6ad94a67db0fb37d02689d616d0aad2b3315d866b1af3333b4d1"
+		"ee5406"
+		"74c0924e8e5dd3c537bb0601d7708978bbc0351e9eb01aa87f2a4e9f854ce5c8";
+	static const char digest_hex[] =
+		"d187e6159b4a5c7fdbc3ddb1b6ebf56e3de7529d1e3b87d5f0bb7019019beb76";
+	uint8_t bytes[sizeof(hex) / 2];
+	uint8_t want[KG_HASH_SIZE];
+	uint8_t digest[KG_HASH_SIZE];
+	uint8_t seed[KG_KEY_SEED_SIZE];
+	kg_seal_context context;
+	uint8_t text[256];
+	size_t size;
+
+	(void)state;
+	from_hex(bytes, sizeof(bytes), hex);
+	for (uint8_t who = 1; who <= 3; who++) {
+		kg_key *keys[3];
+		static const uint8_t fills[] = {100, 3};
+
+		for (size_t i = 0; i < 3; i++) {
+			memset(seed, i < 2 ? fills[i] : who, sizeof(seed));
+			assert_int_equal(kg_key_new(&keys[i], seed), KG_OK);
+		}
+		context.swarm = *kg_key_public(keys[0]);
+		context.author = *kg_key_public(keys[1]);
+		size = 0;
+		assert_int_equal(kg_seal_open(text, &size, bytes, sizeof(bytes), &context, keys[2]),
+				 who < 3 ? KG_OK : KG_EDENIED);
+		if (who < 3) {
+			assert_int_equal(size, 27);
+			assert_memory_equal(text, "Yellow and blue make green.", 27);
+		}
+		for (size_t i = 0; i < 3; i++)
+			kg_key_free(keys[i]);
+	}
+	from_hex(want, sizeof(want), digest_hex);
+	kg_seal_digest(digest, bytes, sizeof(bytes));
+	assert_memory_equal(digest, want, sizeof(want));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -240,6 +305,7 @@ int main(void)
 		cmocka_unit_test(test_seal__limits_and_order_are_kept),
 		cmocka_unit_test(test_seal__keys_of_low_order_are_refused),
 		cmocka_unit_test(test_seal__the_outside_tells_for_how_many),
+		cmocka_unit_test(test_seal__what_others_seal_by_the_documents_opens),
 	};
 
 	return cmocka_run_group_tests_name("seal", tests, setup, teardown);
