@@ -86,6 +86,7 @@ static void judge_together(kg_verify_judge *j, const kg_pubkey *agent)
 		kg_verify__judge_epoch(j, &j->tracks[i]);
 		kg_verify__judge_succession(j, &j->tracks[i]);
 	}
+	kg_verify__open_proofs(j);
 	kg_verify__judge_claims(j);
 	kg_verify__judge_proofs(j, agent);
 }
@@ -94,7 +95,7 @@ static void judge_all(kg_verify_judge *j)
 {
 	judge_swarm(j);
 	for (size_t i = 0; i < j->track_count && j->err == KG_OK && !j->stopped; i++)
-		if (!j->tracks[i].walked)
+		if (!j->tracks[i].walked && !j->verdict->cut)
 			kg_verify__judge_chain(j, &j->tracks[i]);
 	if (j->err != KG_OK || j->stopped)
 		return;
@@ -228,6 +229,7 @@ static void release(kg_verify_judge *j)
 	free(j->claims);
 	free(j->orphans);
 	free(j->bans);
+	free(j->proofs);
 	kg_buf_release(&j->object);
 	kg_store_refs_release(&j->refs);
 	kg_admit_release(&j->admit);

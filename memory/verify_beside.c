@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What lies beside the chains: proofs of forks, sealed content, strange refs, doubles, quarantine.
- */
+/* What lies beside the chains: sealed content, strange refs, doubles, quarantine. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,105 +115,6 @@ void kg_verify__judge_refs(kg_verify_judge *j)
 		else if (ref->kind == KG_STORE_SEALED && !j->sealed_met[i] && !is_sealed(j, ref))
 			kg_verify__find_ref(j, NULL, KG_REASON_STRAY_REF,
 					    "%.180s is no sealed content", ref->name);
-	}
-}
-
-/* ---- forks ---- */
-
-/* Opens a proof; NULL, or what is wrong with it. */
-static const char *open_proof(kg_verify_judge *j, const kg_store_ref *ref, uint64_t *sequence,
-			      kg_entry_id *id)
-{
-	const char *fault = NULL;
-	kg_entry_proof proof;
-	kg_entry e;
-
-	kg_buf_clear(&j->object);
-	if (kg_store_read(j->store, &j->object, &ref->commit) != KG_OK)
-		return "it cannot be read";
-	if (kg_entry_open(&e, &proof, j->object.data, j->object.size) != KG_OK)
-		return "its signature is not good";
-	*sequence = e.sequence;
-	*id = proof.id;
-	if (!kg_pubkey_equal(&e.agent, &ref->agent))
-		fault = "it is another author's entry";
-	else if (kg_admit_word(&j->admit, &e.agent, &e.swarm) == NULL)
-		fault = "its author is not certified";
-	kg_entry_release(&e);
-	return fault;
-}
-
-/* What stands at the place that the proof was signed for: on the chain, or another proof. */
-static bool find_rival(kg_verify_judge *j, const kg_verify_track *track, size_t proof,
-		       uint64_t sequence, const kg_entry_id *id, kg_commit *rival)
-{
-	const kg_store_ref *mine = &j->refs.refs[proof];
-	uint64_t mark;
-	size_t count = 0;
-	const kg_verify_spot *spots =
-		track != NULL ? kg_verify__spots(track, sequence, &count) : NULL;
-
-	memcpy(&mark, id->bytes, sizeof(mark));
-	for (size_t i = 0; i < count; i++) {
-		*rival = spots[i].commit;
-		/* The same entry signed twice is no fork. */
-		if (spots[i].mark != 0 && spots[i].mark != mark)
-			return true;
-	}
-	for (size_t i = 0; i < j->refs.count; i++) {
-		const kg_store_ref *ref = &j->refs.refs[i];
-		uint64_t other_sequence;
-		kg_entry_id other;
-
-		if (i == proof || ref->kind != KG_STORE_PROOF ||
-		    !kg_pubkey_equal(&ref->agent, &mine->agent))
-			continue;
-		*rival = ref->commit;
-		if (open_proof(j, ref, &other_sequence, &other) == NULL &&
-		    other_sequence == sequence && memcmp(&other, id, sizeof(other)) != 0)
-			return true;
-	}
-	return false;
-}
-
-static void judge_proof(kg_verify_judge *j, size_t i)
-{
-	const kg_store_ref *ref = &j->refs.refs[i];
-	const kg_verify_track *track = kg_verify__track(j, &ref->agent);
-	kg_verify_spotted at = {&ref->agent, &ref->commit, 0, NULL};
-	char mine[KG_COMMIT_TEXT_SIZE];
-	char other[KG_COMMIT_TEXT_SIZE];
-	kg_entry_id id;
-	kg_commit rival;
-	const char *fault = open_proof(j, ref, &at.sequence, &id);
-
-	if (fault != NULL) {
-		kg_verify__find(j, &at, KG_REASON_BAD_PROOF, "no proof of a fork: %s", fault);
-		return;
-	}
-	at.id = &id;
-	if (!find_rival(j, track, i, at.sequence, &id, &rival)) {
-		/* What cannot be reached cannot clear the author either. */
-		if (track == NULL || !track->is_dark || at.sequence > track->dark_to)
-			kg_verify__find(j, &at, KG_REASON_BAD_PROOF,
-					"no proof of a fork: nothing else stands at its place");
-		return;
-	}
-	kg_commit_format(mine, &ref->commit);
-	kg_commit_format(other, &rival);
-	kg_verify__find(j, &at, KG_REASON_FORKED,
-			"its author signed two entries for this place, commit %s and commit %s",
-			mine, other);
-}
-
-void kg_verify__judge_proofs(kg_verify_judge *j, const kg_pubkey *agent)
-{
-	for (size_t i = 0; i < j->refs.count; i++) {
-		const kg_store_ref *ref = &j->refs.refs[i];
-
-		if (ref->kind == KG_STORE_PROOF && ref->has_commit &&
-		    (agent == NULL || kg_pubkey_equal(agent, &ref->agent)))
-			judge_proof(j, i);
 	}
 }
 

@@ -199,7 +199,8 @@ static void meet_swarm(kg_verify_judge *j, place *at, const kg_entry *e)
 	memcpy(t->name, e->agent_name, sizeof(t->name));
 }
 
-static void judge_good(kg_verify_judge *j, place *at, const kg_entry *e,
+/* False for another author's entry: what is before that is judged on its own chain, or nowhere. */
+static bool judge_good(kg_verify_judge *j, place *at, const kg_entry *e,
 		       const kg_entry_proof *proof)
 {
 	standing author = check_author(j, at, e, &proof->id);
@@ -212,6 +213,7 @@ static void judge_good(kg_verify_judge *j, place *at, const kg_entry *e,
 	if (own)
 		believe(j, at, e, proof);
 	move_on(at, own ? e : NULL, e->sequence);
+	return own;
 }
 
 static void judge_bad(kg_verify_judge *j, place *at, kg_err err)
@@ -277,8 +279,11 @@ static bool judge_entry(kg_verify_judge *j, place *at)
 	}
 	err = kg_entry_open(&e, &proof, j->object.data, j->object.size);
 	if (err == KG_OK) {
-		judge_good(j, at, &e, &proof);
+		bool own = judge_good(j, at, &e, &proof);
+
 		kg_entry_release(&e);
+		if (!own)
+			return false;
 	} else {
 		judge_bad(j, at, err);
 	}
@@ -293,6 +298,8 @@ static bool go_on(kg_verify_judge *j)
 {
 	const kg_verify_options *o = j->options;
 
+	if (j->verdict->cut)
+		return false; /* more would not be told */
 	if (o->step == NULL || j->verdict->checked % STEP_EVERY != 0)
 		return true;
 	j->stopped = j->stopped || !o->step(o->payload, j->verdict->checked, j->total);

@@ -287,20 +287,6 @@ static void find_other(kg_verify_judge *j, const kg_verify_track *track,
 			sayer(claim->by), text);
 }
 
-/* An author may well have seen the other end of a fork. */
-static bool is_proof(const kg_verify_judge *j, const kg_verify_track *track,
-		     const kg_commit *commit)
-{
-	for (size_t i = 0; i < j->refs.count; i++) {
-		const kg_store_ref *ref = &j->refs.refs[i];
-
-		if (ref->kind == KG_STORE_PROOF && kg_pubkey_equal(&ref->agent, &track->agent) &&
-		    memcmp(ref->commit.bytes, commit->bytes, KG_COMMIT_SIZE) == 0)
-			return true;
-	}
-	return false;
-}
-
 static void judge_claim(kg_verify_judge *j, const kg_verify_claim *claim)
 {
 	const kg_verify_track *track = &j->tracks[claim->track];
@@ -313,7 +299,8 @@ static void judge_claim(kg_verify_judge *j, const kg_verify_claim *claim)
 	if (claim->by == KG_CLAIM_CHECKPOINT &&
 	    !speaks_for(j, &j->tracks[claim->by_track].agent, &track->agent))
 		return;
-	if (claim->by == KG_CLAIM_SEEN && is_proof(j, track, &claim->commit))
+	/* An author may well have seen the other end of a fork. */
+	if (claim->by == KG_CLAIM_SEEN && kg_verify__is_proof(j, &claim->commit))
 		return;
 	/* What an epoch stands for is not there to be looked at, but for its end. */
 	if (claim->sequence <= track->covered) {
@@ -386,7 +373,7 @@ bool kg_verify__is_countersigned(const kg_verify_judge *j, const kg_verify_track
 
 void kg_verify__judge_claims(kg_verify_judge *j)
 {
-	for (size_t i = 0; i < j->claim_count; i++)
+	for (size_t i = 0; i < j->claim_count && !j->verdict->cut; i++)
 		judge_claim(j, &j->claims[i]);
 	judge_orphans(j);
 }

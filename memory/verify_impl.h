@@ -86,6 +86,15 @@ typedef struct {
 	size_t count;
 } kg_verify_ban;
 
+/* A ref that is kept as a proof of a fork, and what it proves with: opened once. */
+typedef struct {
+	kg_commit commit;
+	const kg_pubkey *agent;
+	uint64_t sequence;
+	kg_entry_id id;
+	const char *fault; /* NULL: a good entry of that author */
+} kg_verify_proof;
+
 typedef struct {
 	kg_store *store;
 	const kg_verify_options *options;
@@ -102,6 +111,8 @@ typedef struct {
 	size_t orphan_room;
 	kg_verify_ban *bans;
 	size_t ban_count;
+	kg_verify_proof *proofs; /* by commit */
+	size_t proof_count;
 	bool *sealed_met; /* by ref: an entry has this sealed content */
 	kg_buf object;
 	uint64_t total; /* entries expected; 0: unknown */
@@ -166,11 +177,17 @@ void kg_verify__meet_carried(kg_verify_judge *j, kg_verify_track *track, const k
 void kg_verify__judge_epoch(kg_verify_judge *j, kg_verify_track *track);
 void kg_verify__judge_succession(kg_verify_judge *j, const kg_verify_track *track);
 
+/* ---- verify_fork.c ---- */
+
+/* Opens what is kept as proofs; of one author no more than are ever kept. */
+void kg_verify__open_proofs(kg_verify_judge *j);
+bool kg_verify__is_proof(const kg_verify_judge *j, const kg_commit *commit);
+void kg_verify__judge_proofs(kg_verify_judge *j, const kg_pubkey *agent);
+
 /* ---- verify_beside.c: what lies beside the chains ---- */
 
 void kg_verify__judge_content(kg_verify_judge *j, const kg_verify_spotted *at, const kg_entry *e);
 void kg_verify__judge_refs(kg_verify_judge *j);
-void kg_verify__judge_proofs(kg_verify_judge *j, const kg_pubkey *agent);
 void kg_verify__judge_doubles(kg_verify_judge *j);
 void kg_verify__meet_ban(kg_verify_judge *j, const kg_entry *e, const kg_entry_proof *proof);
 void kg_verify__list_bans(kg_verify_judge *j);

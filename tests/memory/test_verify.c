@@ -169,7 +169,7 @@ static void test_verify__a_replayed_older_history_is_found(void **state)
 			 0);
 	scene_judge(&s, NULL);
 	expect(&s, "wrong_chain", &s.first[2].commit);
-	expect(&s, "replaced", NULL);
+	expect(&s, "truncated", NULL);
 	scene_remove(&s);
 }
 
