@@ -208,6 +208,8 @@ static kg_err judge_state(kg_cli_verdict *out, kg_cli *cli, const char *text)
 	if (err == KG_OK)
 		err = kg_path(path, "%s/index.sqlite", cli->state_dir);
 	if (err == KG_OK)
+		kg_reading_recover(cli, &public.swarm);
+	if (err == KG_OK)
 		err = kg_store_open(&w.store, cli->state_dir);
 	if (err == KG_ENOTFOUND && text == NULL)
 		err = kg_fail(KG_ENOTFOUND, "nothing has been remembered in %s", cli->state_dir);

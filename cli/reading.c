@@ -15,9 +15,7 @@
 
 enum { SHORT_TEXT = 200 /* bytes */ };
 
-/* A keeper that was killed may have left entries in the journal alone. When nobody else writes they
- * are carried over before anything is read; when that is not possible they are still safe there. */
-static void recover(const kg_cli *cli, const kg_pubkey *swarm)
+void kg_reading_recover(const kg_cli *cli, const kg_pubkey *swarm)
 {
 	char path[KG_PATH_SIZE];
 	kg_memory *memory = NULL;
@@ -65,7 +63,7 @@ kg_err kg_reading_open(kg_reading *out, const kg_cli *cli)
 	if (err != KG_OK)
 		return err;
 	r.swarm = public.swarm;
-	recover(cli, &r.swarm);
+	kg_reading_recover(cli, &r.swarm);
 	err = kg_store_open(&r.store, cli->state_dir);
 	if (err == KG_ENOTFOUND)
 		return kg_fail(KG_ENOTFOUND, "nothing has been remembered in %s", cli->state_dir);

@@ -26,6 +26,11 @@ typedef struct {
 	bool believed;  /* the swarm's own chain is good, so that admit is complete */
 } kg_reading;
 
+/* Who was killed while writing may have left entries in the journal alone, and git between one ref
+ * and the next. When nobody else writes that is carried over before anything is read; when it is
+ * not possible, all of it is still safe there. */
+void kg_reading_recover(const kg_cli *cli, const kg_pubkey *swarm);
+
 /* KG_ENOTFOUND when there is no memory here. */
 KG_NODISCARD kg_err kg_reading_open(kg_reading *out, const kg_cli *cli);
 void kg_reading_close(kg_reading *reading);

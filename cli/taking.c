@@ -9,6 +9,7 @@
 #include "base/fs.h"
 #include "base/progress.h"
 #include "cli/passphrase.h"
+#include "cli/reading.h"
 #include "cli/writing.h"
 #include "identity/keyring.h"
 #include "memory/chain.h"
@@ -60,6 +61,7 @@ static kg_err open_ours(kg_judge_input *in, kg_admit *admit, const kg_cli *cli)
 	if (err != KG_OK)
 		return err;
 	in->admit = admit;
+	kg_reading_recover(cli, &public.swarm);
 	err = kg_store_open(&in->ours, cli->state_dir);
 	if (err == KG_ENOTFOUND) {
 		in->ours = NULL;
