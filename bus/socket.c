@@ -25,10 +25,6 @@ static const struct {
 	{ZMQ_HANDSHAKE_IVL, 5000}, /* 30 s by default: half-open peers hold descriptors */
 	{ZMQ_RECONNECT_IVL, 100},
 	{ZMQ_RECONNECT_IVL_MAX, 2000}, /* without it there is no back-off */
-	/* Off by default: a peer that vanished without a word would stay connected. */
-	{ZMQ_HEARTBEAT_IVL, 2000},
-	{ZMQ_HEARTBEAT_TTL, 6000},
-	{ZMQ_HEARTBEAT_TIMEOUT, 6000},
 	{ZMQ_BACKLOG, 4096}, /* 100 by default: a thousand agents that start at once time out */
 };
 
@@ -63,6 +59,14 @@ static int set_options(void *raw, int type)
 	case ZMQ_DEALER:
 		/* Queue only for finished connections: a send without a peer times out. */
 		rc |= set_int(raw, ZMQ_IMMEDIATE, 1);
+		/* Off by default: a peer that vanished without a word would stay connected. Clients
+		 * ask, and tell the server how long it may wait for the next question. Who asks
+		 * must not have a limit to what it has not read yet: at the limit, libzmq 4.3 ends
+		 * the process when the peer is gone and the time for the next question comes. */
+		rc |= set_int(raw, ZMQ_HEARTBEAT_IVL, 2000);
+		rc |= set_int(raw, ZMQ_HEARTBEAT_TTL, 6000);
+		rc |= set_int(raw, ZMQ_HEARTBEAT_TIMEOUT, 6000);
+		rc |= set_int(raw, ZMQ_RCVHWM, 0);
 		break;
 	case ZMQ_PUB:
 	case ZMQ_XPUB:

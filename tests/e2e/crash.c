@@ -243,8 +243,11 @@ static void kill_keeper(stage *s)
 	int status;
 
 	crash_require(kill(s->keeper, SIGKILL) == 0, "the keeper lives");
-	crash_require(waitpid(s->keeper, &status, 0) == s->keeper && WIFSIGNALED(status),
-		      "the keeper has not ended by itself");
+	crash_require(waitpid(s->keeper, &status, 0) == s->keeper, "the keeper ends");
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+		(void)fprintf(stderr, "crash: status %x of the keeper\n", (unsigned)status);
+	crash_require(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
+		      "the keeper does not end by itself");
 	(void)close(s->life);
 	s->killed_keepers++;
 	start_keeper(s);
@@ -374,7 +377,8 @@ static void strike(stage *s)
 	crash_require(kill(s->writers[victim], SIGKILL) == 0, "a writer lives");
 	crash_require(waitpid(s->writers[victim], &status, 0) == s->writers[victim],
 		      "a writer ends");
-	crash_require(WIFSIGNALED(status) || WEXITSTATUS(status) == 0, "a writer lost nothing");
+	crash_require(WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL : WEXITSTATUS(status) == 0,
+		      "a writer does not end by itself before its work is done");
 	s->killed_writers++;
 	start_writer(s, victim);
 }
@@ -394,6 +398,13 @@ static void wait_for(const stage *s, uint64_t entries)
 	uint64_t last = 0;
 
 	while (stored(s) < entries) {
+		siginfo_t info = {0};
+
+		/* Left to be waited for by who expects it. */
+		crash_require(waitid(P_PID, (id_t)s->keeper, &info, WEXITED | WNOHANG | WNOWAIT) ==
+					      0 &&
+				      info.si_pid == 0,
+			      "the keeper does not end by itself");
 		if (stored(s) != last)
 			step_ms = kg_clock_mono_ms();
 		last = stored(s);

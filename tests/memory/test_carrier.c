@@ -53,7 +53,7 @@ static void wait_until_past(kg_memory *memory, int wake, const kg_memory_point *
 
 static void test_carrier__submissions_go_on_while_it_works(void **state)
 {
-	enum { ROUNDS = 200, EACH = 10 };
+	enum { ROUNDS = 100, EACH = 20 };
 	int wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	kg_memory_point point;
 	kg_memory *memory;
@@ -558,20 +558,21 @@ static void test_carrier__claims_are_read_strictly(void **state)
 	for (size_t cut = 0; cut <= size; cut++)
 		assert_int_equal(kg_claims_parse(claims, &count, text, cut),
 				 cut % (size / 3) == 0 ? KG_OK : KG_ECORRUPT);
-	/* No line is written in another way, nor in another order. */
+	/* No line is written in another way. */
 	for (size_t i = 0; i < size; i++) {
+		static const char others[] = {' ', '\n', '\t', '-', '+', 'G', 'A', '\0'};
 		char was = text[i];
 
-		for (int c = 0; c < 256; c++) {
-			bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-
-			text[i] = (char)c;
-			if (!hex)
-				assert_int_equal(kg_claims_parse(claims, &count, text, size),
-						 (char)c == was ? KG_OK : KG_ECORRUPT);
+		for (size_t k = 0; k < sizeof(others); k++) {
+			text[i] = others[k];
+			assert_int_equal(kg_claims_parse(claims, &count, text, size),
+					 others[k] == was ? KG_OK : KG_ECORRUPT);
 		}
 		text[i] = was;
 	}
+	/* Nor in another order. */
+	memcpy(text + size / 3, text, size / 3);
+	assert_int_equal(kg_claims_parse(claims, &count, text, size), KG_ECORRUPT);
 	free(claims);
 }
 

@@ -257,6 +257,116 @@ static void test_keeper__what_it_acknowledged_survives_its_death(void **state)
 	scene_remove(&s);
 }
 
+static int64_t number_at(const kg_message *m, const char *key)
+{
+	int64_t number = -1;
+
+	if (kg_json_get_i64(&number, m->json, key, 0, INT64_MAX) != KG_OK)
+		fail_msg("%s", kg_err_text());
+	return number;
+}
+
+static void test_keeper__settled_is_in_git_and_in_the_index(void **state)
+{
+	kg_message answer;
+	scene s;
+
+	(void)state;
+	scene_make(&s);
+	start(&s, RLIM_INFINITY);
+	dial(&s);
+	for (int i = 1; i <= 5; i++) {
+		assert_int_equal(say(&s, &s.f.agents[0], "soon it is there"), KG_OK);
+		answer = ask(&s, KG_MESSAGE_SETTLED, json_object());
+		assert_int_equal(answer.kind, KG_MESSAGE_SETTLED_IS);
+		assert_int_equal(number_at(&answer, "entries"), 2 * i);
+		kg_message_release(&answer);
+		assert_int_equal(fixture_shell(&s.f, NULL,
+					       "test $(git -C memory.git rev-list --all --count)"
+					       " = %d",
+					       2 * i),
+				 0);
+		/* A search needs no such question before it. */
+		assert_int_equal(say(&s, &s.f.agents[1], "another"), KG_OK);
+		answer = ask(&s, KG_MESSAGE_RECALL, json_pack("{s:s}", "query", "another"));
+		assert_int_equal(json_array_size(json_object_get(answer.json, "entries")), i);
+		kg_message_release(&answer);
+	}
+	hang_up(&s);
+	assert_int_equal(end(&s, SIGTERM), KG_EXIT_YES);
+	scene_remove(&s);
+}
+
+static void test_keeper__says_how_much_may_be_on_the_way(void **state)
+{
+	char hex[KG_PUBKEY_TEXT_SIZE];
+	kg_message answer = {0};
+	kg_buf object;
+	scene s;
+
+	(void)state;
+	scene_make(&s);
+	kg_buf_init(&object, KG_ENTRY_OBJECT_MAX);
+	start(&s, RLIM_INFINITY);
+	dial(&s);
+	kg_pubkey_format(hex, kg_key_public(s.f.agents[0].key));
+	answer = ask(&s, KG_MESSAGE_HEAD, json_pack("{s:s}", "agent", hex));
+	assert_in_range(number_at(&answer, "credit"), 1, 256);
+	kg_message_release(&answer);
+	(void)fixture_insight(&object, &s.f.agents[0], "how many?", s.f.now_ms);
+	assert_int_equal(kg_socket_ask_raw(s.socket, KG_MESSAGE_SUBMIT, object.data, object.size,
+					   ANSWER_MS, &answer, NULL, NULL),
+			 KG_OK);
+	assert_int_equal(answer.kind, KG_MESSAGE_ACK);
+	assert_in_range(number_at(&answer, "credit"), 1, 256);
+	assert_int_equal(number_at(&answer, "sequence"), 1);
+	assert_int_equal(number_at(&answer, "time_ms"), s.f.now_ms);
+	assert_string_equal(json_string_value(json_object_get(answer.json, "agent")), hex);
+	kg_message_release(&answer);
+	hang_up(&s);
+	assert_int_equal(end(&s, SIGTERM), KG_EXIT_YES);
+	kg_buf_release(&object);
+	scene_remove(&s);
+}
+
+static void test_keeper__what_git_cannot_take_is_not_called_settled(void **state)
+{
+	kg_message answer;
+	scene s;
+
+	(void)state;
+	scene_make(&s);
+	start(&s, RLIM_INFINITY);
+	dial(&s);
+	assert_int_equal(say(&s, &s.f.agents[0], "there"), KG_OK);
+	answer = ask(&s, KG_MESSAGE_SETTLED, json_object());
+	assert_int_equal(answer.kind, KG_MESSAGE_SETTLED_IS);
+	kg_message_release(&answer);
+	assert_int_equal(
+		fixture_shell(&s.f, NULL, "cd memory.git/objects && mv pack away && touch pack"),
+		0);
+	/* Acknowledged all the same: the journal has it. A search finds what there is. */
+	assert_int_equal(say(&s, &s.f.agents[0], "not there"), KG_OK);
+	answer = ask(&s, KG_MESSAGE_SETTLED, json_object());
+	assert_int_equal(answer.kind, KG_MESSAGE_FAILED);
+	kg_message_release(&answer);
+	assert_int_equal(say(&s, &s.f.agents[0], "nor this"), KG_OK);
+	answer = ask(&s, KG_MESSAGE_BEAT, json_object());
+	assert_int_equal(number_at(&answer, "entries"), 4);
+	kg_message_release(&answer);
+	assert_int_equal(
+		fixture_shell(&s.f, NULL, "cd memory.git/objects && rm pack && mv away pack"), 0);
+	/* Within a tick it is tried again, by itself. */
+	do {
+		answer = ask(&s, KG_MESSAGE_SETTLED, json_object());
+		kg_message_release(&answer);
+	} while (fixture_shell(&s.f, NULL,
+			       "test $(git -C memory.git rev-list --all --count) = 4") != 0);
+	hang_up(&s);
+	assert_int_equal(end(&s, SIGTERM), KG_EXIT_YES);
+	scene_remove(&s);
+}
+
 static void test_keeper__there_is_one(void **state)
 {
 	scene s;
@@ -373,6 +483,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_keeper__takes_in_and_answers),
 		cmocka_unit_test(test_keeper__what_it_acknowledged_survives_its_death),
+		cmocka_unit_test(test_keeper__settled_is_in_git_and_in_the_index),
+		cmocka_unit_test(test_keeper__says_how_much_may_be_on_the_way),
+		cmocka_unit_test(test_keeper__what_git_cannot_take_is_not_called_settled),
 		cmocka_unit_test(test_keeper__there_is_one),
 		cmocka_unit_test(test_keeper__agents_never_get_what_is_under_quarantine),
 		cmocka_unit_test(test_keeper__a_full_disk_is_an_answer_and_not_the_end),
