@@ -192,9 +192,11 @@ static kg_err learn_swarm(kg_verify_judge *j, const kg_pubkey *swarm)
 			break;
 		if (kg_entry_open(&e, &proof, j->object.data, j->object.size) == KG_OK) {
 			err = learn_entry(j, swarm, &e);
+			/* Another's chain under its ref is not read to its end. */
+			more = kg_pubkey_equal(&e.agent, swarm);
 			kg_entry_release(&e);
 		}
-		more = kg_verify__header_parent(&at, &j->object);
+		more = more && kg_verify__header_parent(&at, &j->object);
 	}
 	return err;
 }
