@@ -216,6 +216,16 @@ static kg_err put_rows(kg_cargo *g, size_t count)
 
 /* ---- both ---- */
 
+/* Entries that a new epoch leaves out are in the index as well, and leave it only when it is made
+ * anew. */
+static bool has_root(const kg_cargo *g, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!g->batch[i]->is_proof && g->batch[i]->entry.has_epoch)
+			return true;
+	return false;
+}
+
 kg_err kg_cargo_carry(kg_cargo *g, size_t count, kg_mend mend)
 {
 	/* An index that is ready takes the rows themselves; one that is not reads them from git. */
@@ -225,6 +235,10 @@ kg_err kg_cargo_carry(kg_cargo *g, size_t count, kg_mend mend)
 
 	g->carried = 0;
 	g->rebuilt = false;
+	if (mend == KG_MEND_NONE && has_root(g, count)) {
+		mend = KG_MEND_ANEW;
+		ready = false;
+	}
 	if (count > 0) {
 		err = write_objects(g, count);
 		if (err == KG_OK)
