@@ -106,6 +106,12 @@ KINDERGARTEN_MEMORY_TTL_HEARTBEAT_HOURS=0.0000001
 export KINDERGARTEN_MEMORY_TTL_HEARTBEAT_HOURS
 operator=$("$k" identity show --json | field '->{operator}')
 old=$($git rev-parse "agents/$operator")
+# Somebody else has the chains as they are now.
+swarm=$("$k" identity show --json | field '->{swarm}')
+"$k" --state "$root/peer" identity new >/dev/null 2>&1
+"$k" --state "$root/peer" trust "$swarm" --name garden >/dev/null
+"$k" export "$root/before.bundle" >/dev/null
+"$k" --state "$root/peer" import "$root/before.bundle" >/dev/null
 entries=$($git rev-list --count "agents/$operator")
 "$k" compact --dry-run | grep -q 'would be forgotten' || fail "nothing would be forgotten"
 [ "$($git rev-parse "agents/$operator")" = "$old" ] || fail "a dry run changed something"
@@ -129,6 +135,15 @@ $git bundle verify -q "$root"/archive/*.bundle 2>/dev/null || fail "the archive"
 git clone -q --mirror "$root"/archive/*.bundle "$root/old.git"
 [ "$(git -C "$root/old.git" rev-parse "agents/$operator")" = "$old" ] || fail "the archive has another tip"
 "$k" compact | grep -q '^0 entries forgotten' || fail "compact again"
+# And takes the new ones for the old, as the swarm's key says.
+"$k" export "$root/after.bundle" >/dev/null
+"$k" --state "$root/peer" import "$root/after.bundle" >/dev/null || fail "a peer refuses the epoch"
+"$k" --state "$root/peer" verify >/dev/null || fail "a peer cannot verify the epoch"
+[ "$(git -C "$root/peer/memory.git" rev-parse "agents/$operator")" = "$($git rev-parse "agents/$operator")" ] ||
+	fail "a peer has another chain"
+"$k" --state "$root/peer" show "$cites" >/dev/null || fail "a peer lost an entry"
+[ "$("$k" --state "$root/peer" recall --json --type heartbeat | field '->{entries}[1]{id} // "none"')" = none ] ||
+	fail "a peer recalls what was forgotten"
 after=$(say --memory-type insight --message 'And it goes on.')
 "$k" show "$after" >/dev/null
 sound
@@ -181,6 +196,15 @@ mv "$KINDERGARTEN_HOME/keys" "$root/keys"
 grep -E '^  ([a-z]+ ){23}[a-z]+$' "$root/words" | "$k" identity recover >/dev/null 2>&1
 [ "$("$k" identity agents -n 3 --json | field '->{agents}[2]{key}')" = "$third" ] || fail "recovered agents"
 [ "$("$k" identity show --json | field '->{operator}')" = "$renewed" ] || fail "recovered operator"
+
+# And from the words and a clone of the chains.
+mkdir -m 700 "$root/restored"
+git clone -q --mirror "$KINDERGARTEN_HOME/memory.git" "$root/restored/memory.git"
+grep -E '^  ([a-z]+ ){23}[a-z]+$' "$root/words" | "$k" --state "$root/restored" identity recover >/dev/null 2>&1
+"$k" --state "$root/restored" remember --memory-type insight --message 'Restored.' >/dev/null
+"$k" --state "$root/restored" verify >/dev/null || fail "restored from words and clone"
+[ "$("$k" --state "$root/restored" recall --json Restored | field '->{entries}[0]{agent}')" = "$renewed" ] ||
+	fail "restored, and not the key in use"
 
 # ---- revoked, with a running swarm ----
 "$k" up -n 3 --detach >"$root/up" 2>&1 || fail "up after rotate: $(cat "$root/up")"
