@@ -149,7 +149,8 @@ const kg_command kg_cmd_trace = {
 
 const kg_command kg_cmd_verify = {
 	.name = "verify",
-	.usage = "[ENTRY|AGENT|--all] [--repository DIR] [--swarm KEY] [--signers FILE] [--json]",
+	.usage = "[ENTRY|AGENT|--all] [--repository DIR] [--swarm KEY]\n"
+		 "       [--signers FILE] [--json]",
 	.about = "check signatures, chains and checkpoints again, from git alone",
 	.help = "Without an argument everything is checked. Exit code 1: something is wrong; every "
 		"finding\n"
