@@ -24,8 +24,11 @@ enum {
 	FULL_WAIT_US = 50000,
 	LOCK_TRIES = 1500,
 	LOCK_WAIT_US = 10000,
-	WINDOW_MAX = 256, /* entries on the way to a keeper */
-	BATCH = 1000      /* entries that become durable together without one */
+	/* Entries on the way to a keeper: so many that all answers fit at once into a queue of
+	 * libzmq, which takes note of what was read when half of it (256) was. */
+	WINDOW_MAX = 100,
+	CREDIT_MAX = 256,
+	BATCH = 1000 /* entries that become durable together without one */
 };
 
 /* An entry on the way. */
@@ -532,8 +535,8 @@ static kg_err take_answer(kg_writing *w, kg_writing_answer answer, void *payload
 	if (at < w->window_count && (m.kind == KG_MESSAGE_ACK || m.kind == KG_MESSAGE_FAILED)) {
 		if (m.kind == KG_MESSAGE_FAILED)
 			err = kg_message_fail(&m);
-		else if (kg_json_get_i64(&credit, m.json, "credit", 1, WINDOW_MAX) == KG_OK)
-			w->credit = (size_t)credit;
+		else if (kg_json_get_i64(&credit, m.json, "credit", 1, CREDIT_MAX) == KG_OK)
+			w->credit = (size_t)(credit < WINDOW_MAX ? credit : WINDOW_MAX);
 		answer(payload, w->window[at].tag, err);
 		w->window_count--;
 		memmove(&w->window[at], &w->window[at + 1],
