@@ -250,7 +250,9 @@ static void crowd_make(crowd *c)
 	memset(c, 0, sizeof(*c));
 	fixture_make(&c->f);
 	for (size_t i = 0; i < MANY; i++) {
-		author *who = &c->f.agents[draw(&seed) % 3];
+		/* Now and then the swarm puts something under quarantine, or lifts that. */
+		bool order = i % 37 == 36;
+		author *who = order ? &c->f.swarm : &c->f.agents[draw(&seed) % 3];
 		char text[128] = "";
 		kg_buf object;
 
@@ -342,6 +344,18 @@ static void tell(kg_index *index, kg_buf *out)
 	assert_int_equal(kg_buf_ok(out), KG_OK);
 }
 
+static size_t count_found(kg_index *index, bool marked_too)
+{
+	kg_index_filter filter = {.marked_too = marked_too, .limit = KG_INDEX_LIMIT_MAX};
+	kg_index_rows rows = {0};
+	size_t count;
+
+	assert_int_equal(kg_index_recall(index, &rows, &filter), KG_OK);
+	count = rows.count;
+	kg_index_rows_release(&rows);
+	return count;
+}
+
 static void test_index__the_order_of_puts_does_not_show(void **state)
 {
 	static const size_t batches[] = {MANY, 1, 7, 150};
@@ -357,6 +371,8 @@ static void test_index__the_order_of_puts_does_not_show(void **state)
 		kg_buf told;
 
 		kg_buf_init(&told, 1 << 22);
+		assert_int_equal(count_found(index, true), MANY);
+		assert_true(count_found(index, false) < MANY);
 		tell(index, seed == 0 ? &first : &told);
 		if (seed > 0)
 			assert_string_equal(kg_buf_text(&told), kg_buf_text(&first));
@@ -583,6 +599,48 @@ static void test_index__a_later_place_of_the_same_entry_replaces(void **state)
 	scene_remove(&s);
 }
 
+static bool stop_at(void *payload, uint64_t steps)
+{
+	return steps < *(const uint64_t *)payload;
+}
+
+/* What is stopped on the way changes nothing. */
+static void test_index__work_can_be_stopped(void **state)
+{
+	uint64_t last = 0;
+	kg_entry_proof proof;
+	kg_buf object;
+	kg_entry e;
+	scene s;
+
+	(void)state;
+	scene_make(&s);
+	kg_buf_init(&object, KG_ENTRY_OBJECT_MAX);
+	kg_entry_init(&e, KG_ENTRY_INSIGHT);
+	assert_int_equal(kg_entry_set_text(&e, "more", 4), KG_OK);
+	proof = fixture_sign(&object, &s.f.agents[0], &e, s.f.now_ms + 40 * 3600000);
+	/* At the put, and when it gets its place. */
+	for (last = 1; last <= 2; last++) {
+		kg_err err;
+
+		kg_index_watch(s.index, stop_at, &last);
+		assert_int_equal(kg_index_begin(s.index), KG_OK);
+		assert_int_equal(kg_index_clear(s.index), KG_OK);
+		err = kg_index_put(s.index, &e, &proof, true);
+		assert_int_equal(err, last == 1 ? KG_ETIMEOUT : KG_OK);
+		if (err == KG_OK)
+			assert_int_equal(kg_index_end(s.index), KG_ETIMEOUT);
+		else
+			kg_index_cancel(s.index);
+		kg_index_watch(s.index, NULL, NULL);
+		expect(&s, (kg_index_filter){0}, "43210");
+		expect(&s, (kg_index_filter){.query = "green"}, "1");
+	}
+	kg_entry_release(&e);
+	kg_buf_release(&object);
+	scene_remove(&s);
+}
+
 /* Many in one millisecond with any counter: the order is that of time, counter, id. */
 static void test_index__rows_of_one_instant_stand_in_order(void **state)
 {
@@ -654,6 +712,7 @@ int main(void)
 		cmocka_unit_test(test_index__a_quarantine_marks_what_rests_on_it),
 		cmocka_unit_test(test_index__citations_go_both_ways),
 		cmocka_unit_test(test_index__a_later_place_of_the_same_entry_replaces),
+		cmocka_unit_test(test_index__work_can_be_stopped),
 		cmocka_unit_test(test_index__rows_of_one_instant_stand_in_order),
 	};
 
