@@ -584,8 +584,7 @@ static void check_silence(orchestrator *o, process *p, const char *name, int64_t
 
 static void check_ready(orchestrator *o)
 {
-	kg_orchestrator_report report = {.agents = o->count};
-	unsigned ready = 0;
+	kg_orchestrator_report report = {0};
 
 	if (o->was_ready)
 		return;
@@ -594,9 +593,9 @@ static void check_ready(orchestrator *o)
 
 		if (!up && !o->processes[i].closed)
 			return;
-		ready += up;
+		report.agents += up;
 	}
-	if (ready == 0) {
+	if (report.agents == 0) {
 		give_up(o, kg_fail(KG_EDENIED, "no agent has a key that may still write"));
 		return;
 	}
@@ -607,13 +606,13 @@ static void check_ready(orchestrator *o)
 		uint64_t pss;
 
 		kg_child_memory(o->processes[i].child.pid, &rss, &pss);
-		report.rss_bytes += rss / o->count;
-		report.pss_bytes += pss / o->count;
+		report.rss_bytes += rss / report.agents;
+		report.pss_bytes += pss / report.agents;
 	}
 	report.seconds = o->ready_seconds;
 	uint64_t keeper_rss;
 	kg_child_memory(o->keeper.child.pid, &keeper_rss, &report.keeper_pss_bytes);
-	kg_log(KG_LOG_INFO, "swarm.ready", "agents=%u seconds=%.3f", o->count, report.seconds);
+	kg_log(KG_LOG_INFO, "swarm.ready", "agents=%u seconds=%.3f", report.agents, report.seconds);
 	o->run.ready = true;
 	if (kg_runfile_write(&o->run, o->options->state_dir) != KG_OK)
 		kg_log_err(KG_LOG_WARN, "runfile.unwritten");
