@@ -259,6 +259,8 @@ static void crowd_make(crowd *c)
 		kg_buf_init(&object, KG_ENTRY_OBJECT_MAX);
 		kg_entry_init(&c->entries[i],
 			      draw(&seed) % 4 == 0 ? KG_ENTRY_INSIGHT : KG_ENTRY_OBSERVATION);
+		if (order)
+			c->entries[i].type = KG_ENTRY_REVOCATION;
 		for (uint32_t k = 0; k < 1 + draw(&seed) % 6; k++) {
 			(void)strcat(text, crowd_words[draw(&seed) % 8]);
 			(void)strcat(text, " ");
@@ -268,10 +270,13 @@ static void crowd_make(crowd *c)
 			assert_int_equal(kg_entry_add_tags(&c->entries[i], "third"), KG_OK);
 		if (i % 5 == 0)
 			kg_entry_set_confidence(&c->entries[i], (double)(i % 11) / 10);
-		if (i > 0 && i % 4 == 0)
-			assert_int_equal(kg_entry_add_reference(&c->entries[i],
-								&c->proofs[draw(&seed) % i].id),
-					 KG_OK);
+		if (order || (i > 0 && i % 4 == 0)) {
+			size_t cited = i % 111 == 110 ? i - 37 : draw(&seed) % i;
+
+			assert_int_equal(
+				kg_entry_add_reference(&c->entries[i], &c->proofs[cited].id),
+				KG_OK);
+		}
 		c->proofs[i] =
 			fixture_sign(&object, who, &c->entries[i], c->f.now_ms + (int64_t)(i / 40));
 		kg_buf_release(&object);
