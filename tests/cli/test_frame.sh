@@ -10,7 +10,7 @@ err "nonsense: no such command"
 expect 100 survive
 err "survive: not built yet"
 expect 0 help
-for planned in scale chat study sync export import compact revoke survive mcp; do
+for planned in scale chat study survive mcp; do
 	no_out "  $planned "
 	expect 100 "$planned"
 	err "$planned: not built yet"
