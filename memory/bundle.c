@@ -50,7 +50,9 @@ static kg_err parse_commit(kg_commit *commit, const char *line, size_t length)
 		return kg_fail(KG_ECORRUPT, "a line of the bundle breaks off");
 	memcpy(hex, line, KG_COMMIT_TEXT_SIZE - 1);
 	hex[KG_COMMIT_TEXT_SIZE - 1] = '\0';
-	return kg_commit_parse(commit, hex);
+	if (kg_commit_parse(commit, hex) != KG_OK)
+		return kg_fail(KG_ECORRUPT, "a line of the bundle names no commit");
+	return KG_OK;
 }
 
 /* A line without its end. */
