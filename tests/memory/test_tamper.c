@@ -13,9 +13,9 @@
 
 #include "identity/seal.h"
 #include "identity/sshsig.h"
-#include "memory/admit.h"
 #include "memory/chain.h"
 #include "tests/memory/forgery.h"
+#include "tests/memory/opinion.h"
 
 /* The tree of one file, for entries that are to have another than the empty one. */
 #define OTHER_TREE                                                                  \
@@ -797,103 +797,7 @@ static const row table[] = {
 	{"an object cut short", cut_object, NULL, NULL, "-", "unreadable", "error", "error"},
 };
 
-/* ---- the tools ---- */
-
-static const char *admission_of(play *p)
-{
-	const kg_admit_chain *chain;
-	kg_reason why = KG_REASON_NONE;
-	kg_store *store = NULL;
-	kg_entry_proof proof;
-	kg_admit admit;
-	kg_entry e;
-	kg_err err;
-
-	if (p->object.size == 0)
-		return "-";
-	err = kg_entry_open(&e, &proof, p->object.data, p->object.size);
-	if (err != KG_OK)
-		return kg_reason_name(kg_reason_of_object(err, p->object.data, p->object.size));
-	assert_int_equal(kg_store_open(&store, p->s.f.dir), KG_OK);
-	assert_int_equal(kg_admit_init(&admit, &p->s.f.swarm.swarm, KG_ADMIT_AHEAD_MS), KG_OK);
-	assert_int_equal(kg_chain_load(&admit, store), KG_OK);
-	chain = kg_admit_find(&admit, &e.agent);
-	if (chain != NULL && chain->head.sequence > 0)
-		assert_int_equal(kg_chain_epoch(&admit, store, &e.agent), KG_OK);
-	err = kg_admit_check(&admit, &e, &proof, p->s.f.now_ms + 2000, &why);
-	assert_int_equal(err, kg_reason_code(why));
-	kg_entry_release(&e);
-	kg_admit_release(&admit);
-	kg_store_free(store);
-	return err == KG_OK ? "-" : kg_reason_name(why);
-}
-
-static int by_word(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static void verify_of(play *p, char words[256])
-{
-	const kg_verify_options options = {.witness = &p->witness,
-					   .witness_count = p->has_witness ? 1 : 0};
-	const char *reasons[64];
-	size_t count = 0;
-	char *at = words;
-
-	scene_judge(&p->s, &options);
-	assert_in_range(p->s.verdict.count, 0, 64);
-	for (size_t i = 0; i < p->s.verdict.count; i++)
-		reasons[count++] = p->s.verdict.findings[i].reason;
-	qsort((void *)reasons, count, sizeof(reasons[0]), by_word);
-	(void)strcpy(words, count == 0 ? "-" : "");
-	for (size_t i = 0; i < count; i++)
-		if (i == 0 || strcmp(reasons[i], reasons[i - 1]) != 0)
-			at += sprintf(at, "%s%s", i > 0 ? " " : "", reasons[i]);
-}
-
-/* %G? is what verify-commit found, in one letter; its exit code must agree. */
-static const char *git_of(play *p)
-{
-	const char *hex = scene_commit(&p->commit);
-	const char *word = "error";
-	kg_buf out;
-
-	kg_buf_init(&out, 4096);
-	if (fixture_shell(&p->s.f, &out, "git -C memory.git log -1 --format=%%G? %s 2>/dev/null",
-			  hex) == 0) {
-		switch (kg_buf_text(&out)[0]) {
-		case 'G':
-			word = "good";
-			break;
-		case 'U':
-			word = "good, unknown key";
-			break;
-		case 'B':
-			word = "bad";
-			break;
-		case 'N':
-			word = "unsigned";
-			break;
-		default:
-			break;
-		}
-	}
-	kg_buf_release(&out);
-	assert_int_equal(fixture_shell(&p->s.f, NULL, "git -C memory.git verify-commit %s", hex) ==
-				 0,
-			 strcmp(word, "good") == 0);
-	return word;
-}
-
-static const char *fsck_of(play *p)
-{
-	return fixture_shell(&p->s.f, NULL, "git -C memory.git fsck --strict --no-progress") == 0
-		       ? "clean"
-		       : "error";
-}
-
-/* ---- */
+/* ---- what is said ---- */
 
 static void print_row(kg_buf *out, const char *name, const char *admission, const char *verify,
 		      const char *git, const char *fsck)
@@ -918,13 +822,15 @@ static bool run_row(const row *r)
 	scene_make(&p.s);
 	p.who = &p.s.f.agents[0];
 	r->make(&p);
-	admission = admission_of(&p);
+	admission = opinion_admission(&p.s, &p.object);
+	if (p.object.size > 0)
+		assert_int_equal(opinion_keeper(&p.s, &p.object), strcmp(admission, "-") == 0);
 	if (!p.forced)
 		p.commit = scene_force(&p.s, p.object.data, p.object.size,
 				       p.ref[0] != '\0' ? p.ref : scene_ref(p.who));
-	git = git_of(&p);
-	fsck = fsck_of(&p);
-	verify_of(&p, verify);
+	git = opinion_git(&p.s, &p.commit);
+	fsck = opinion_fsck(&p.s);
+	opinion_verify(&p.s, p.has_witness ? &p.witness : NULL, verify);
 	print_row(&is, r->name, admission, verify, git, fsck);
 	print_row(&should, r->name, r->admission, r->verify, r->git, r->fsck);
 	print_message("%s", kg_buf_text(&is));
