@@ -16,6 +16,19 @@ say "blue and yellow make green"
 say "red and blue make violet"
 say "seven is odd"
 memory=$KINDERGARTEN_HOME/memory.git
+cp -a "$memory" "$here/before.git"
+
+# A repository put back to what it once was is whole; what lies beside it remembers more.
+expect 0 trust 44feb61b0708f902d57863313a3dd40484fd54abbcb0581b57e06c30c3b2f67b --name elm
+cp -a "$memory" "$here/now.git"
+rm -rf "$memory"
+mv "$here/before.git" "$memory"
+expect 1 verify --all
+[ "$(grep -c '^rolled_back  ' "$here/out")" -eq 1 ] || complain "a memory put back is not named"
+expect 0 verify --all --repository "$memory" --swarm "$swarm"
+rm -rf "$memory"
+mv "$here/now.git" "$memory"
+expect 0 verify --all
 entries=$(git -C "$memory" rev-list --all --count)
 
 git clone -q "$memory" "$here/copy" 2>"$here/err" || complain "git clone"
