@@ -9,8 +9,8 @@
 #include "base/json.h"
 #include "cli/apart.h"
 #include "cli/commands.h"
-#include "cli/exchange.h"
 #include "cli/import_mmogit.h"
+#include "cli/syncing.h"
 #include "cli/taking.h"
 #include "memory/bundle.h"
 
@@ -192,7 +192,7 @@ int kg_cmd_import_run(kg_cli *cli, int argc, char **argv)
 		return kg_import_mmogit(cli, messages, words, json);
 	if (optind + 1 != argc)
 		return kg_cli_usage(&kg_cmd_import, "one file is needed");
-	if (trust && kg_exchange_trust(cli, &swarm, name) != KG_OK)
+	if (trust && kg_syncing_trust(cli, &swarm, name) != KG_OK)
 		return kg_cli_trouble("import");
 	return run_bundle(cli, argv[optind], json);
 }

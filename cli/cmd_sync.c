@@ -7,10 +7,10 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "cli/commands.h"
-#include "cli/exchange.h"
+#include "cli/syncing.h"
 
 typedef struct {
-	kg_exchange_options exchange;
+	kg_syncing_options exchange;
 	kg_pubkey trust;
 	const char *remote;
 	const char *name;
@@ -59,7 +59,7 @@ static int parse(options *o, int argc, char **argv)
 	return KG_EXIT_YES;
 }
 
-static void print_json(const kg_exchange *x, bool ok)
+static void print_json(const kg_syncing *x, bool ok)
 {
 	char url[KG_REMOTE_URL_MAX + 1];
 	json_t *shown;
@@ -79,7 +79,7 @@ static void print_json(const kg_exchange *x, bool ok)
 	json_decref(document);
 }
 
-static void print_not_pushed(const kg_exchange *x)
+static void print_not_pushed(const kg_syncing *x)
 {
 	size_t i;
 	json_t *item;
@@ -94,7 +94,7 @@ static void print_not_pushed(const kg_exchange *x)
 			      x->remote.name);
 }
 
-static void print_plain(const kg_exchange *x)
+static void print_plain(const kg_syncing *x)
 {
 	const kg_judgement *j = &x->taking.judged;
 
@@ -115,7 +115,7 @@ static void print_plain(const kg_exchange *x)
 }
 
 /* One line why nothing more is done with it. */
-static void print_bad(const kg_exchange *x)
+static void print_bad(const kg_syncing *x)
 {
 	char time[KG_TIME_TEXT_SIZE];
 
@@ -129,7 +129,7 @@ static void print_bad(const kg_exchange *x)
 
 int kg_cmd_sync_run(kg_cli *cli, int argc, char **argv)
 {
-	kg_exchange x;
+	kg_syncing x;
 	options o;
 	int code = parse(&o, argc, argv);
 	bool ok;
@@ -137,10 +137,10 @@ int kg_cmd_sync_run(kg_cli *cli, int argc, char **argv)
 
 	if (code != KG_EXIT_YES)
 		return code;
-	err = kg_exchange_run(&x, cli, o.remote, o.name, &o.exchange);
+	err = kg_syncing_run(&x, cli, o.remote, o.name, &o.exchange);
 	if (err != KG_OK) {
 		code = kg_cli_trouble("sync");
-		kg_exchange_release(&x);
+		kg_syncing_release(&x);
 		return code;
 	}
 	ok = !x.remote.bad && !x.is_foreign && x.taking.refused == 0 &&
@@ -155,6 +155,6 @@ int kg_cmd_sync_run(kg_cli *cli, int argc, char **argv)
 		kg_taking_refuse_stranger(&x.taking, "sync", x.remote.name);
 	if (x.remote.bad)
 		print_bad(&x);
-	kg_exchange_release(&x);
+	kg_syncing_release(&x);
 	return ok ? KG_EXIT_YES : KG_EXIT_NO;
 }

@@ -5,8 +5,8 @@
 
 #include "base/json.h"
 #include "cli/commands.h"
-#include "cli/exchange.h"
 #include "cli/reading.h"
+#include "cli/syncing.h"
 #include "identity/derive.h"
 
 typedef struct {
@@ -103,7 +103,7 @@ int kg_cmd_trust_run(kg_cli *cli, int argc, char **argv)
 	if (o.list)
 		return print_list(cli, o.json);
 	known = is_known(cli, &o.swarm);
-	if (!known && kg_exchange_trust(cli, &o.swarm, o.name) != KG_OK)
+	if (!known && kg_syncing_trust(cli, &o.swarm, o.name) != KG_OK)
 		return kg_cli_trouble("trust");
 	kg_pubkey_format(hex, &o.swarm);
 	if (o.json)

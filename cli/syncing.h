@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * exchange – memory from and to one remote: fetched apart, judged, taken in; then what is ours is
+ * syncing – memory from and to one remote: fetched apart, judged, taken in; then what is ours is
  * pushed. A remote that offers what it must not is put in quarantine by its name.
  */
-#ifndef KG_CLI_EXCHANGE_H
-#define KG_CLI_EXCHANGE_H
+#ifndef KG_CLI_SYNCING_H
+#define KG_CLI_SYNCING_H
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -19,7 +19,7 @@ typedef struct {
 	bool no_pull;
 	bool forgive;
 	const kg_pubkey *trust; /* a swarm to be believed first, or NULL */
-} kg_exchange_options;
+} kg_syncing_options;
 
 typedef struct {
 	kg_remote remote; /* as it is known now */
@@ -30,14 +30,14 @@ typedef struct {
 	bool is_foreign;    /* of swarms that are not believed alone: nothing was taken or given */
 	bool is_memory;     /* a swarm's own memory: not pushed to */
 	bool is_new;        /* nothing was known of it */
-} kg_exchange;
+} kg_syncing;
 
 /* KG_OK also when the remote turns out to be bad: see remote.bad. */
-KG_NODISCARD kg_err kg_exchange_run(kg_exchange *out, const kg_cli *cli, const char *remote,
-				    const char *name, const kg_exchange_options *options);
-void kg_exchange_release(kg_exchange *exchange);
+KG_NODISCARD kg_err kg_syncing_run(kg_syncing *out, const kg_cli *cli, const char *remote,
+				   const char *name, const kg_syncing_options *options);
+void kg_syncing_release(kg_syncing *exchange);
 
 /* Has the swarm's key say that another swarm is believed. `name` is made fit for one. */
-KG_NODISCARD kg_err kg_exchange_trust(const kg_cli *cli, const kg_pubkey *swarm, const char *name);
+KG_NODISCARD kg_err kg_syncing_trust(const kg_cli *cli, const kg_pubkey *swarm, const char *name);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cli/exchange.h"
+#include "cli/syncing.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,9 +18,9 @@
 enum { OFFERS_TEXT_MAX = 512 << 20, WHY_MAX = 200, ATTEMPTS = 2 };
 
 typedef struct {
-	kg_exchange *out;
+	kg_syncing *out;
 	const kg_cli *cli;
-	const kg_exchange_options *options;
+	const kg_syncing_options *options;
 	kg_incoming_limits limits;
 	kg_apart_limits apart;
 	kg_incoming *incoming;
@@ -28,12 +28,12 @@ typedef struct {
 	int lock;
 } work;
 
-void kg_exchange_release(kg_exchange *exchange)
+void kg_syncing_release(kg_syncing *exchange)
 {
 	kg_remote_release(&exchange->remote);
 	kg_taking_release(&exchange->taking);
 	json_decref(exchange->not_pushed);
-	*exchange = (kg_exchange){0};
+	*exchange = (kg_syncing){0};
 }
 
 /* ---- which remote ---- */
@@ -223,7 +223,7 @@ static bool is_held_back(const kg_taking *taking)
 
 static kg_err pull_once(work *w)
 {
-	kg_exchange *out = w->out;
+	kg_syncing *out = w->out;
 	kg_err err = receive(w);
 
 	if (err == KG_OK)
@@ -293,7 +293,7 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const kg_store_ref *)a)->name, ((const kg_store_ref *)b)->name);
 }
 
-static void not_pushed(kg_exchange *out, const char *ref, const char *why)
+static void not_pushed(kg_syncing *out, const char *ref, const char *why)
 {
 	(void)json_array_append_new(out->not_pushed,
 				    json_pack("{s:s, s:s}", "ref", ref, "why", why));
@@ -456,7 +456,7 @@ static kg_err give(work *w)
 
 /* ---- all of it ---- */
 
-kg_err kg_exchange_trust(const kg_cli *cli, const kg_pubkey *peer, const char *name)
+kg_err kg_syncing_trust(const kg_cli *cli, const kg_pubkey *peer, const char *name)
 {
 	char fit[KG_NAME_SIZE] = {0};
 	kg_writing *writing = NULL;
@@ -495,7 +495,7 @@ static kg_err trust_first(const work *w)
 	}
 	if (err != KG_OK && err != KG_ENOTFOUND)
 		return err;
-	return known ? KG_OK : kg_exchange_trust(w->cli, w->options->trust, w->out->remote.name);
+	return known ? KG_OK : kg_syncing_trust(w->cli, w->options->trust, w->out->remote.name);
 }
 
 static void forgive(kg_remote *r)
@@ -510,7 +510,7 @@ static void forgive(kg_remote *r)
 
 static kg_err run(work *w)
 {
-	kg_exchange *out = w->out;
+	kg_syncing *out = w->out;
 	kg_err err = trust_first(w);
 
 	if (err == KG_OK)
@@ -523,13 +523,13 @@ static kg_err run(work *w)
 	return err;
 }
 
-kg_err kg_exchange_run(kg_exchange *out, const kg_cli *cli, const char *remote, const char *name,
-		       const kg_exchange_options *options)
+kg_err kg_syncing_run(kg_syncing *out, const kg_cli *cli, const char *remote, const char *name,
+		      const kg_syncing_options *options)
 {
 	work w = {.out = out, .cli = cli, .options = options, .lock = -1};
 	kg_err err;
 
-	*out = (kg_exchange){.not_pushed = json_array()};
+	*out = (kg_syncing){.not_pushed = json_array()};
 	kg_taking_limits(&w.limits, &w.apart, cli);
 	err = find_remote(&w, remote, name);
 	if (err == KG_OK)
