@@ -14,6 +14,7 @@ typedef struct {
 	int64_t sent_ms;  /* monotonic */
 	bool left;        /* someone else may have it */
 	bool refused;     /* the keeper says that it does not continue the chain */
+	bool written;     /* it is in the file, and may leave */
 	kg_entry entry;
 	kg_entry_proof proof;
 	kg_buf object;
@@ -33,6 +34,7 @@ struct kg_outbox {
 	size_t count;
 	size_t room;
 	kg_outfile *file; /* NULL: in memory only */
+	bool stale;       /* the file has entries that were placed anew since */
 	size_t live;      /* bytes of objects here */
 };
 
@@ -131,6 +133,7 @@ static kg_err place(kg_outbox *outbox, item *it, kg_chain_head *tip, int64_t now
 	it->request = 0;
 	it->left = false;
 	it->refused = false;
+	it->written = false;
 	*tip = head_of(it);
 	return KG_OK;
 }
@@ -147,6 +150,27 @@ static kg_err rewrite(kg_outbox *outbox)
 	}
 	kg_err err = kg_outfile_replace(outbox->file, &records);
 	kg_buf_release(&records);
+	if (err != KG_OK) {
+		return err;
+	}
+	outbox->stale = false;
+	for (size_t i = 0; i < outbox->count; i++) {
+		outbox->items[i]->written = true;
+	}
+	return KG_OK;
+}
+
+/* Brings into the file what is not there yet, as far as the disk has room. */
+static kg_err write_down(kg_outbox *outbox)
+{
+	kg_err err = outbox->stale ? rewrite(outbox) : KG_OK;
+	for (size_t i = 0; err == KG_OK && i < outbox->count; i++) {
+		item *it = outbox->items[i];
+		if (!it->written && outbox->file) {
+			err = kg_outfile_append(outbox->file, it->object.data, it->object.size);
+		}
+		it->written = err == KG_OK;
+	}
 	return err;
 }
 
@@ -161,6 +185,7 @@ static void tidy(kg_outbox *outbox)
 	kg_err err = KG_OK;
 	if (outbox->count == 0) {
 		err = kg_outfile_clear(outbox->file);
+		outbox->stale = outbox->stale && err != KG_OK;
 	} else if (size > DEAD_MAX && size / 2 > outbox->live) {
 		err = rewrite(outbox);
 	}
@@ -189,6 +214,7 @@ static kg_err take_up(void *data, const uint8_t *object, size_t size)
 	}
 	it->proof = proof;
 	it->left = true;
+	it->written = true;
 	kg_buf_put(&it->object, object, size);
 	kg_err err = kg_buf_ok(&it->object);
 	if (err != KG_OK) {
@@ -239,19 +265,21 @@ kg_err kg_outbox_put(kg_outbox *outbox, kg_entry *entry, int64_t now_ms, uint64_
 	item *it = item_new(entry);
 	kg_err err =
 		it ? place(outbox, it, &tip, now_ms) : kg_fail(KG_ENOMEM, "no memory for an entry");
-	if (err == KG_OK && outbox->file) {
-		err = kg_outfile_append(outbox->file, it->object.data, it->object.size);
-	}
 	if (err != KG_OK) {
 		item_free(it);
 		return err;
 	}
 	uint64_t named = outbox->tickets + 1;
 	err = add(outbox, it);
-	if (err == KG_OK && ticket) {
+	if (err != KG_OK) {
+		return err;
+	}
+	if (ticket) {
 		*ticket = named;
 	}
-	return err;
+	/* What the disk has no room for waits here until it has: see kg_outbox_due. */
+	(void)write_down(outbox);
+	return KG_OK;
 }
 
 /* ---- sending ---- */
@@ -268,13 +296,17 @@ void kg_outbox_allow(kg_outbox *outbox, int64_t credit)
 							 : (size_t)credit;
 }
 
-bool kg_outbox_due(const kg_outbox *outbox, int64_t before_ms, uint64_t *ticket,
-		   const uint8_t **object, size_t *size)
+bool kg_outbox_due(kg_outbox *outbox, int64_t before_ms, uint64_t *ticket, const uint8_t **object,
+		   size_t *size)
 {
 	size_t most = outbox->asking ? 1 : outbox->credit;
+	bool all = write_down(outbox) == KG_OK;
 	/* In order: nothing goes before what it follows. */
 	for (size_t i = 0; i < outbox->count && i < most; i++) {
 		const item *it = outbox->items[i];
+		if (!all && !it->written) {
+			return false;
+		}
 		if (it->request == 0 || it->sent_ms <= before_ms) {
 			*ticket = it->ticket;
 			*object = it->object.data;
@@ -430,8 +462,9 @@ static kg_err place_all(kg_outbox *outbox, const kg_chain_head *head, int64_t no
 	}
 	if (err == KG_OK) {
 		outbox->tip = tip;
+		outbox->stale = outbox->file != NULL;
 	}
-	return err == KG_OK && outbox->file ? rewrite(outbox) : err;
+	return err;
 }
 
 kg_err kg_outbox_rebase(kg_outbox *outbox, const kg_chain_head *head, int64_t now_ms, bool *moved)
@@ -473,8 +506,12 @@ static kg_err deliver_first(kg_outbox *outbox, const kg_outbox_port *port, int64
 	uint64_t request = first->ticket, ticket;
 	kg_chain_head head;
 	bool moved;
+	kg_err err = write_down(outbox);
+	if (err != KG_OK) {
+		return err;
+	}
 	kg_outbox_sent(outbox, first->ticket, request, 0);
-	kg_err err = port->submit(port->data, first->object.data, first->object.size);
+	err = port->submit(port->data, first->object.data, first->object.size);
 	if (err == KG_OK || err == KG_EEXISTS) {
 		finish(outbox, 1);
 		return KG_OK;

@@ -46,7 +46,8 @@ void kg_outbox_free(kg_outbox *outbox);
 
 /* Places and signs `*entry`, whose type and content are set, and keeps it. Takes the content, also
  * on failure. `*ticket`, never 0, names it whatever its id becomes; may be NULL. KG_EFULL when the
- * outbox has no place for its type, or the disk none for its bytes. */
+ * outbox has no place for its type. When the disk has none, it is kept all the same, but does not
+ * leave before it could be written. */
 KG_NODISCARD kg_err kg_outbox_put(kg_outbox *outbox, kg_entry *entry, int64_t now_ms,
 				  uint64_t *ticket);
 
@@ -59,8 +60,8 @@ void kg_outbox_allow(kg_outbox *outbox, int64_t credit);
 /* The next entry to send: not on the way and within the credit, or sent at or before `before_ms`
  * (monotonic). The object is borrowed until the next call that changes the outbox. False when there
  * is none. */
-bool kg_outbox_due(const kg_outbox *outbox, int64_t before_ms, uint64_t *ticket,
-		   const uint8_t **object, size_t *size);
+bool kg_outbox_due(kg_outbox *outbox, int64_t before_ms, uint64_t *ticket, const uint8_t **object,
+		   size_t *size);
 
 /* It went out under this request. */
 void kg_outbox_sent(kg_outbox *outbox, uint64_t ticket, uint64_t request, int64_t now_mono_ms);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -471,6 +472,33 @@ static void test_outbox__a_file_cut_anywhere_gives_what_is_whole_before_the_cut(
 	end(&s);
 }
 
+static void test_outbox__what_a_full_disk_has_no_room_for_leaves_later(void **state)
+{
+	(void)state;
+	const kg_chain_head none = {0};
+	struct rlimit was, small;
+	uint64_t ticket;
+	const uint8_t *object;
+	size_t size;
+	scene s;
+	begin(&s, &none);
+	begin_again(&s, &none);
+	uint64_t a = put(&s, "one");
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+	small = (struct rlimit){.rlim_cur = 1024, .rlim_max = was.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	uint64_t b = put(&s, "two"), c = put(&s, "three");
+	take(&s, a, 1, 1);
+	assert_false(kg_outbox_due(s.outbox, 0, &ticket, &object, &size));
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+	take(&s, b, 2, 2);
+	take(&s, c, 3, 3);
+	begin_again(&s, &none);
+	assert_int_equal(kg_outbox_count(s.outbox), 3);
+	end(&s);
+}
+
 static void test_outbox__what_is_no_outbox_is_left_alone(void **state)
 {
 	(void)state;
@@ -611,6 +639,7 @@ int main(void)
 		ON_DISK(test_outbox__another_key_does_not_send_what_is_not_its_own),
 		ON_DISK(test_outbox__two_processes_do_not_sign_with_one_key),
 		ON_DISK(test_outbox__a_file_cut_anywhere_gives_what_is_whole_before_the_cut),
+		ON_DISK(test_outbox__what_a_full_disk_has_no_room_for_leaves_later),
 		ON_DISK(test_outbox__what_is_no_outbox_is_left_alone),
 		ON_DISK(test_outbox__a_long_file_is_made_short_again),
 		cmocka_unit_test(test_outbox__delivery_mends_what_can_be_mended),
