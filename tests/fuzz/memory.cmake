@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 kg_fuzz(bundle LIBS kg_memory)
+kg_fuzz(claims LIBS kg_memory)
 kg_fuzz(entry LIBS kg_memory)
 kg_fuzz(journal LIBS kg_memory)
 kg_fuzz(mmogit LIBS kg_memory)
