@@ -50,7 +50,8 @@ static kg_err line_read(kg_swarm *swarm, const char *line, size_t length, const 
 			return kg_fail(KG_ECORRUPT, "generations: no name and number in a line");
 		generation = 10 * generation + (uint32_t)(space[i] - '0');
 	}
-	if (kg_name_check(name) != KG_OK || (before != NULL && strcmp(before, name) >= 0))
+	if (strlen(name) != name_size || kg_name_check(name) != KG_OK ||
+	    (before != NULL && strcmp(before, name) >= 0))
 		return kg_fail(KG_ECORRUPT, "generations: not a name, or not in order");
 	return kg_swarm_set_generation(swarm, name, generation);
 }
