@@ -10,7 +10,7 @@
 #include "memory/index_impl.h"
 
 /* Grows with the tables; a file of another number is thrown away. */
-#define VERSION     2
+#define VERSION     3
 #define TEXT_OF_(x) #x
 #define TEXT_OF(x)  TEXT_OF_(x)
 

@@ -18,7 +18,7 @@
 enum {
 	KG_INDEX__TAGS_SIZE = KG_ENTRY_TAGS_MAX * (KG_ENTRY_TAG_MAX + 1) + 2,
 	KG_INDEX__FACET_SIZE = 12,
-	KG_INDEX__FACETS_MAX = KG_ENTRY_TAGS_MAX + 6,
+	KG_INDEX__FACETS_MAX = KG_ENTRY_TAGS_MAX + 9,
 	KG_INDEX__SAMPLE = 256 /* one entry of so many is a milestone */
 };
 
@@ -144,8 +144,9 @@ void kg_index__facet(char out[KG_INDEX__FACET_SIZE], char kind, const void *data
 void kg_index__facets(char out[KG_INDEX__FACETS_MAX * KG_INDEX__FACET_SIZE + 1],
 		      const kg_index__record *record);
 
-/* A value in steps of 1e-6 in one of eleven bins. */
-int kg_index__bin(int64_t value);
+/* How many of the steps 0.5, 0.7 and 0.9 a value (in millionths) has reached: an entry has a facet
+ * for each of them. */
+int kg_index__steps_to(int64_t value);
 
 /* ---- index_marks.c ---- */
 

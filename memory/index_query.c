@@ -6,7 +6,7 @@
 
 #include "memory/index_impl.h"
 
-enum { WORD_MAX = 200, COMMON_MIN = KG_INDEX_WEIGHED_MAX, COMMON_SHARE = 8, BINS_SHARE = 4 };
+enum { WORD_MAX = 200, COMMON_MIN = KG_INDEX_WEIGHED_MAX, COMMON_SHARE = 8 };
 
 /* ---- words ---- */
 
@@ -118,37 +118,12 @@ static kg_err add_facet(kg_index *index, kg_index__query *q, char kind, const vo
 	return err;
 }
 
-/* Those of the bins from the least value on, unless a good part of all entries is in them: then
- * looking at the rows is cheaper. */
-static kg_err add_bins(kg_index *index, kg_index__query *q, char kind, double least)
+/* The greatest step that is not above the least value; what is between is looked at on the row. */
+static kg_err add_step(kg_index *index, kg_index__query *q, char kind, double least)
 {
-	uint64_t sum = 0;
-	kg_buf bins;
-	kg_err err = KG_OK;
-	int from = kg_index__bin(llround(least * 1e6));
+	uint8_t step = (uint8_t)kg_index__steps_to(llround(least * 1e6));
 
-	kg_buf_init(&bins, 1024);
-	for (int i = from; err == KG_OK && i <= 10; i++) {
-		char facet[KG_INDEX__FACET_SIZE];
-		uint8_t bin = (uint8_t)i;
-		uint64_t entries = 0;
-		size_t words;
-
-		kg_index__facet(facet, kind, &bin, 1);
-		err = kg_index__terms_look_up(index, &entries, &words, facet, strlen(facet));
-		kg_buf_printf(&bins, "%s\"%s\"", i > from ? " OR " : "", facet);
-		sum += entries;
-	}
-	if (sum < q->entries / BINS_SHARE) {
-		kg_buf_printf(&q->facets, "%s(%s)", q->facets.size > 0 ? " AND " : "",
-			      kg_buf_text(&bins));
-		if (q->facet_count++ == 0 || sum < q->facets_entries)
-			q->facets_entries = sum;
-	}
-	if (err == KG_OK)
-		err = kg_buf_ok(&bins);
-	kg_buf_release(&bins);
-	return err;
+	return step > 0 ? add_facet(index, q, kind, &step, 1) : KG_OK;
 }
 
 static kg_err make_facets(kg_index *index, kg_index__query *q, const kg_index_filter *f)
@@ -165,9 +140,9 @@ static kg_err make_facets(kg_index *index, kg_index__query *q, const kg_index_fi
 	if (err == KG_OK && f->agent_name != NULL)
 		err = add_facet(index, q, 'n', f->agent_name, strlen(f->agent_name));
 	if (err == KG_OK && f->has_confidence_min)
-		err = add_bins(index, q, 'c', f->confidence_min);
+		err = add_step(index, q, 'c', f->confidence_min);
 	if (err == KG_OK && f->has_level_min)
-		err = add_bins(index, q, 'l', f->level_min);
+		err = add_step(index, q, 'l', f->level_min);
 	return err == KG_OK ? kg_buf_ok(&q->facets) : err;
 }
 

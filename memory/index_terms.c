@@ -292,9 +292,9 @@ void kg_index__facet(char out[KG_INDEX__FACET_SIZE], char kind, const void *data
 	out[11] = '\0';
 }
 
-int kg_index__bin(int64_t value)
+int kg_index__steps_to(int64_t value)
 {
-	return value < 0 ? 0 : value > 1000000 ? 10 : (int)(value / 100000);
+	return (value >= 500000) + (value >= 700000) + (value >= 900000);
 }
 
 static char *add_facet(char *at, char kind, const void *data, size_t size)
@@ -314,12 +314,9 @@ void kg_index__facets(char out[KG_INDEX__FACETS_MAX * KG_INDEX__FACET_SIZE + 1],
 	at = add_facet(at, 't', &type, 1);
 	at = add_facet(at, 'a', r->agent.bytes, sizeof(r->agent.bytes));
 	at = add_facet(at, 'n', r->name, strlen(r->name));
-	for (int i = 0; i < 2; i++) {
-		uint8_t bin = (uint8_t)kg_index__bin(r->numbers[i]);
-
-		if (r->numbers[i] != INT64_MIN)
-			at = add_facet(at, i == 0 ? 'c' : 'l', &bin, 1);
-	}
+	for (int i = 0; i < 2; i++)
+		for (uint8_t step = 1; step <= kg_index__steps_to(r->numbers[i]); step++)
+			at = add_facet(at, i == 0 ? 'c' : 'l', &step, 1);
 	while (*(tags += strspn(tags, " ")) != '\0') {
 		size_t length = strcspn(tags, " ");
 
