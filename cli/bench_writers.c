@@ -69,23 +69,34 @@ static kg_err send_allowed(writer *w)
 	return err;
 }
 
-/* Answers come in the order of the entries. What was refused for want of room is sent again, and
- * all behind it. */
+/* The entry that an answer is to; w->sent when it is to one that was sent again since. */
+static uint64_t find_request(const writer *w, uint64_t id)
+{
+	uint64_t i = w->stored;
+
+	while (i < w->sent && w->requests[i % WINDOW_MAX] != id)
+		i++;
+	return i;
+}
+
+/* What was refused for want of room is sent again, and all behind it: a refusal is faster than the
+ * word that those before it are durable. */
 static kg_err take_answer(writer *w, const kg_message *m)
 {
+	uint64_t at = find_request(w, m->id);
 	int64_t credit = 0;
 
-	if (w->stored == w->sent || m->id != w->requests[w->stored % WINDOW_MAX])
-		return KG_OK; /* of what was sent again since */
+	if (at == w->sent)
+		return KG_OK;
 	if (m->kind == KG_MESSAGE_FAILED) {
 		kg_err err = kg_message_fail(m);
 
 		if (err != KG_EFULL)
 			return err;
-		w->sent = w->stored;
+		w->sent = at;
 		return KG_OK;
 	}
-	w->stored++;
+	w->stored = at + 1;
 	if (json_object_get(m->json, "credit") != NULL &&
 	    kg_json_get_i64(&credit, m->json, "credit", 1, WINDOW_MAX) == KG_OK)
 		w->credit = (uint64_t)credit;

@@ -75,7 +75,7 @@ kg_err kg_pack_new(kg_pack **out, const char *directory)
 	kg_buf_init(&p->delta, SIZE_MAX / 2);
 	err = kg_path(p->directory, "%s", directory);
 	if (err == KG_OK)
-		err = kg_path(p->temp, "%s/" KG_PACK_TEMP ".pack", directory);
+		err = kg_path(p->temp, "%s/" KG_PACK_TEMP, directory);
 	/* Filtered: three letters that happen to stand in two keys cost more than they save. */
 	if (err == KG_OK &&
 	    deflateInit2(&p->z, LEVEL, Z_DEFLATED, WINDOW_BITS, MEMORY_LEVEL, Z_FILTERED) != Z_OK)
@@ -509,7 +509,7 @@ static kg_err name_files(kg_pack *p, const char *name, const kg_buf *index)
 	char path[KG_PATH_SIZE];
 	char temp[KG_PATH_SIZE];
 	int fd = -1;
-	kg_err err = kg_path(temp, "%s/" KG_PACK_TEMP ".idx", p->directory);
+	kg_err err = kg_path(temp, "%s/" KG_PACK_TEMP_INDEX, p->directory);
 
 	if (err != KG_OK)
 		return err;

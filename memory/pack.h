@@ -16,8 +16,10 @@
 
 enum { KG_PACK_SIZE_MAX = 1 << 30, KG_PACK_NAME_SIZE = KG_COMMIT_TEXT_SIZE };
 
-/* Files of a pack that is being written begin like this; git gc clears them away too. */
-#define KG_PACK_TEMP "tmp_pack_kindergarten"
+/* Names of the files of a pack that is being written: not such that git takes them for one, and
+ * git gc clears them away too. */
+#define KG_PACK_TEMP       "tmp_pack_kindergarten"
+#define KG_PACK_TEMP_INDEX "tmp_idx_kindergarten"
 
 typedef struct kg_pack kg_pack;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <dirent.h>
 #include <fcntl.h>
-#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -53,18 +53,18 @@ static bool is_ref_leftover(int dir, const char *name)
 				       S_ISREG(st.st_mode) && st.st_size == 0);
 }
 
-/* Files of ours and of libgit2 that have no name of a pack yet, and an index without its pack. */
+/* Files of ours and of libgit2 that have no name of a pack yet, and what stood beside a pack. */
 static bool is_pack_leftover(int dir, const char *name)
 {
-	char pack[NAME_MAX + 8];
-	size_t length = strlen(name);
+	char pack[sizeof("pack-") + KG_COMMIT_TEXT_SIZE + sizeof(".pack")];
+	const size_t length = strlen("pack-") + KG_COMMIT_TEXT_SIZE - 1;
 
-	if (begins(name, KG_PACK_TEMP) || begins(name, "pack_git2_"))
+	if (strcmp(name, KG_PACK_TEMP) == 0 || strcmp(name, KG_PACK_TEMP_INDEX) == 0 ||
+	    begins(name, "pack_git2_"))
 		return true;
-	if (!begins(name, "pack-") || !ends(name, ".idx") || length > NAME_MAX)
+	if (!begins(name, "pack-") || strlen(name) <= length || name[length] != '.')
 		return false;
-	memcpy(pack, name, length - 4);
-	memcpy(pack + length - 4, ".pack", 6);
+	(void)snprintf(pack, sizeof(pack), "%.*s.pack", (int)length, name);
 	return faccessat(dir, pack, F_OK, 0) != 0;
 }
 

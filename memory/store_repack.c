@@ -401,7 +401,7 @@ static kg_err look_at_clock(work *w)
 {
 	char path[KG_PATH_SIZE];
 	struct stat st;
-	kg_err err = kg_path(path, "%s/" KG_PACK_TEMP ".pack", w->directory);
+	kg_err err = kg_path(path, "%s/" KG_PACK_TEMP, w->directory);
 
 	if (err == KG_OK)
 		err = kg_pack_new(&w->pack, w->directory);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "fixture.h"
 
-#include <errno.h>
+#include <fcntl.h>
+#include <sha1.h>
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -125,7 +126,7 @@ static void expect_sound(const scene *s)
 	assert_int_equal(kg_store_open(&other, s->f.dir), KG_OK);
 	assert_true(reads_all(s, other));
 	kg_store_free(other);
-	check(s, "test -z \"$(git -C memory.git fsck --strict --no-dangling 2>&1)\"");
+	check(s, "! git -C memory.git fsck --strict --no-dangling 2>&1 | grep .");
 	check(s, "test $(git -C memory.git rev-list --all --count) = %zu", s->written);
 }
 
@@ -140,6 +141,31 @@ static size_t count_packs(const scene *s)
 	count = strtoul(kg_buf_text(&out), NULL, 10);
 	kg_buf_release(&out);
 	return count;
+}
+
+/* Content beside the chains, at a ref of the vault. */
+#define BLOB      "sealed away"
+#define BLOB_SIZE "12"
+#define BLOB_REF  "refs/vault/" ZEROS ZEROS ZEROS "0000000000000007"
+#define ZEROS     "0000000000000000"
+
+static void put_blob(const scene *s)
+{
+	check(s,
+	      "cd memory.git && git update-ref " BLOB_REF
+	      " $(echo '%s' | git hash-object -w --stdin)",
+	      BLOB);
+}
+
+/* Its id: as git computes it of "blob <size>\\0" and the bytes. */
+static void blob_id(kg_commit *id)
+{
+	static const uint8_t object[] = "blob " BLOB_SIZE "\0" BLOB "\n";
+	SHA1_CTX sha1;
+
+	SHA1Init(&sha1);
+	SHA1Update(&sha1, object, sizeof(object) - 1);
+	SHA1Final(id->bytes, &sha1);
 }
 
 /* ---- packs ---- */
@@ -216,12 +242,563 @@ static void test_store__large_packs_are_joined(void **state)
 	scene_remove(s);
 }
 
+/* ---- crashes ---- */
+
+/* What a killed process does to the store that was opened for writing. */
+typedef kg_err (*deed)(const scene *s, kg_store *store);
+
+static kg_err write_more(const scene *s, kg_store *store)
+{
+	kg_store_object objects[3];
+
+	for (size_t i = 0; i < 3; i++)
+		objects[i] = (kg_store_object){s->objects[s->written + i].data,
+					       s->objects[s->written + i].size,
+					       s->commits[s->written + i]};
+	return kg_store_write(store, objects, 3);
+}
+
+static kg_err merge(const scene *s, kg_store *store)
+{
+	(void)s;
+	return kg_store_tidy(store, NULL, NULL, NULL);
+}
+
+static kg_err repack(const scene *s, kg_store *store)
+{
+	(void)s;
+	return kg_store_repack(store, NULL, NULL);
+}
+
+/* A blob that no ref reaches is in one of the packs. */
+static kg_err forget(const scene *s, kg_store *store)
+{
+	kg_commit blob;
+
+	(void)s;
+	blob_id(&blob);
+	return kg_store_forget(store, &blob, 1);
+}
+
+/* Whether a system call changes what is on the disk. */
+static bool is_change(const struct __ptrace_syscall_info *info)
+{
+	switch (info->entry.nr) {
+#ifdef SYS_rename
+	case SYS_rename:
+	case SYS_unlink:
+	case SYS_rmdir:
+	case SYS_mkdir:
+	case SYS_link:
+#endif
+	case SYS_renameat:
+	case SYS_renameat2:
+	case SYS_unlinkat:
+	case SYS_mkdirat:
+	case SYS_linkat:
+	case SYS_ftruncate:
+	case SYS_fchmod:
+	case SYS_fdatasync:
+	case SYS_fsync:
+	case SYS_write:
+	case SYS_pwrite64:
+		return true;
+	case SYS_openat:
+		return (info->entry.args[2] & O_CREAT) != 0;
+	default:
+		return false;
+	}
+}
+
+static void be_killed(const scene *s, deed what)
+{
+	kg_store *store = NULL;
+
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
+		_exit(77);
+	(void)raise(SIGSTOP);
+	_exit(kg_store_create(&store, s->f.dir, &s->f.swarm.swarm) == KG_OK &&
+			      what(s, store) == KG_OK
+		      ? 0
+		      : 1);
+}
+
+/* Kills a process that does it before its change number `point`. False: it came to its end. */
+static bool kill_at(const scene *s, deed what, unsigned point)
+{
+	unsigned changes = 0;
+	int status = 0;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		be_killed(s, what);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		skip(); /* no process may trace another here */
+	assert_int_equal(
+		ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD), 0);
+	while (ptrace(PTRACE_SYSCALL, pid, NULL, NULL) == 0) {
+		struct __ptrace_syscall_info info;
+
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		if (WIFEXITED(status))
+			break;
+		assert_true(WIFSTOPPED(status));
+		if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) <= 0 ||
+		    info.op != PTRACE_SYSCALL_INFO_ENTRY || !is_change(&info))
+			continue;
+		if (changes++ == point) {
+			assert_int_equal(kill(pid, SIGKILL), 0);
+			assert_int_equal(waitpid(pid, &status, 0), pid);
+			return true;
+		}
+	}
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	return false;
+}
+
+/* Reopens the store as it lies there. */
+static void reopen(scene *s)
+{
+	kg_store_free(s->store);
+	s->store = NULL;
+	assert_int_equal(kg_store_create(&s->store, s->f.dir, &s->f.swarm.swarm), KG_OK);
+}
+
+static void kill_everywhere(scene *s, deed what)
+{
+	unsigned points = 0;
+	bool killed;
+
+	check(s, "rm -rf pristine && cp -r memory.git pristine");
+	do {
+		kg_store *reader = NULL;
+
+		check(s, "rm -rf memory.git && cp -r pristine memory.git");
+		killed = kill_at(s, what, points);
+		assert_int_equal(kg_store_open(&reader, s->f.dir), KG_OK);
+		assert_true(reads_all(s, reader));
+		if (points % 5 == 0)
+			check(s, "! git -C memory.git fsck --strict --no-dangling 2>&1 | grep .");
+		/* Whoever comes next finds nothing in the way, and a reader who was there before
+		 * goes on. */
+		reopen(s);
+		check(s, "cd memory.git/objects/pack && for f in *; do case $f in pack-*)"
+			 " test -e ${f%%.*}.pack || exit 1;; *) exit 1;; esac; done");
+		assert_int_equal(what(s, s->store), KG_OK);
+		assert_true(reads_all(s, s->store));
+		assert_true(reads_all(s, reader));
+		kg_store_free(reader);
+		points++;
+	} while (killed);
+	assert_true(points > 8);
+	expect_sound(s);
+}
+
+static void test_store__a_writer_may_be_killed_anywhere(void **state)
+{
+	scene *s = scene_make();
+
+	(void)state;
+	write_packs(s, 2, 2);
+	for (size_t i = 0; i < 3; i++)
+		sign(s, &s->f.agents[0]);
+	kill_everywhere(s, write_more);
+	scene_remove(s);
+}
+
+static void test_store__merging_may_be_killed_anywhere(void **state)
+{
+	scene *s = scene_make();
+
+	(void)state;
+	write_packs(s, 9, 1);
+	kill_everywhere(s, merge);
+	assert_true(count_packs(s) < 9);
+	scene_remove(s);
+}
+
+static void test_store__joining_may_be_killed_anywhere(void **state)
+{
+	scene *s = scene_make();
+
+	(void)state;
+	write_packs(s, 8, 540);
+	kill_everywhere(s, merge);
+	assert_int_equal(count_packs(s), 1);
+	scene_remove(s);
+}
+
+static void test_store__a_repack_may_be_killed_anywhere(void **state)
+{
+	scene *s = scene_make();
+
+	(void)state;
+	write_packs(s, 4, 3);
+	check(s, "git -C memory.git unpack-objects -q < $(ls memory.git/objects/pack/*.pack |"
+		 " head -n 1); echo stray | git -C memory.git hash-object -w --stdin");
+	kill_everywhere(s, repack);
+	assert_int_equal(count_packs(s), 1);
+	scene_remove(s);
+}
+
+static void test_store__forgetting_may_be_killed_anywhere(void **state)
+{
+	scene *s = scene_make();
+
+	(void)state;
+	write_packs(s, 2, 3);
+	put_blob(s);
+	check(s, "git -C memory.git gc -q && git -C memory.git update-ref -d " BLOB_REF);
+	kill_everywhere(s, forget);
+	check(s, "! git -C memory.git cat-file -e $(echo '%s' | git hash-object --stdin)", BLOB);
+	scene_remove(s);
+}
+
+/* ---- readers meanwhile ---- */
+
+static void read_on(const scene *s, int end)
+{
+	kg_store *store = NULL;
+	unsigned rounds = 0;
+	bool all = kg_store_open(&store, s->f.dir) == KG_OK;
+	char byte;
+
+	while (all && read(end, &byte, 1) < 0) {
+		all = reads_all(s, store);
+		rounds++;
+	}
+	kg_store_free(store);
+	_exit(all && rounds > 0 ? 0 : 1);
+}
+
+static void test_store__readers_miss_nothing_while_packs_are_merged(void **state)
+{
+	scene *s = scene_make();
+	int status = 0;
+	int ends[2];
+	pid_t pid;
+
+	(void)state;
+	write_packs(s, 40, 1);
+	assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		read_on(s, ends[0]);
+	for (size_t i = 0; i < 60; i++) {
+		bool more = true;
+
+		write_packs(s, 1, 1 + i % 9);
+		while (more)
+			assert_int_equal(kg_store_tidy(s->store, &more, NULL, NULL), KG_OK);
+		if (i % 20 == 0)
+			assert_int_equal(kg_store_repack(s->store, NULL, NULL), KG_OK);
+		/* Counting the chains reads every commit. */
+		if (i % 6 == 0)
+			check(s, "test $(git -C memory.git rev-list --all --count) = %zu",
+			      s->written);
+	}
+	assert_int_equal(write(ends[1], "", 1), 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	(void)close(ends[0]);
+	(void)close(ends[1]);
+	expect_sound(s);
+	scene_remove(s);
+}
+
+static bool stop_at_once(void *payload, uint64_t done, uint64_t total)
+{
+	unsigned *calls = payload;
+
+	assert_true(done <= total);
+	(*calls)++;
+	return false;
+}
+
+static void test_store__work_stops_when_it_is_told_to(void **state)
+{
+	scene *s = scene_make();
+	unsigned calls = 0;
+	bool more = false;
+
+	(void)state;
+	write_packs(s, 8, 200);
+	assert_int_equal(kg_store_tidy(s->store, &more, stop_at_once, &calls), KG_OK);
+	assert_int_equal(calls, 1);
+	assert_true(more);
+	assert_int_equal(count_packs(s), 8);
+	assert_int_equal(kg_store_repack(s->store, stop_at_once, &calls), KG_ETIMEOUT);
+	assert_int_equal(calls, 2);
+	assert_int_equal(count_packs(s), 8);
+	check(s, "! ls memory.git/objects/pack | grep tmp");
+	expect_sound(s);
+	scene_remove(s);
+}
+
+/* ---- what no ref reaches ---- */
+
+static void test_store__a_repack_leaves_nothing_else(void **state)
+{
+	scene *s = scene_make();
+	kg_store_move move;
+
+	(void)state;
+	write_packs(s, 3, 30);
+	put_blob(s);
+	/* Everywhere git may have put it: loose, in packs, in kept packs. */
+	check(s, "cd memory.git && git gc -q && touch $(ls objects/pack/*.pack |"
+		 " sed 's/pack$/keep/') && git multi-pack-index write &&"
+		 " git commit-graph write --reachable");
+	write_packs(s, 1, 5);
+	assert_int_equal(kg_store_repack(s->store, NULL, NULL), KG_OK);
+	expect_sound(s);
+	/* What is sealed stays in a file of its own. */
+	check(s, "cd memory.git && git cat-file -e " BLOB_REF " &&"
+		 " test $(git count-objects -v | sed -n 's/^count: //p') = 2 &&"
+		 " ! ls objects/pack | grep -v '^pack-[0-9a-f]*\\.\\(pack\\|idx\\)$'");
+	check(s, "git -C memory.git update-ref -d " BLOB_REF);
+	/* A chain set back to nothing, as after an epoch. */
+	move = (kg_store_move){.agent = *kg_key_public(s->f.agents[1].key), .has_old = true};
+	assert_int_equal(kg_store_tip(s->store, &move.old, &move.agent), KG_OK);
+	move.commit = s->commits[0];
+	assert_int_equal(kg_store_replace_ref(s->store, &move), KG_OK);
+	assert_int_equal(kg_store_repack(s->store, NULL, NULL), KG_OK);
+	check(s, "! git -C memory.git cat-file -e $(echo '%s' | git hash-object --stdin)", BLOB);
+	check(s, "cd memory.git && test $(git rev-list --all --count) = $(git count-objects -v |"
+		 " sed -n 's/^in-pack: //p') && ! git fsck --strict --dangling 2>&1 | grep .");
+	check(s, "git clone -q --mirror memory.git copy && git -C copy fsck --strict");
+	scene_remove(s);
+}
+
+static void test_store__a_repack_that_misses_an_object_removes_nothing(void **state)
+{
+	scene *s = scene_make();
+
+	(void)state;
+	write_packs(s, 3, 3);
+	check(s, "rm -f $(ls -t memory.git/objects/pack/*.pack | tail -n 1)");
+	reopen(s);
+	assert_int_equal(kg_store_repack(s->store, NULL, NULL), KG_ECORRUPT);
+	assert_int_equal(count_packs(s), 2);
+	scene_remove(s);
+}
+
+static void test_store__what_is_forgotten_is_gone_from_the_disk(void **state)
+{
+	static const char *const ways[] = {"true", "git gc -q", "git repack -qad",
+					   "git gc -q && touch $(ls objects/pack/*.pack | sed "
+					   "'s/pack$/keep/')"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		scene *s = scene_make();
+		kg_commit blob;
+
+		write_packs(s, 2, 10);
+		put_blob(s);
+		check(s, "cd memory.git && %s && git update-ref -d " BLOB_REF, ways[i]);
+		blob_id(&blob);
+		assert_int_equal(kg_store_forget(s->store, &blob, 1), KG_OK);
+		check(s, "! git -C memory.git cat-file -e $(echo '%s' | git hash-object --stdin)",
+		      BLOB);
+		check(s, "! git -C memory.git fsck --strict --dangling 2>&1 | grep .");
+		expect_sound(s);
+		/* Once more is no error. */
+		assert_int_equal(kg_store_forget(s->store, &blob, 1), KG_OK);
+		scene_remove(s);
+	}
+}
+
+/* ---- refs ---- */
+
+/* How many refs of a kind there are. */
+static size_t count_kind(kg_store *store, kg_store_kind kind)
+{
+	kg_store_refs refs = {0};
+	size_t count = 0;
+
+	assert_int_equal(kg_store_refs_read(store, &refs), KG_OK);
+	for (size_t i = 0; i < refs.count; i++) {
+		count += refs.refs[i].kind == kind ? 1 : 0;
+		assert_true(i == 0 || strcmp(refs.refs[i - 1].name, refs.refs[i].name) < 0);
+	}
+	kg_store_refs_release(&refs);
+	return count;
+}
+
+static void expect_kinds(kg_store *store, size_t chains, size_t proofs, size_t sealed, size_t stray)
+{
+	assert_int_equal(count_kind(store, KG_STORE_CHAIN), chains);
+	assert_int_equal(count_kind(store, KG_STORE_PROOF), proofs);
+	assert_int_equal(count_kind(store, KG_STORE_SEALED), sealed);
+	assert_int_equal(count_kind(store, KG_STORE_STRAY), stray);
+}
+
+static void test_store__refs_are_told_apart(void **state)
+{
+	scene *s = scene_make();
+	const kg_pubkey *agent = kg_key_public(s->f.agents[0].key);
+
+	(void)state;
+	write_packs(s, 1, 13);
+	expect_kinds(s->store, 4, 0, 0, 0);
+	for (size_t i = 0; i < KG_STORE_PROOFS_MAX; i++)
+		assert_int_equal(kg_store_put_proof(s->store, agent, &s->commits[i]), KG_OK);
+	assert_int_equal(kg_store_put_proof(s->store, agent, &s->commits[3]), KG_OK);
+	assert_int_equal(kg_store_put_proof(s->store, agent, &s->commits[9]), KG_EFULL);
+	assert_int_equal(
+		kg_store_put_proof(s->store, kg_key_public(s->f.agents[1].key), &s->commits[9]),
+		KG_OK);
+	expect_kinds(s->store, 4, KG_STORE_PROOFS_MAX + 1, 0, 0);
+	put_blob(s);
+	expect_kinds(s->store, 4, KG_STORE_PROOFS_MAX + 1, 1, 0);
+	check(s, "cd memory.git && b=$(git rev-parse " BLOB_REF ") &&"
+		 " git update-ref refs/vault/blob $b && git update-ref refs/tags/t $b &&"
+		 " h=$(git rev-parse HEAD) && a=$(printf %%064d 1) &&"
+		 " git update-ref refs/heads/main $h && git update-ref refs/heads/agents/abc $h &&"
+		 " git update-ref refs/heads/agents/${a}0 $h &&"
+		 " git update-ref refs/heads/forks/$a/$(printf %%040d 2) $h &&"
+		 " git update-ref refs/remotes/r/agents/$a $h &&"
+		 " git symbolic-ref refs/heads/agents/$a HEAD");
+	expect_kinds(s->store, 4, KG_STORE_PROOFS_MAX + 1, 1, 8);
+	scene_remove(s);
+}
+
+static void open_clone(kg_store **store, const scene *s, const char *name)
+{
+	char path[KG_PATH_SIZE];
+
+	assert_int_equal(kg_path(path, "%s/%s", s->f.dir, name), KG_OK);
+	assert_int_equal(kg_store_open_path(store, path), KG_OK);
+}
+
+static void test_store__clones_are_read_as_what_they_copy(void **state)
+{
+	static const char *const clones[] = {"bare", "mirror", "plain"};
+	scene *s = scene_make();
+	const kg_pubkey *agent = kg_key_public(s->f.agents[0].key);
+
+	(void)state;
+	write_packs(s, 1, 13);
+	assert_int_equal(kg_store_put_proof(s->store, agent, &s->commits[2]), KG_OK);
+	check(s, "git clone -q --bare memory.git bare && git clone -q --mirror memory.git mirror &&"
+		 " git clone -q memory.git plain");
+	for (size_t i = 0; i < sizeof(clones) / sizeof(clones[0]); i++) {
+		kg_store *store = NULL;
+		kg_pubkey swarm;
+		kg_commit tip;
+
+		open_clone(&store, s, clones[i]);
+		expect_kinds(store, 4, 1, 0, 0);
+		assert_int_equal(kg_store_swarm(store, &swarm), KG_OK);
+		assert_true(kg_pubkey_equal(&swarm, &s->f.swarm.swarm));
+		assert_int_equal(kg_store_tip(store, &tip, agent), KG_OK);
+		assert_memory_equal(tip.bytes, s->f.agents[0].head.commit.bytes, KG_COMMIT_SIZE);
+		assert_int_equal(kg_store_tip(store, &tip, &swarm), KG_OK);
+		assert_true(reads_all(s, store));
+		assert_int_equal(kg_store_refresh(store), KG_OK);
+		assert_true(reads_all(s, store));
+		kg_store_free(store);
+	}
+	scene_remove(s);
+}
+
+static void test_store__a_clone_that_fell_behind_says_what_its_remote_said_last(void **state)
+{
+	scene *s = scene_make();
+	kg_store *store = NULL;
+	kg_commit tip;
+
+	(void)state;
+	write_packs(s, 1, 4);
+	check(s, "git clone -q memory.git plain && git -C plain remote add other ../memory.git &&"
+		 " git -C plain fetch -q other");
+	sign(s, &s->f.swarm);
+	write_packs(s, 1, 4);
+	check(s, "git -C plain fetch -q origin && git -C plain checkout -q -b look"
+		 " $(git -C plain for-each-ref --format='%%(refname)' refs/remotes/origin/agents |"
+		 " head -n 1)");
+	open_clone(&store, s, "plain");
+	expect_kinds(store, 4, 0, 0, 0);
+	assert_int_equal(kg_store_tip(store, &tip, &s->f.swarm.swarm), KG_OK);
+	assert_memory_equal(tip.bytes, s->f.swarm.head.commit.bytes, KG_COMMIT_SIZE);
+	kg_store_free(store);
+	/* A commit of the clone's own is no copy of anything. */
+	check(s, "cd plain && git -c user.name=n -c user.email=e update-ref refs/heads/agents/$(git"
+		 " -C ../memory.git symbolic-ref HEAD | sed 's,.*/,,') $(git -c user.name=n"
+		 " -c user.email=e commit-tree -m own 4b825dc642cb6eb9a060e54bf8d69288fbee4904)");
+	open_clone(&store, s, "plain");
+	expect_kinds(store, 5, 0, 0, 0);
+	kg_store_free(store);
+	assert_int_equal(kg_store_open_path(&store, "/nonexistent/repository"), KG_ENOTFOUND);
+	scene_remove(s);
+}
+
+static void test_store__refs_are_moved_from_where_they_are(void **state)
+{
+	scene *s = scene_make();
+	kg_store_move move = {.agent = *kg_key_public(s->f.agents[1].key)};
+
+	(void)state;
+	write_packs(s, 1, 9);
+	move.commit = s->commits[1];
+	assert_int_equal(kg_store_move_ref(s->store, &move), KG_ECONFLICT);
+	assert_int_equal(kg_store_replace_ref(s->store, &move), KG_EINVAL);
+	move.has_old = true;
+	move.old = s->commits[1];
+	assert_int_equal(kg_store_move_ref(s->store, &move), KG_ECONFLICT);
+	assert_int_equal(kg_store_tip(s->store, &move.old, &move.agent), KG_OK);
+	assert_int_equal(kg_store_replace_ref(s->store, &move), KG_OK);
+	scene_remove(s);
+}
+
+static void test_store__leftovers_are_cleared(void **state)
+{
+	scene *s = scene_make();
+
+	(void)state;
+	write_packs(s, 1, 5);
+	assert_int_equal(
+		kg_store_put_proof(s->store, kg_key_public(s->f.agents[0].key), &s->commits[2]),
+		KG_OK);
+	check(s, "cd memory.git && touch HEAD.lock config.lock packed-refs.lock"
+		 " refs/heads/agents/x.lock refs/heads/agents/$(printf %%064d 1)"
+		 " $(ls -d refs/heads/forks/*)/y.lock objects/pack/tmp_pack_kindergarten"
+		 " objects/pack/tmp_idx_kindergarten objects/pack/pack_git2_abc"
+		 " objects/tmp_object_git2_abc objects/pack/pack-$(printf %%040d 1).idx");
+	reopen(s);
+	check(s, "test -z \"$(find memory.git -name '*.lock' -o -name '*tmp*' -o -name '*git2*' -o"
+		 " -name '*0001*')\"");
+	expect_sound(s);
+	scene_remove(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_store__a_batch_is_one_pack_of_exactly_its_entries),
 		cmocka_unit_test(test_store__tidy_keeps_packs_few),
 		cmocka_unit_test(test_store__large_packs_are_joined),
+		cmocka_unit_test(test_store__a_writer_may_be_killed_anywhere),
+		cmocka_unit_test(test_store__merging_may_be_killed_anywhere),
+		cmocka_unit_test(test_store__joining_may_be_killed_anywhere),
+		cmocka_unit_test(test_store__a_repack_may_be_killed_anywhere),
+		cmocka_unit_test(test_store__forgetting_may_be_killed_anywhere),
+		cmocka_unit_test(test_store__readers_miss_nothing_while_packs_are_merged),
+		cmocka_unit_test(test_store__work_stops_when_it_is_told_to),
+		cmocka_unit_test(test_store__a_repack_leaves_nothing_else),
+		cmocka_unit_test(test_store__a_repack_that_misses_an_object_removes_nothing),
+		cmocka_unit_test(test_store__what_is_forgotten_is_gone_from_the_disk),
+		cmocka_unit_test(test_store__refs_are_told_apart),
+		cmocka_unit_test(test_store__clones_are_read_as_what_they_copy),
+		cmocka_unit_test(
+			test_store__a_clone_that_fell_behind_says_what_its_remote_said_last),
+		cmocka_unit_test(test_store__refs_are_moved_from_where_they_are),
+		cmocka_unit_test(test_store__leftovers_are_cleared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
