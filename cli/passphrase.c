@@ -146,10 +146,11 @@ kg_err kg_passphrase_open_swarm(kg_swarm **out, const kg_cli *cli)
 		err = kg_keyring_open(&swarm, cli->state_dir, passphrase);
 	kg_secret_free(passphrase);
 	/* Recovered from the words: which keys are in use stands in the chains. One rotation that
-	 * was not finished keeps nobody from anything but starting that agent. */
+	 * was not finished keeps nobody from anything but starting that agent, and a full disk only
+	 * keeps it from being noted. */
 	if (err == KG_OK && !generations_known(cli)) {
 		err = kg_renewal_settle(swarm, cli);
-		err = err == KG_ECONFLICT ? KG_OK : err;
+		err = err == KG_ECONFLICT || err == KG_EFULL ? KG_OK : err;
 	}
 	if (err != KG_OK) {
 		kg_swarm_free(swarm);

@@ -516,7 +516,7 @@ static kg_err name_files(kg_pack *p, const char *name, const kg_buf *index)
 	fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	err = fd < 0 ? kg_fail_errno(errno, "%s", temp)
 		     : kg_fs_write_all(fd, index->data, index->size);
-	if (err == KG_OK && (fchmod(fd, 0444) != 0 || fchmod(p->fd, 0444) != 0 ||
+	if (err == KG_OK && (fchmod(fd, 0400) != 0 || fchmod(p->fd, 0400) != 0 ||
 			     fdatasync(fd) != 0 || fdatasync(p->fd) != 0))
 		err = kg_fail_errno(errno, "%s", temp);
 	if (fd >= 0)
