@@ -41,6 +41,8 @@ void kg_verify__open_proofs(kg_verify_judge *j)
 	const kg_pubkey *agent = NULL;
 	size_t run = 0;
 
+	if (j->proofs != NULL)
+		return; /* one chain was judged before all of them */
 	j->proofs = calloc(j->refs.count + 1, sizeof(j->proofs[0]));
 	if (j->proofs == NULL) {
 		j->err = kg_fail(KG_ENOMEM, "no memory for %zu proofs", j->refs.count);
