@@ -24,6 +24,7 @@ typedef struct {
 	kg_key *next;
 	kg_chain_head last; /* of the old key */
 	bool begun;         /* the old key has named its successor already */
+	bool revoked;       /* the old key can say nothing any more, not even that */
 } work;
 
 /* The keys, and how far an earlier call that was killed had come. */
@@ -47,9 +48,6 @@ static kg_err look(work *w, const kg_cli *cli)
 	chain = err == KG_OK ? kg_admit_find(&reading.admit, kg_key_public(w->old)) : NULL;
 	if (err == KG_OK && (chain == NULL || !chain->member))
 		err = kg_fail(KG_ENOTFOUND, "this swarm has no agent \"%.80s\"", w->name);
-	else if (err == KG_OK && chain->revoked)
-		err = kg_fail(KG_EDENIED, "the key of %s is revoked and cannot name a successor",
-			      w->name);
 	else if (err == KG_OK && chain->closed &&
 		 !kg_pubkey_equal(&chain->successor, kg_key_public(w->next)))
 		err = kg_fail(KG_EDENIED, "%s has named another successor than its next key",
@@ -57,6 +55,8 @@ static kg_err look(work *w, const kg_cli *cli)
 	if (err == KG_OK && chain->closed) {
 		w->begun = true;
 		w->last = chain->head;
+	} else if (err == KG_OK) {
+		w->revoked = chain->revoked;
 	}
 	kg_reading_close(&reading);
 	return err;
@@ -77,7 +77,7 @@ static kg_err give_up_old(kg_writing *writing, work *w)
 	char text[160];
 	kg_err err;
 
-	if (w->begun)
+	if (w->begun || w->revoked)
 		return KG_OK;
 	(void)snprintf(text, sizeof(text), "%s goes on with another key, generation %lu", w->name,
 		       (unsigned long)w->generation);
@@ -103,7 +103,10 @@ static kg_err begin_new(kg_writing *writing, const work *w)
 	(void)snprintf(text, sizeof(text), "%s goes on here, generation %lu", w->name,
 		       (unsigned long)w->generation);
 	kg_entry_init(&entry, KG_ENTRY_LINEAGE);
-	err = kg_entry_set_predecessor(&entry, kg_key_public(w->old), &w->last);
+	if (w->revoked)
+		err = KG_OK;
+	else
+		err = kg_entry_set_predecessor(&entry, kg_key_public(w->old), &w->last);
 	if (err == KG_OK)
 		err = say(writing, &receipt, &entry, w->next, w, text);
 	kg_entry_release(&entry);
@@ -145,10 +148,8 @@ static void print(const work *w)
 		       w->name, (unsigned long)w->generation, old, next,
 		       (unsigned long long)w->last.sequence);
 	else
-		printf("%s is at generation %lu\nold key  %s, closed with entry %llu\n"
-		       "new key  %s\n",
-		       w->name, (unsigned long)w->generation, old,
-		       (unsigned long long)w->last.sequence, next);
+		printf("%s is at generation %lu\nold key  %s, %s\nnew key  %s\n", w->name,
+		       (unsigned long)w->generation, old, w->revoked ? "revoked" : "closed", next);
 }
 
 int kg_cmd_rotate_run(kg_cli *cli, int argc, char **argv)

@@ -238,7 +238,7 @@ const kg_command kg_cmd_revoke = {
 		"(default\n"
 		"the last there is; 0: none) stay accepted, whatever their date. In a running "
 		"swarm the\n"
-		"agent ends and is parked. There is no way back: `rotate` before gives a name a "
+		"agent ends and is parked. There is no way back; `rotate` gives the name a "
 		"new key.",
 	.program = "swarm",
 };

@@ -30,20 +30,22 @@ static kg_err follow(kg_swarm *swarm, const kg_admit *admit, const char *name)
 	kg_pubkey key;
 	kg_err err = chain_at(&chain, &key, swarm, admit, name, 0);
 
-	while (err == KG_OK && chain != NULL && chain->closed) {
-		const kg_pubkey *successor = &chain->successor;
-		const kg_admit_chain *next;
+	while (err == KG_OK && chain != NULL && (chain->closed || chain->revoked)) {
+		const kg_admit_chain *before = chain;
+		bool begun;
 
-		err = chain_at(&next, &key, swarm, admit, name, generation + 1);
-		if (err != KG_OK || !kg_pubkey_equal(successor, &key))
+		err = chain_at(&chain, &key, swarm, admit, name, generation + 1);
+		begun = err == KG_OK && chain != NULL && chain->head.sequence > 0;
+		/* A revoked key names nobody: the next one is what the swarm has certified. */
+		if (err != KG_OK || (!before->closed && !begun) ||
+		    (before->closed && !kg_pubkey_equal(&before->successor, &key)))
 			break;
-		if (next == NULL || next->head.sequence == 0)
+		if (!begun)
 			return kg_fail(KG_ECONFLICT,
 				       "the key of %s was given up and its successor has not "
 				       "begun: run `kindergarten rotate %s` again",
 				       name, name);
 		generation++;
-		chain = next;
 	}
 	return err == KG_OK ? kg_swarm_set_generation(swarm, name, generation) : err;
 }
@@ -55,7 +57,8 @@ kg_err kg_renewal_learn(kg_swarm *swarm, const kg_admit *admit)
 	for (size_t i = 0; err == KG_OK && i < admit->count; i++) {
 		const kg_admit_chain *chain = &admit->chains[i];
 
-		if (chain->closed && kg_pubkey_equal(&chain->swarm, &admit->swarm))
+		if ((chain->closed || chain->revoked) &&
+		    kg_pubkey_equal(&chain->swarm, &admit->swarm))
 			err = follow(swarm, admit, chain->name);
 	}
 	return err;

@@ -15,8 +15,8 @@
 #include "memory/admit.h"
 
 /* Sets every name of `swarm` to the generation that its chains tell: the last one whose chain has
- * begun, each named by the one before. KG_ECONFLICT when a key was given up and its successor has
- * not begun: `rotate` finishes that. */
+ * begun, each named by the one before, or behind one that was revoked. KG_ECONFLICT when a key was
+ * given up and its successor has not begun: `rotate` finishes that. */
 KG_NODISCARD kg_err kg_renewal_learn(kg_swarm *swarm, const kg_admit *admit);
 
 /* The same from the memory of the state directory, kept in <state>/keys; nothing to learn is fine,

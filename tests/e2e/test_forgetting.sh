@@ -227,11 +227,19 @@ until_true 10 parked
 "$k" down
 sound
 
+# The name goes on with another key.
+renamed=$("$k" rotate --json agent-1 | field '->{key}')
+"$k" up -n 3 --detach >"$root/up" 2>&1 || fail "up after revoke and rotate: $(cat "$root/up")"
+[ "$("$k" ps --json | field '->{agents}[1]{key}')" = "$renamed" ] || fail "agent-1 has no new key"
+[ "$(agent_state 1)" = ready ] || fail "agent-1 is not ready with its new key"
+"$k" down
+sound
+
 # Nothing of a key: stock git refuses it too, and verify names what is behind.
 commits=$($git rev-list "agents/$one")
 # shellcheck disable=SC2086 # one word each
 $git verify-commit $commits 2>/dev/null || fail "not refused yet"
-"$k" revoke agent-1 --after 0 >/dev/null
+"$k" revoke "$one" --after 0 >/dev/null
 for commit in $commits; do
 	! $git verify-commit "$commit" 2>/dev/null || fail "stock git still accepts $commit"
 done
