@@ -286,6 +286,7 @@ typedef struct {
 	kg_store_refs ours;
 	kg_store_ref *refs; /* of them, those to be pushed; borrowed */
 	size_t count;
+	bool has_sealed; /* content that they do not have */
 } push;
 
 static int by_name(const void *a, const void *b)
@@ -309,6 +310,8 @@ static void choose(push *p, const kg_store_ref *ref)
 								  sizeof(offers->refs[0]), by_name);
 	bool forward = true;
 
+	if (ref->kind == KG_STORE_SEALED && theirs == NULL)
+		p->has_sealed = true;
 	if (!ref->has_commit || (ref->kind != KG_STORE_CHAIN && ref->kind != KG_STORE_PROOF))
 		return;
 	if (theirs != NULL && memcmp(theirs->commit.bytes, ref->commit.bytes, KG_COMMIT_SIZE) == 0)
@@ -361,8 +364,11 @@ static kg_err push_apart(kg_apart *apart, void *payload)
 	kg_store *store = NULL;
 	kg_err err = kg_store_open(&store, p->work->cli->state_dir);
 
-	if (err == KG_OK)
+	if (err == KG_OK && p->count > 0)
 		err = kg_transport_push(store, p->refs, p->count, &transport, on_pushed, apart);
+	/* What fails here fails for itself: the chains are there. */
+	if (err == KG_OK && p->has_sealed && kg_transport_push_sealed(store, &transport) != KG_OK)
+		on_pushed(apart, KG_STORE_VAULT "*", kg_err_text());
 	kg_store_free(store);
 	return err;
 }
@@ -445,7 +451,7 @@ static kg_err give(work *w)
 	/* A child must not inherit what libgit2 has begun: it would draw the same random numbers.
 	 */
 	let_go(w);
-	if (err == KG_OK && p.count > 0)
+	if (err == KG_OK && (p.count > 0 || p.has_sealed))
 		err = kg_apart_run(push_apart, &p, &w->apart, "pushing", on_line, &p);
 	if (err == KG_OK && w->out->pushed > 0)
 		err = note_pushed(&p);

@@ -43,6 +43,10 @@ KG_NODISCARD kg_err kg_transport_push(kg_store *from, const kg_store_ref *refs, 
 				      const kg_transport *transport, kg_transport_pushed pushed,
 				      void *payload);
 
+/* Brings sealed content to the other side, which libgit2 cannot: it pushes commits alone. Stock git
+ * does it. KG_ENOTFOUND when there is no git, KG_EIO when it fails. */
+KG_NODISCARD kg_err kg_transport_push_sealed(kg_store *from, const kg_transport *transport);
+
 /* Whether `tip` goes on from `commit`, which need not be here. */
 bool kg_transport_is_ahead(kg_store *store, const kg_commit *tip, const kg_commit *commit);
 

@@ -85,6 +85,26 @@ as oak sync hub >/dev/null
 as elm sync hub >/dev/null
 same oak elm
 
+# What is sealed moves too; other content than was announced does not.
+sealed=$(as oak remember --memory-type insight --private --message 'where the acorns are' | head -n 1)
+blob=$(git -C "$root/oak/memory.git" rev-parse "refs/vault/$sealed")
+as oak sync hub >/dev/null
+[ "$(git -C "$root/hub.git" rev-parse "refs/vault/$sealed")" = "$blob" ] || fail "sealed content is not pushed"
+cp -a "$root/hub.git" "$root/swapped.git"
+as elm sync hub --json >"$root/out"
+[ "$(field '->{sealed}' <"$root/out")" -eq 1 ] || fail "$(cat "$root/out")"
+[ "$(git -C "$root/elm/memory.git" rev-parse "refs/vault/$sealed")" = "$blob" ] || fail "sealed content"
+other=$(as oak remember --memory-type insight --private --message 'and the nuts' | head -n 1)
+as oak sync "$root/swapped.git" --name swapped >/dev/null
+git -C "$root/swapped.git" update-ref "refs/vault/$other" "$blob"
+no as elm sync "$root/swapped.git" --name swapped --json
+[ "$(field '->{reason}' <"$root/out")" = sealed_mismatch ] || fail "$(cat "$root/out")"
+! git -C "$root/elm/memory.git" rev-parse -q --verify "refs/vault/$other" >/dev/null || fail "swapped"
+rm "$root/elm/remotes/swapped.json"
+as oak sync hub >/dev/null
+as elm sync hub >/dev/null
+same oak elm
+
 # ---- directly ----
 say oak 'oak says 8'
 before=$(commits oak)
