@@ -478,6 +478,45 @@ static void test_keeper__agents_never_get_what_is_under_quarantine(void **state)
 	scene_remove(&s);
 }
 
+/* The connection of a revoked agent outlives its key, and is of no use. */
+static void test_keeper__tells_and_takes_nothing_once_a_key_is_revoked(void **state)
+{
+	kg_message answer;
+	kg_entry_head last;
+	kg_buf object;
+	kg_entry e;
+	scene s;
+
+	(void)state;
+	scene_make(&s);
+	start(&s, RLIM_INFINITY);
+	dial(&s);
+	assert_int_equal(say(&s, &s.f.agents[0], "the moon is far"), KG_OK);
+	last = (kg_entry_head){*kg_key_public(s.f.agents[0].key), s.f.agents[0].head.sequence,
+			       s.f.agents[0].head.commit};
+	assert_int_equal(
+		kg_revocation_make(&e, s.f.swarm.key, &s.f.swarm.head, &last, s.f.now_ms + 1),
+		KG_OK);
+	kg_buf_init(&object, KG_ENTRY_OBJECT_MAX);
+	assert_int_equal(kg_entry_sign(&object, NULL, &e, s.f.swarm.key, &s.f.swarm.head.commit),
+			 KG_OK);
+	assert_int_equal(submit(&s, &object), KG_OK);
+	kg_entry_release(&e);
+	kg_buf_release(&object);
+	hang_up(&s);
+
+	dial_as(&s, "agent-0", s.agent_curve);
+	answer = ask(&s, KG_MESSAGE_RECALL, json_pack("{s:s}", "query", "moon"));
+	assert_int_equal(answer.kind, KG_MESSAGE_FAILED);
+	assert_int_equal(kg_message_fail(&answer), KG_EDENIED);
+	kg_message_release(&answer);
+	assert_int_equal(say(&s, &s.f.agents[0], "let me in"), KG_EDENIED);
+	assert_int_equal(say(&s, &s.f.agents[1], "another key is good"), KG_OK);
+	hang_up(&s);
+	assert_int_equal(end(&s, SIGTERM), KG_EXIT_YES);
+	scene_remove(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -488,6 +527,7 @@ int main(void)
 		cmocka_unit_test(test_keeper__what_git_cannot_take_is_not_called_settled),
 		cmocka_unit_test(test_keeper__there_is_one),
 		cmocka_unit_test(test_keeper__agents_never_get_what_is_under_quarantine),
+		cmocka_unit_test(test_keeper__tells_and_takes_nothing_once_a_key_is_revoked),
 		cmocka_unit_test(test_keeper__a_full_disk_is_an_answer_and_not_the_end),
 	};
 
