@@ -30,7 +30,7 @@ _kindergarten() {
 	done
 	COMPREPLY=()
 	case ${COMP_WORDS[COMP_CWORD - 1]} in
-	--state | --config | --model | --peer-llama-bench | --peer-model | --prompt-cache | --archive | --text | --base | --calibrate | --report | --svg | --repository | --signers | --mmogit | --mmogit-words | -o) return ;; # file names, by `complete -o default`
+	--state | --config | --keep | --model | --peer-llama-bench | --peer-model | --prompt-cache | --archive | --text | --base | --calibrate | --report | --svg | --repository | --signers | --mmogit | --mmogit-words | -o) return ;; # file names, by `complete -o default`
 	esac
 	if [[ -z $command || $command == help ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$("$program" --state /nonexistent help 2>/dev/null |
