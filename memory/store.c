@@ -209,6 +209,8 @@ static kg_err configure(kg_store *store, const kg_pubkey *swarm)
 	rc = rc != 0 ? rc : set_once(config, "gpg.ssh.allowedsignersfile", signers);
 	rc = rc != 0 ? rc : set_once(config, "receive.denynonfastforwards", "true");
 	rc = rc != 0 ? rc : set_once(config, "receive.denydeletes", "true");
+	/* Nobody pushes past the journal and the judgement of what comes. */
+	rc = rc != 0 ? rc : set_once(config, "receive.hiderefs", "refs/");
 	rc = rc != 0 ? rc : set_once(config, "transfer.fsckobjects", "true");
 	if (rc != 0)
 		err = kg_store__fail_git(rc, "memory.git/config");

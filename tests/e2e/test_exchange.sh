@@ -113,6 +113,10 @@ says "a swarm's own memory"
 same oak elm
 [ "$(commits oak)" = "$before" ] || fail "a sync wrote into another swarm's memory"
 
+! git -C "$root/elm/memory.git" push -q "$root/oak/memory.git" "$(chain "$(operator elm)"):refs/heads/x" 2>"$root/err" ||
+	fail "stock git pushes into a memory"
+says 'hidden ref'
+
 # A swarm that runs takes in, too.
 as elm up -n 1 --detach >/dev/null 2>&1
 for n in $(seq 40); do
