@@ -92,9 +92,9 @@ const kg_command kg_cmd_remember = {
 
 const kg_command kg_cmd_recall = {
 	.name = "recall",
-	.usage = "[QUERY] [--tag T] [--type T] [--agent A] [--hours H] [--min-consciousness F]\n"
-		 "       [--min-confidence F] [--limit N] [--any] [--explain] [--quarantined] "
-		 "[--json]\n"
+	.usage = "[QUERY] [--tag T] [--type T] [--agent A] [--hours H]\n"
+		 "       [--min-consciousness F] [--min-confidence F] [--limit N] [--any]\n"
+		 "       [--explain] [--quarantined] [--json]\n"
 		 "       [--similar TEXT|ENTRY [--model F]]",
 	.about = "entries that match, the best first",
 	.help = "QUERY is words that must all occur; without one the newest come first. -t is "
@@ -424,9 +424,8 @@ const kg_command kg_cmd_train = {
 const kg_command kg_cmd_bench = {
 	.name = "bench",
 	.usage = "[--shape S,…] [--format F,…] [--model F] [--part P,…] [--threads N]\n"
-		 "       [--repeat N] [--entries N] [--keep DIR] [--peer-llama-bench PATH "
-		 "--peer-model GGUF]… [--all] "
-		 "[--json]\n"
+		 "       [--repeat N] [--entries N] [--keep DIR] [--all] [--json]\n"
+		 "       [--peer-llama-bench PATH --peer-model GGUF]…\n"
 		 "       --write-gguf SHAPE -o F.gguf",
 	.about = "measure speed, start, memory and the rest on this machine",
 	.help = "Models of random weights are made for it and removed again, in $TMPDIR.\n"
