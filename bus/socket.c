@@ -55,6 +55,10 @@ static int set_options(void *raw, int type)
 		rc |= set_int(raw, ZMQ_ROUTER_MANDATORY, 1);
 		rc |= set_int(raw, ZMQ_ROUTER_HANDOVER, 0);
 		rc |= set_int(raw, ZMQ_SNDTIMEO, 0);
+		/* Room for the answers to all that one sender may have on the way (256 entries),
+		 * and again as much: libzmq hears only now and then what the peer has read. An
+		 * answer that finds no room is lost. */
+		rc |= set_int(raw, ZMQ_SNDHWM, 640);
 		break;
 	case ZMQ_DEALER:
 		/* Queue only for finished connections: a send without a peer times out. */
