@@ -589,9 +589,9 @@ static void test_store__a_repack_that_misses_an_object_removes_nothing(void **st
 
 static void test_store__what_is_forgotten_is_gone_from_the_disk(void **state)
 {
-	static const char *const ways[] = {"true", "git gc -q", "git repack -qad",
-					   "git gc -q && touch $(ls objects/pack/*.pack | sed "
-					   "'s/pack$/keep/')"};
+	static const char *const ways[] = {
+		"true", "git gc -q", "git repack -qad",
+		"git gc -q && for p in objects/pack/*.pack; do touch ${p%.pack}.keep; done"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
