@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The same exchange over ssh with a real sshd, over https with stock git's http-backend, and over
-# git:// with stock git's daemon; each started here, on a port of its own, as an ordinary process.
+# The same exchange over ssh with sshd and dropbear, over https with stock git's http-backend, and
+# over git:// with stock git's daemon; each started here, on a port of its own, as an ordinary process.
 # shellcheck disable=SC1091,SC2154 # exchange.sh is beside it
 . "$(dirname "$0")/exchange.sh"
 unset SSH_AUTH_SOCK
@@ -48,34 +48,69 @@ befriend oak elm
 mkdir "$root/served"
 
 # ---- ssh ----
-sshd=$(PATH=$PATH:/usr/sbin command -v sshd || true)
-if [ -n "$sshd" ] && command -v ssh-keygen >/dev/null; then
-	git init -q --bare "$root/served/ssh.git"
-	HOME=$root/home
-	export HOME
-	mkdir -m 700 "$HOME" "$HOME/.ssh"
-	ssh-keygen -q -t ed25519 -N '' -f "$root/host_key"
-	ssh-keygen -q -t ed25519 -N '' -f "$HOME/.ssh/id_ed25519"
-	cp "$HOME/.ssh/id_ed25519.pub" "$root/authorized_keys"
-	[ "$(id -u)" -ne 0 ] || mkdir -p /run/sshd
-	ssh_port=$(port)
-	"$sshd" -D -e -f /dev/null -h "$root/host_key" -p "$ssh_port" -o ListenAddress=127.0.0.1 \
-		-o AuthorizedKeysFile="$root/authorized_keys" -o StrictModes=no -o PidFile=none \
-		-o UsePAM=no -o PasswordAuthentication=no 2>"$root/sshd.log" &
+user=$(id -un)
+
+# ssh_server SERVER PORT: one that lets in, as whom we are, the keys of $HOME/.ssh/authorized_keys.
+ssh_server() {
+	if [ "$1" = sshd ]; then
+		[ "$(id -u)" -ne 0 ] || mkdir -p /run/sshd
+		"$(command -v sshd)" -D -e -f /dev/null -h "$root/host_key" -p "$2" \
+			-o ListenAddress=127.0.0.1 -o StrictModes=no -o PidFile=none -o UsePAM=no \
+			-o AuthorizedKeysFile="$HOME/.ssh/authorized_keys" \
+			-o PasswordAuthentication=no 2>"$root/sshd.log" &
+	else
+		# It looks for keys where the system says that the user is at home.
+		echo "$user:x:$(id -u):$(id -g)::$HOME:/bin/sh" >"$root/passwd"
+		LD_PRELOAD=libnss_wrapper.so NSS_WRAPPER_PASSWD="$root/passwd" \
+			NSS_WRAPPER_GROUP=/etc/group dropbear -F -E -s -j -k -r "$root/host_key" \
+			-p "127.0.0.1:$2" -P "$root/dropbear.pid" 2>"$root/dropbear.log" &
+	fi
 	servers="$servers $!"
-	until_true 10 listens "$ssh_port"
-	url=ssh://$(id -un)@127.0.0.1:$ssh_port$root/served/ssh.git
+	until_true 10 listens "$2"
+}
+
+# over_ssh SERVER: with a host key of its own form.
+over_ssh() {
+	git init -q --bare "$root/served/$1.git"
+	cp "$HOME/.ssh/id_ed25519.pub" "$HOME/.ssh/authorized_keys"
+	chmod 600 "$HOME/.ssh/authorized_keys"
+	rm -f "$root/host_key" "$HOME/.ssh/known_hosts"
+	if [ "$1" = sshd ]; then
+		ssh-keygen -q -t ed25519 -N '' -f "$root/host_key"
+		ssh-keygen -y -f "$root/host_key" >"$root/host_key.pub"
+	else
+		dropbearkey -t ed25519 -f "$root/host_key" 2>/dev/null | grep '^ssh-' >"$root/host_key.pub"
+	fi
+	ssh_port=$(port)
+	ssh_server "$1" "$ssh_port"
+	url=ssh://$user@127.0.0.1:$ssh_port$root/served/$1.git
 	# A host that is not known, or is another one, is not spoken with.
-	trouble 'known_hosts' as oak sync "$url" --name ssh
+	trouble 'known_hosts' as oak sync "$url" --name "$1"
 	echo "[127.0.0.1]:$ssh_port $(cut -d ' ' -f 1,2 "$HOME/.ssh/id_ed25519.pub")" >"$HOME/.ssh/known_hosts"
-	trouble 'known_hosts' as oak sync "$url" --name ssh
+	trouble 'known_hosts' as oak sync "$url" --name "$1"
 	echo "[127.0.0.1]:$ssh_port $(cut -d ' ' -f 1,2 "$root/host_key.pub")" >"$HOME/.ssh/known_hosts"
-	exchange_over ssh "$url"
+	exchange_over "$1" "$url"
 	# A key that it does not know.
-	: >"$root/authorized_keys"
-	trouble 'is accepted' as oak sync ssh
+	: >"$HOME/.ssh/authorized_keys"
+	trouble 'is accepted' as oak sync "$1"
+}
+
+# Whichever is here; both, where both are.
+HOME=$root/home
+export HOME
+mkdir -m 700 "$HOME" "$HOME/.ssh"
+PATH=$PATH:/usr/sbin
+ssh_servers=
+! command -v sshd >/dev/null || ssh_servers=sshd
+! command -v dropbear >/dev/null || [ -n "$(LD_PRELOAD=libnss_wrapper.so true 2>&1)" ] ||
+	ssh_servers="$ssh_servers dropbear"
+if [ -n "$ssh_servers" ]; then
+	ssh-keygen -q -t ed25519 -N '' -f "$HOME/.ssh/id_ed25519"
+	for server in $ssh_servers; do
+		over_ssh "$server"
+	done
 else
-	skip "no sshd (package openssh-server): nothing is tested over ssh"
+	skip "no dropbear with libnss-wrapper, and no sshd: nothing is tested over ssh"
 fi
 
 # ---- https ----
