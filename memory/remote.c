@@ -314,11 +314,11 @@ kg_err kg_remote_name_of(char name[KG_REMOTE_NAME_SIZE], const char *state_dir, 
 	}
 	free(names);
 	base_name(base, url);
-	for (int i = 1; err == KG_OK && !fits && i < LAST_TRY; i++) {
+	for (unsigned i = 1; err == KG_OK && !fits && i < LAST_TRY; i++) {
 		if (i == 1)
 			memcpy(name, base, sizeof(base));
 		else
-			(void)snprintf(name, KG_REMOTE_NAME_SIZE, "%.35s-%d", base, i);
+			(void)snprintf(name, KG_REMOTE_NAME_SIZE, "%.35s-%u", base, i);
 		err = is_for(&fits, state_dir, name, url);
 	}
 	if (err == KG_OK && !fits)
