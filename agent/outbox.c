@@ -193,7 +193,8 @@ static void tidy(kg_outbox *outbox)
 }
 
 /* One record of the file. What is not of this author and swarm is of an identity that was here
- * before. */
+ * before. There may be more than KG_OUTBOX_MAX, for what is stored already may stand there still;
+ * none may be passed over: another would be signed for its place. */
 static kg_err take_up(void *data, const uint8_t *object, size_t size)
 {
 	kg_outbox *outbox = data;
@@ -203,8 +204,7 @@ static kg_err take_up(void *data, const uint8_t *object, size_t size)
 		return KG_OK;
 	}
 	if (!kg_pubkey_equal(&entry.swarm, &outbox->swarm) ||
-	    !kg_pubkey_equal(&entry.agent, kg_key_public(outbox->key)) ||
-	    outbox->count == KG_OUTBOX_MAX) {
+	    !kg_pubkey_equal(&entry.agent, kg_key_public(outbox->key))) {
 		kg_entry_release(&entry);
 		return KG_OK;
 	}

@@ -499,6 +499,35 @@ static void test_outbox__what_a_full_disk_has_no_room_for_leaves_later(void **st
 	end(&s);
 }
 
+/* What is stored already stays in the file beside a full outbox. */
+static void test_outbox__a_file_longer_than_the_outbox_is_taken_up_whole(void **state)
+{
+	(void)state;
+	enum { STORED = 8 };
+	const kg_chain_head none = {0};
+	uint64_t tickets[STORED];
+	scene s;
+	begin(&s, &none);
+	begin_again(&s, &none);
+	for (uint64_t i = 0; i < KG_OUTBOX_MAX; i++) {
+		uint64_t ticket = put(&s, "waits");
+		if (i < STORED) {
+			tickets[i] = ticket;
+		}
+	}
+	for (uint64_t i = 0; i < STORED; i++) {
+		take(&s, tickets[i], i + 1, i + 1);
+	}
+	assert_true(kg_outbox_stored(s.outbox, STORED));
+	for (uint64_t i = 0; i < STORED; i++) {
+		put(&s, "came later");
+	}
+	assert_int_equal(kg_outbox_count(s.outbox), KG_OUTBOX_MAX);
+	begin_again(&s, &none);
+	assert_int_equal(kg_outbox_count(s.outbox), KG_OUTBOX_MAX + STORED);
+	end(&s);
+}
+
 static void test_outbox__what_is_no_outbox_is_left_alone(void **state)
 {
 	(void)state;
@@ -640,6 +669,7 @@ int main(void)
 		ON_DISK(test_outbox__two_processes_do_not_sign_with_one_key),
 		ON_DISK(test_outbox__a_file_cut_anywhere_gives_what_is_whole_before_the_cut),
 		ON_DISK(test_outbox__what_a_full_disk_has_no_room_for_leaves_later),
+		ON_DISK(test_outbox__a_file_longer_than_the_outbox_is_taken_up_whole),
 		ON_DISK(test_outbox__what_is_no_outbox_is_left_alone),
 		ON_DISK(test_outbox__a_long_file_is_made_short_again),
 		cmocka_unit_test(test_outbox__delivery_mends_what_can_be_mended),
