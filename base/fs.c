@@ -252,6 +252,19 @@ kg_err kg_fs_write_parts(const char *path, const kg_fs_part *parts, size_t count
 	return sync_directory_of(path);
 }
 
+kg_err kg_fs_update(const char *path, const void *data, size_t size, mode_t mode)
+{
+	kg_buf now;
+	bool same;
+
+	kg_buf_init(&now, size);
+	/* What cannot be read, or is larger, is not the same. */
+	same = kg_fs_read(&now, path) == KG_OK && now.size == size &&
+	       (size == 0 || memcmp(now.data, data, size) == 0);
+	kg_buf_release(&now);
+	return same ? KG_OK : kg_fs_write(path, data, size, mode);
+}
+
 kg_err kg_fs_create(const char *path, const void *data, size_t size, mode_t mode)
 {
 	const kg_fs_part part = {data, size};

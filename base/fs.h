@@ -41,6 +41,9 @@ typedef struct {
 KG_NODISCARD kg_err kg_fs_write_parts(const char *path, const kg_fs_part *parts, size_t count,
 				      mode_t mode);
 
+/* As kg_fs_write, but a file that holds these bytes already is left alone. */
+KG_NODISCARD kg_err kg_fs_update(const char *path, const void *data, size_t size, mode_t mode);
+
 /* As kg_fs_write, but KG_EEXISTS when `path` is there already; never overwrites. */
 KG_NODISCARD kg_err kg_fs_create(const char *path, const void *data, size_t size, mode_t mode);
 

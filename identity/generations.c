@@ -130,19 +130,15 @@ kg_err kg_generations_write(const kg_swarm *swarm, const char *state_dir)
 {
 	char path[KG_PATH_SIZE];
 	kg_buf text;
-	kg_buf now;
 	kg_err err = kg_path(path, "%s/keys/generations", state_dir);
 
 	if (err != KG_OK)
 		return err;
 	kg_buf_init(&text, KG_GENERATIONS_FILE_MAX);
-	kg_buf_init(&now, KG_GENERATIONS_FILE_MAX);
 	err = kg_generations_encode(&text, swarm);
 	/* The same keys sign the same bytes: what says so already is left alone. */
-	if (err == KG_OK && (kg_fs_read(&now, path) != KG_OK || now.size != text.size ||
-			     memcmp(now.data, text.data, text.size) != 0))
-		err = kg_fs_write(path, text.data, text.size, 0600);
-	kg_buf_release(&now);
+	if (err == KG_OK)
+		err = kg_fs_update(path, text.data, text.size, 0600);
 	kg_buf_release(&text);
 	return err;
 }

@@ -158,6 +158,33 @@ static kg_err list_add(list *l, const kg_entry_id *id)
 	return KG_OK;
 }
 
+/* The ids that the statement finds. */
+static kg_err list_take(kg_index *index, list *out, sqlite3_stmt *s)
+{
+	kg_err err = KG_OK;
+	int rc = SQLITE_DONE;
+
+	while (err == KG_OK && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+		kg_entry_id one;
+
+		if (kg_index__take_blob(one.bytes, s, 0, KG_HASH_SIZE))
+			err = list_add(out, &one);
+	}
+	if (err == KG_OK && rc != SQLITE_DONE)
+		err = kg_index__fail(index);
+	return err;
+}
+
+/* Whether the statement finds a row. */
+static kg_err finds(kg_index *index, bool *any, sqlite3_stmt *s)
+{
+	int rc = sqlite3_step(s);
+
+	*any = rc == SQLITE_ROW;
+	(void)sqlite3_reset(s);
+	return rc == SQLITE_ROW || rc == SQLITE_DONE ? KG_OK : kg_index__fail(index);
+}
+
 /* Marks the entry; what cites it is to be looked at when that is news. */
 static kg_err mark(kg_index *index, list *next, const kg_entry_id *id, const kg_entry_id *origin)
 {
@@ -181,21 +208,13 @@ static kg_err mark(kg_index *index, list *next, const kg_entry_id *id, const kg_
 static kg_err citing(kg_index *index, list *out, const kg_entry_id *id)
 {
 	sqlite3_stmt *s = kg_index__use(index, KG_INDEX__CITING);
-	kg_err err = KG_OK;
-	int rc = SQLITE_DONE;
+	kg_err err;
 
 	if (s == NULL)
 		return kg_index__fail(index);
 	out->count = 0;
 	kg_index__bind(s, 1, id->bytes, sizeof(id->bytes));
-	while (err == KG_OK && (rc = sqlite3_step(s)) == SQLITE_ROW) {
-		kg_entry_id one;
-
-		if (kg_index__take_blob(one.bytes, s, 0, KG_HASH_SIZE))
-			err = list_add(out, &one);
-	}
-	if (err == KG_OK && rc != SQLITE_DONE)
-		err = kg_index__fail(index);
+	err = list_take(index, out, s);
 	(void)sqlite3_reset(s);
 	return err;
 }
@@ -249,14 +268,10 @@ static kg_err put_order(kg_index *index, const kg_index__record *r)
 static kg_err any_order(kg_index *index, bool *any)
 {
 	sqlite3_stmt *s = kg_index__use(index, KG_INDEX__ANY_ORDER);
-	int rc;
 
 	if (s == NULL)
 		return kg_index__fail(index);
-	rc = sqlite3_step(s);
-	*any = rc == SQLITE_ROW;
-	(void)sqlite3_reset(s);
-	return rc == SQLITE_ROW || rc == SQLITE_DONE ? KG_OK : kg_index__fail(index);
+	return finds(index, any, s);
 }
 
 kg_err kg_index__marks_put(kg_index *index, const kg_index__record *r)
@@ -298,18 +313,10 @@ static kg_err read_wards(kg_index *index, list *out)
 {
 	sqlite3_stmt *s = NULL;
 	kg_err err = kg_index__prepare(index, &s, "SELECT DISTINCT cited FROM wards");
-	int rc = SQLITE_DONE;
 
 	if (err != KG_OK)
 		return err;
-	while (err == KG_OK && (rc = sqlite3_step(s)) == SQLITE_ROW) {
-		kg_entry_id one;
-
-		if (kg_index__take_blob(one.bytes, s, 0, KG_HASH_SIZE))
-			err = list_add(out, &one);
-	}
-	if (err == KG_OK && rc != SQLITE_DONE)
-		err = kg_index__fail(index);
+	err = list_take(index, out, s);
 	(void)sqlite3_finalize(s);
 	return err;
 }
@@ -317,15 +324,11 @@ static kg_err read_wards(kg_index *index, list *out)
 static kg_err is_an_order(kg_index *index, bool *is, const kg_entry_id *id)
 {
 	sqlite3_stmt *s = kg_index__use(index, KG_INDEX__IS_ORDER);
-	int rc;
 
 	if (s == NULL)
 		return kg_index__fail(index);
 	kg_index__bind(s, 1, id->bytes, sizeof(id->bytes));
-	rc = sqlite3_step(s);
-	*is = rc == SQLITE_ROW;
-	(void)sqlite3_reset(s);
-	return rc == SQLITE_ROW || rc == SQLITE_DONE ? KG_OK : kg_index__fail(index);
+	return finds(index, is, s);
 }
 
 static kg_err judge(kg_index *index, list *next, const kg_entry_id *id, const kg_pubkey *home)
@@ -414,20 +417,12 @@ static kg_err backward(kg_index *index, list *out, const kg_entry_id *id, size_t
 	kg_err err = kg_index__prepare(index, &s,
 				       "SELECT e.id FROM cites c JOIN entries e ON e.row = c.citing"
 				       " WHERE c.cited = ?1 ORDER BY e.row LIMIT ?2");
-	int rc = SQLITE_DONE;
 
 	if (err != KG_OK)
 		return err;
 	kg_index__bind(s, 1, id->bytes, sizeof(id->bytes));
 	(void)sqlite3_bind_int64(s, 2, (sqlite3_int64)limit);
-	while (err == KG_OK && (rc = sqlite3_step(s)) == SQLITE_ROW) {
-		kg_entry_id one;
-
-		if (kg_index__take_blob(one.bytes, s, 0, KG_HASH_SIZE))
-			err = list_add(out, &one);
-	}
-	if (err == KG_OK && rc != SQLITE_DONE)
-		err = kg_index__fail(index);
+	err = list_take(index, out, s);
 	(void)sqlite3_finalize(s);
 	return err;
 }

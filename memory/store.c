@@ -374,21 +374,17 @@ kg_err kg_store_write_signers(kg_store *store, const kg_pubkey *swarm,
 {
 	char path[KG_PATH_SIZE];
 	kg_buf text;
-	kg_buf now;
 	kg_err err = kg_path(path, "%s/allowed_signers", store->state_dir);
 
 	if (err != KG_OK)
 		return err;
 	kg_buf_init(&text, 64 << 20);
-	kg_buf_init(&now, 64 << 20);
 	kg_store_put_signer(&text, swarm);
 	for (size_t i = 0; i < count; i++)
 		kg_store_put_signer(&text, &members[i].agent);
 	err = kg_buf_ok(&text);
-	if (err == KG_OK && (kg_fs_read(&now, path) != KG_OK || now.size != text.size ||
-			     memcmp(now.data, text.data, text.size) != 0))
-		err = kg_fs_write(path, text.data, text.size, 0600);
-	kg_buf_release(&now);
+	if (err == KG_OK)
+		err = kg_fs_update(path, text.data, text.size, 0600);
 	kg_buf_release(&text);
 	return err;
 }

@@ -31,21 +31,17 @@ static kg_err write_list(const char *path, const kg_pubkey *keys, size_t count)
 {
 	char line[KG_SSHSIG_PUBLIC_SIZE];
 	kg_buf text;
-	kg_buf now;
 	kg_err err;
 
 	kg_buf_init(&text, 64 << 20);
-	kg_buf_init(&now, 64 << 20);
 	for (size_t i = 0; i < count; i++) {
 		kg_sshsig_public(line, &keys[i]);
 		kg_buf_puts(&text, line);
 		kg_buf_puts(&text, "\n");
 	}
 	err = kg_buf_ok(&text);
-	if (err == KG_OK && (kg_fs_read(&now, path) != KG_OK || now.size != text.size ||
-			     memcmp(now.data, text.data, text.size) != 0))
-		err = kg_fs_write(path, text.data, text.size, 0600);
-	kg_buf_release(&now);
+	if (err == KG_OK)
+		err = kg_fs_update(path, text.data, text.size, 0600);
 	kg_buf_release(&text);
 	return err;
 }

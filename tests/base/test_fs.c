@@ -111,6 +111,39 @@ static void test_fs__mkdirs_does_not_pass_through_a_file(void **state)
 	holds("f", "x");
 }
 
+static ino_t file_of(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_ino;
+}
+
+static void test_fs__update_leaves_alone_what_is_the_same(void **state)
+{
+	ino_t first;
+
+	(void)state;
+	assert_int_equal(kg_fs_update("f", "one", 3, 0600), KG_OK);
+	holds("f", "one");
+	/* Held open, so that its number is not given to the next file. */
+	assert_int_equal(link("f", "held"), 0);
+	first = file_of("f");
+	assert_int_equal(kg_fs_update("f", "one", 3, 0600), KG_OK);
+	assert_true(file_of("f") == first);
+	assert_int_equal(kg_fs_update("f", "two", 3, 0600), KG_OK);
+	holds("f", "two");
+	assert_int_equal(kg_fs_update("f", "tw", 2, 0600), KG_OK);
+	holds("f", "tw");
+	assert_int_equal(kg_fs_update("f", "", 0, 0600), KG_OK);
+	holds("f", "");
+	first = file_of("f");
+	assert_int_equal(kg_fs_update("f", "", 0, 0600), KG_OK);
+	assert_true(file_of("f") == first);
+	assert_int_equal(kg_fs_update("none/f", "x", 1, 0600), KG_ENOTFOUND);
+	assert_int_equal(files_in("."), 2);
+}
+
 static void test_fs__write_replaces_and_leaves_nothing_else(void **state)
 {
 	static const kg_fs_part parts[3] = {{"three", 5}, {NULL, 0}, {" and more", 9}};
@@ -426,6 +459,7 @@ int main(void)
 		IN_DIR(test_fs__path_fits_or_is_refused),
 		IN_DIR(test_fs__mkdirs_makes_all_of_them),
 		IN_DIR(test_fs__mkdirs_does_not_pass_through_a_file),
+		IN_DIR(test_fs__update_leaves_alone_what_is_the_same),
 		IN_DIR(test_fs__write_replaces_and_leaves_nothing_else),
 		IN_DIR(test_fs__zeros_are_written_as_holes),
 		IN_DIR(test_fs__create_never_overwrites),
