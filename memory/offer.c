@@ -60,6 +60,12 @@ static bool classify(kg_store_ref *ref, const char *name)
 			ref->kind = KG_STORE_PROOF;
 		return true;
 	}
+	rest = after(name, KG_STORE_EPOCHS);
+	if (rest != NULL) {
+		if (kg_store_epoch_parse(&ref->agent, &ref->epoch, rest))
+			ref->kind = KG_STORE_CHAIN;
+		return true;
+	}
 	rest = after(name, KG_STORE_VAULT);
 	if (rest != NULL) {
 		if (strlen(rest) == KG_HASH_TEXT_SIZE - 1 &&
@@ -77,7 +83,8 @@ static void own_name(char out[KG_OFFER_NAME_MAX + 16], const char *name)
 	const char *rest = after(name, "refs/remotes/");
 	const char *slash = rest != NULL ? strchr(rest, '/') : NULL;
 	bool ours = slash != NULL &&
-		    (after(slash, "/agents/") != NULL || after(slash, "/forks/") != NULL);
+		    (after(slash, "/agents/") != NULL || after(slash, "/epochs/") != NULL ||
+		     after(slash, "/forks/") != NULL);
 
 	memcpy(out, ours ? "refs/heads" : "", ours ? sizeof("refs/heads") : 1);
 	name = ours ? slash : name;

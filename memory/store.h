@@ -26,9 +26,10 @@ enum {
 	KG_STORE_PROOFS_MAX = 8 /* forks that are kept of one author */
 };
 
-#define KG_STORE_REFS  "refs/heads/agents/"
-#define KG_STORE_FORKS "refs/heads/forks/"
-#define KG_STORE_VAULT "refs/vault/"
+#define KG_STORE_REFS   "refs/heads/agents/"
+#define KG_STORE_FORKS  "refs/heads/forks/"
+#define KG_STORE_EPOCHS "refs/heads/epochs/"
+#define KG_STORE_VAULT  "refs/vault/"
 
 typedef struct kg_store kg_store;
 
@@ -60,6 +61,7 @@ typedef struct {
 	kg_store_kind kind;
 	kg_pubkey agent;   /* chain, proof */
 	kg_entry_id entry; /* sealed */
+	uint64_t epoch;    /* of a chain under KG_STORE_EPOCHS; 0: it is under KG_STORE_REFS */
 	bool has_commit;   /* points to an object directly */
 	kg_commit commit;  /* that object's id, whatever it is */
 } kg_store_ref;
@@ -118,9 +120,18 @@ KG_NODISCARD kg_err kg_store_tip(kg_store *store, kg_commit *commit, const kg_pu
 
 /* All refs but HEAD, by name. In a repository that is not bare, refs/remotes/<r>/agents/… and
  * forks/… are chains and proofs too; left out are the remotes' HEAD, branches that point to where
- * such a ref points, and refs of a chain that another ref of the same chain continues. */
+ * such a ref points, and refs of a chain that another ref of the same chain continues. A repository
+ * opened by its path may have epochs of a chain under names of their own, which is what others did
+ * who could not move its ref there: the latest is the chain, the others are left out. */
 KG_NODISCARD kg_err kg_store_refs_read(kg_store *store, kg_store_refs *refs);
 void kg_store_refs_release(kg_store_refs *refs);
+
+/* What follows KG_STORE_EPOCHS in the name of a ref, "<64 hex of the key>/<number>", and the whole
+ * name. */
+bool kg_store_epoch_parse(kg_pubkey *agent, uint64_t *number, const char *rest);
+enum { KG_STORE_EPOCH_NAME_SIZE = sizeof(KG_STORE_EPOCHS) + 64 + 1 + 20 };
+void kg_store_epoch_format(char name[KG_STORE_EPOCH_NAME_SIZE], const kg_pubkey *agent,
+			   uint64_t number);
 
 /* The commit whose id begins with `prefix` (4..40 lowercase hex): KG_ENOTFOUND, KG_ECONFLICT. */
 KG_NODISCARD kg_err kg_store_find(kg_store *store, kg_commit *commit, const char *prefix);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -166,6 +167,34 @@ static const char *in_namespace(const kg_store *store, const char *name, const c
 	return at != NULL && at > name + 13 ? at + strlen(copied) : NULL;
 }
 
+bool kg_store_epoch_parse(kg_pubkey *agent, uint64_t *number, const char *rest)
+{
+	enum { DIGITS_MAX = 18 };
+	const char *digits = rest + KG_PUBKEY_TEXT_SIZE;
+	char hex[KG_PUBKEY_TEXT_SIZE] = {0};
+	size_t length;
+
+	if (strlen(rest) <= KG_PUBKEY_TEXT_SIZE || rest[KG_PUBKEY_TEXT_SIZE - 1] != '/')
+		return false;
+	length = strspn(digits, "0123456789");
+	if (length == 0 || length > DIGITS_MAX || digits[length] != '\0' || digits[0] == '0')
+		return false;
+	memcpy(hex, rest, KG_PUBKEY_TEXT_SIZE - 1);
+	*number = strtoull(digits, NULL, 10);
+	return kg_hex_is(hex, KG_PUBKEY_TEXT_SIZE - 1) &&
+	       kg_hex_decode(agent->bytes, sizeof(agent->bytes), hex) == KG_OK;
+}
+
+void kg_store_epoch_format(char name[KG_STORE_EPOCH_NAME_SIZE], const kg_pubkey *agent,
+			   uint64_t number)
+{
+	char hex[KG_PUBKEY_TEXT_SIZE];
+
+	kg_pubkey_format(hex, agent);
+	(void)snprintf(name, KG_STORE_EPOCH_NAME_SIZE, "%s%s/%llu", KG_STORE_EPOCHS, hex,
+		       (unsigned long long)number);
+}
+
 static bool is_proof(kg_store_ref *r, const char *rest)
 {
 	char hex[KG_PUBKEY_TEXT_SIZE];
@@ -185,11 +214,16 @@ static void classify(const kg_store *store, kg_store_ref *r)
 {
 	const char *chain = in_namespace(store, r->name, KG_STORE_REFS, "/agents/");
 	const char *proof = in_namespace(store, r->name, KG_STORE_FORKS, "/forks/");
+	const char *epoch = in_namespace(store, r->name, KG_STORE_EPOCHS, "/epochs/");
 
 	r->kind = KG_STORE_STRAY;
 	if (!r->has_commit)
 		return;
 	if (chain != NULL && kg_hex_decode(r->agent.bytes, sizeof(r->agent.bytes), chain) == KG_OK)
+		r->kind = KG_STORE_CHAIN;
+	/* A memory has each chain once. */
+	else if (epoch != NULL && store->state_dir[0] == '\0' &&
+		 kg_store_epoch_parse(&r->agent, &r->epoch, epoch))
 		r->kind = KG_STORE_CHAIN;
 	else if (proof != NULL && is_proof(r, proof))
 		r->kind = KG_STORE_PROOF;
@@ -231,7 +265,7 @@ static int by_name(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-/* ---- a clone's refs ---- */
+/* ---- refs that say the same ---- */
 
 static bool is_remote(const kg_store_ref *r)
 {
@@ -252,7 +286,8 @@ static int by_chain(const void *a, const void *b)
 	return order != 0 ? order : strcmp(x->name, y->name);
 }
 
-/* Whether `other` goes on from where `r` ends, or repeats it and comes first. */
+/* Whether `other` goes on from where `r` ends, or repeats it and comes first, or is a later epoch.
+ */
 static bool says_more(const kg_store *store, const kg_store_ref *other, const kg_store_ref *r)
 {
 	git_oid tip;
@@ -261,13 +296,15 @@ static bool says_more(const kg_store *store, const kg_store_ref *other, const kg
 	if (other == r || other->kind != KG_STORE_CHAIN ||
 	    !kg_pubkey_equal(&other->agent, &r->agent))
 		return false;
+	if (other->epoch != r->epoch)
+		return other->epoch > r->epoch;
 	kg_store__to_oid(&tip, &other->commit);
 	kg_store__to_oid(&old, &r->commit);
 	return git_oid_equal(&tip, &old) ? other < r
 					 : git_graph_descendant_of(store->repo, &tip, &old) == 1;
 }
 
-/* A chain's run of refs is short: one of each remote and a branch. */
+/* A chain's run of refs is short: one of each remote and a branch, and its epochs. */
 static bool is_repeated_chain(const kg_store *store, const kg_store_refs *refs, size_t i)
 {
 	const kg_store_ref *r = &refs->refs[i];
@@ -327,17 +364,19 @@ kg_err kg_store_refs_read(kg_store *store, kg_store_refs *refs)
 	git_reference_iterator *iterator = NULL;
 	kg_store_refs found = {0};
 	git_reference *ref = NULL;
+	bool repeats = !store->bare;
 	kg_err err = KG_OK;
 	int rc = git_reference_iterator_new(&iterator, store->repo);
 
 	while (rc == 0 && err == KG_OK && (rc = git_reference_next(&ref, iterator)) == 0) {
 		err = add_ref(store, &found, ref);
 		git_reference_free(ref);
+		repeats = repeats || (found.count > 0 && found.refs[found.count - 1].epoch > 0);
 	}
 	git_reference_iterator_free(iterator);
 	if (err == KG_OK && rc != 0 && rc != GIT_ITEROVER)
 		err = kg_store__fail_git(rc, "refs");
-	if (err == KG_OK && found.count > 0 && !store->bare)
+	if (err == KG_OK && found.count > 0 && repeats)
 		err = leave_out_repeated(store, &found);
 	if (err != KG_OK) {
 		kg_store_refs_release(&found);

@@ -32,8 +32,10 @@ static kg_err make_tracks(kg_verify_judge *j)
 		const kg_store_ref *ref = &j->refs.refs[i];
 
 		if (ref->kind == KG_STORE_CHAIN && ref->has_commit)
-			j->tracks[j->track_count++] = (kg_verify_track){
-				.agent = ref->agent, .tip = ref->commit, .ref = i};
+			j->tracks[j->track_count++] = (kg_verify_track){.agent = ref->agent,
+									.tip = ref->commit,
+									.ref = i,
+									.named = ref->epoch};
 	}
 	qsort(j->tracks, j->track_count, sizeof(j->tracks[0]), compare_tracks);
 	for (size_t i = 0; i < j->track_count; i++) {

@@ -24,7 +24,8 @@ typedef struct {
 typedef struct {
 	kg_pubkey agent;
 	kg_commit tip;
-	size_t ref; /* of the refs */
+	size_t ref;     /* of the refs */
+	uint64_t named; /* the epoch that the ref says it is; 0: it says nothing of that */
 	bool walked;
 	bool tangled;     /* the sequences do not fall from spot to spot */
 	bool is_dark;     /* the walk broke off: nothing is known up to dark_to */

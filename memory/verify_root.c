@@ -66,6 +66,10 @@ void kg_verify__judge_epoch(kg_verify_judge *j, kg_verify_track *t)
 {
 	const char *fault;
 
+	if (t->named > 0 && !t->is_dark && (!t->has_epoch || t->epoch.number != t->named))
+		kg_verify__find_ref(j, &t->agent, KG_REASON_STRAY_REF,
+				    "%.160s is not that epoch of its chain",
+				    j->refs.refs[t->ref].name);
 	if (!t->has_epoch) {
 		if (t->carried > 0 && !t->is_dark)
 			find_root(j, t, &t->last_carried,

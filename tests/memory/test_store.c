@@ -707,6 +707,48 @@ static void test_store__clones_are_read_as_what_they_copy(void **state)
 	scene_remove(s);
 }
 
+/* The only chain of an agent in a repository with several of its epochs. */
+static void test_store__the_latest_epoch_under_a_name_of_its_own_is_the_chain(void **state)
+{
+	static const char *const clones[] = {"mirror", "plain"};
+	scene *s = scene_make();
+
+	(void)state;
+	write_packs(s, 1, 13);
+	check(s, "git clone -q --mirror memory.git mirror && cd mirror &&"
+		 " a=$(git for-each-ref --format='%%(refname:lstrip=3)' refs/heads/agents |"
+		 " grep -v $(git symbolic-ref HEAD | sed 's/.*[/]//') | head -n 1) &&"
+		 " h=$(git rev-parse refs/heads/agents/$a) && e=refs/heads/epochs/$a &&"
+		 " git update-ref $e/9 $h && git update-ref $e/10 $h~1 && git update-ref $e/2 $h &&"
+		 " git update-ref $e/x $h && cd .. && git clone -q mirror plain &&"
+		 " git -C memory.git update-ref $e/1 $h");
+	expect_kinds(s->store, 4, 0, 0, 1);
+	for (size_t i = 0; i < sizeof(clones) / sizeof(clones[0]); i++) {
+		kg_store_refs refs = {0};
+		kg_store *store = NULL;
+		size_t found = 0;
+
+		open_clone(&store, s, clones[i]);
+		expect_kinds(store, 4, 0, 0, 1);
+		assert_int_equal(kg_store_refs_read(store, &refs), KG_OK);
+		for (size_t k = 0; k < refs.count; k++) {
+			char name[KG_STORE_EPOCH_NAME_SIZE];
+
+			if (refs.refs[k].epoch == 0)
+				continue;
+			assert_int_equal(refs.refs[k].epoch, 10);
+			kg_store_epoch_format(name, &refs.refs[k].agent, 10);
+			assert_string_equal(strstr(name, "epochs/"),
+					    strstr(refs.refs[k].name, "epochs/"));
+			found++;
+		}
+		assert_int_equal(found, 1);
+		kg_store_refs_release(&refs);
+		kg_store_free(store);
+	}
+	scene_remove(s);
+}
+
 static void test_store__a_clone_that_fell_behind_says_what_its_remote_said_last(void **state)
 {
 	scene *s = scene_make();
@@ -795,6 +837,7 @@ int main(void)
 		cmocka_unit_test(test_store__what_is_forgotten_is_gone_from_the_disk),
 		cmocka_unit_test(test_store__refs_are_told_apart),
 		cmocka_unit_test(test_store__clones_are_read_as_what_they_copy),
+		cmocka_unit_test(test_store__the_latest_epoch_under_a_name_of_its_own_is_the_chain),
 		cmocka_unit_test(
 			test_store__a_clone_that_fell_behind_says_what_its_remote_said_last),
 		cmocka_unit_test(test_store__refs_are_moved_from_where_they_are),
