@@ -284,7 +284,7 @@ static kg_err note(work *w)
 typedef struct {
 	work *work;
 	kg_store_refs ours;
-	kg_store_ref *refs; /* of them, those to be pushed; borrowed */
+	kg_transport_ref *refs; /* of them, those to be pushed */
 	size_t count;
 	bool has_sealed; /* content that they do not have */
 } push;
@@ -300,6 +300,26 @@ static void not_pushed(kg_syncing *out, const char *ref, const char *why)
 				    json_pack("{s:s, s:s}", "ref", ref, "why", why));
 }
 
+/* Whether ours begins behind the end of theirs: with a root of an epoch, which was taken in because
+ * the swarm of that chain countersigned it. Then theirs is what that stands for. */
+static bool is_anew(const push *p, const kg_store_ref *ref, const kg_commit *theirs)
+{
+	kg_store *store = kg_incoming_store(p->work->incoming);
+	kg_entry_proof proof;
+	kg_entry end;
+	uint64_t base = 0;
+	bool verified = false;
+	bool is;
+
+	if (ref->kind != KG_STORE_CHAIN ||
+	    kg_chain_read(store, &end, &proof, &verified, theirs) != KG_OK)
+		return false;
+	is = verified && kg_pubkey_equal(&end.agent, &ref->agent) &&
+	     kg_chain_base(&base, store, &ref->commit) == KG_OK && end.sequence < base;
+	kg_entry_release(&end);
+	return is;
+}
+
 /* Whether their end of a chain is on ours: else pushing would take something from them. */
 static void choose(push *p, const kg_store_ref *ref)
 {
@@ -309,6 +329,7 @@ static void choose(push *p, const kg_store_ref *ref)
 							: bsearch(ref, offers->refs, offers->count,
 								  sizeof(offers->refs[0]), by_name);
 	bool forward = true;
+	bool anew = false;
 
 	if (ref->kind == KG_STORE_SEALED && theirs == NULL)
 		p->has_sealed = true;
@@ -320,8 +341,10 @@ static void choose(push *p, const kg_store_ref *ref)
 		return;
 	if (theirs != NULL)
 		forward = kg_transport_is_ahead(store, &ref->commit, &theirs->commit);
-	if (forward)
-		p->refs[p->count++] = *ref;
+	if (!forward)
+		anew = is_anew(p, ref, &theirs->commit);
+	if (forward || anew)
+		p->refs[p->count++] = (kg_transport_ref){.ref = ref, .anew = anew};
 	else
 		not_pushed(p->work->out, ref->name,
 			   "it has another end of this chain than ours goes on from");
@@ -386,9 +409,9 @@ static void on_line(void *payload, const char *line)
 	if (line[length] == ' ' && line[length + 1] != '\0')
 		not_pushed(p->work->out, name, line + length + 1);
 	for (size_t i = 0; line[length + 1] == '\0' && i < p->count; i++) {
-		if (p->refs[i].name == NULL || strcmp(p->refs[i].name, name) != 0)
+		if (p->refs[i].done || strcmp(p->refs[i].ref->name, name) != 0)
 			continue;
-		p->refs[i].name = NULL; /* is there */
+		p->refs[i].done = true;
 		p->work->out->pushed++;
 		break;
 	}
@@ -414,13 +437,14 @@ static kg_err note_pushed(push *p)
 	r->heads = heads;
 	err = kg_store_open(&store, p->work->cli->state_dir);
 	for (size_t i = 0; err == KG_OK && i < p->count; i++) {
-		kg_entry_head head = {.agent = p->refs[i].agent, .commit = p->refs[i].commit};
+		const kg_store_ref *ref = p->refs[i].ref;
+		kg_entry_head head = {.agent = ref->agent, .commit = ref->commit};
 		kg_entry_head *at;
 		kg_entry_proof proof;
 		kg_entry entry;
 		bool verified;
 
-		if (p->refs[i].name != NULL || p->refs[i].kind != KG_STORE_CHAIN)
+		if (!p->refs[i].done || ref->kind != KG_STORE_CHAIN)
 			continue;
 		err = kg_chain_read(store, &entry, &proof, &verified, &head.commit);
 		if (err != KG_OK)

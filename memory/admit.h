@@ -104,7 +104,8 @@ KG_NODISCARD kg_err kg_admit_author(const kg_admit *admit, const kg_entry *entry
  * bad_revocation, duplicate, forked. The caller has made sure that the entry is not one that is
  * there already under the same id: then a place that is taken is `forked`. That is only said where
  * the chain's epoch is known, since an entry of an epoch that was given up is no fork; otherwise
- * such an entry is a sequence_gap. */
+ * such an entry is a sequence_gap. The root of an epoch may stand for entries that never came here:
+ * whoever takes one in from elsewhere has made sure that its swarm countersigned it. */
 KG_NODISCARD kg_err kg_admit_check(const kg_admit *admit, const kg_entry *entry,
 				   const kg_entry_proof *proof, int64_t now_ms, kg_reason *why);
 

@@ -78,6 +78,15 @@ static kg_err check_root(const kg_admit_chain *chain, const kg_entry *e, kg_reas
 	const kg_entry_epoch *epoch = &e->epoch;
 	const kg_chain_head *head = &chain->head;
 
+	/* Of what it stands for, some never came here: the swarm's word is all there is. */
+	if (epoch->old.sequence > head->sequence && head->sequence == 0)
+		return KG_OK;
+	if (epoch->old.sequence > head->sequence)
+		return chain->epoch.known && epoch->number > chain->epoch.number
+			       ? KG_OK
+			       : kg_reason_fail(why, KG_REASON_BAD_EPOCH,
+						"epoch %llu is not after %llu",
+						(number)epoch->number, (number)chain->epoch.number);
 	if (epoch->old.sequence != head->sequence ||
 	    memcmp(epoch->old.commit.bytes, head->commit.bytes, KG_COMMIT_SIZE) != 0)
 		return kg_reason_fail(why, KG_REASON_BAD_EPOCH,
@@ -131,7 +140,7 @@ static kg_err check_place(const kg_admit_chain *chain, const kg_entry *e,
 	if (chain->closed)
 		return kg_reason_fail(why, KG_REASON_CLOSED,
 				      "the key of %s was given up for another", chain->name);
-	if (e->sequence != head->sequence + 1)
+	if (e->sequence != head->sequence + 1 && !e->has_epoch)
 		return kg_reason_fail(why, KG_REASON_SEQUENCE_GAP,
 				      "sequence %llu does not follow %llu", (number)e->sequence,
 				      (number)head->sequence);

@@ -51,9 +51,8 @@ static kg_err move_chain(kg_cargo *g, kg_load *const *loads, size_t count)
 	const kg_load *first = loads[0];
 	kg_store_move move = {
 		.agent = first->entry.agent,
-		.has_old = first->proof.has_parent || first->entry.has_epoch,
-		.old = first->proof.has_parent ? first->proof.parent
-					       : first->entry.epoch.old.commit,
+		.has_old = first->proof.has_parent,
+		.old = first->proof.parent,
 		.commit = loads[count - 1]->proof.commit,
 	};
 	bool anew = false;
@@ -61,15 +60,17 @@ static kg_err move_chain(kg_cargo *g, kg_load *const *loads, size_t count)
 
 	for (size_t i = 0; i < count; i++)
 		anew = anew || loads[i]->entry.has_epoch;
+	/* A root stands for wherever the chain ends here, which may be nowhere. */
 	if (kg_store_tip(g->store, &tip, &move.agent) == KG_OK)
 		for (size_t i = 0; i < count; i++)
-			if (is_commit(&tip, &loads[i]->proof.commit)) {
+			if (first->entry.has_epoch || is_commit(&tip, &loads[i]->proof.commit)) {
 				move.has_old = true;
 				move.old = tip;
 			}
 	if (move.has_old && is_commit(&move.old, &move.commit))
 		return KG_OK;
-	return anew ? kg_store_replace_ref(g->store, &move) : kg_store_move_ref(g->store, &move);
+	return anew && move.has_old ? kg_store_replace_ref(g->store, &move)
+				    : kg_store_move_ref(g->store, &move);
 }
 
 static kg_err move_refs(kg_cargo *g, size_t count)

@@ -171,6 +171,18 @@ static kg_err read_root(kg_store *store, kg_entry *root, const kg_commit *tip)
 	return err;
 }
 
+kg_err kg_chain_base(uint64_t *base, kg_store *store, const kg_commit *tip)
+{
+	kg_entry root;
+	kg_err err = read_root(store, &root, tip);
+
+	if (err != KG_OK)
+		return err;
+	*base = root.sequence;
+	kg_entry_release(&root);
+	return KG_OK;
+}
+
 kg_err kg_chain_epoch(kg_admit *admit, kg_store *store, const kg_pubkey *agent)
 {
 	const kg_admit_chain *chain = kg_admit_find(admit, agent);

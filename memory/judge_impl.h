@@ -15,6 +15,7 @@ typedef struct {
 	int64_t time_ms;
 	uint16_t time_counter;
 	bool has_sealed;
+	bool is_checkpoint;
 } kg_judge__candidate;
 
 /* The new part of one chain. */
@@ -22,7 +23,8 @@ typedef struct {
 	kg_pubkey agent;
 	kg_judge__candidate *all; /* newest first */
 	size_t count;
-	size_t left; /* all[left - 1] is the next to be taken in */
+	size_t left;   /* all[left - 1] is the next to be taken in */
+	bool has_root; /* it begins with the root of an epoch */
 } kg_judge__front;
 
 /* The furthest that a swarm's checkpoints say a chain of theirs goes. */
@@ -37,6 +39,23 @@ typedef struct {
 	kg_commit commit;
 } kg_judge__sealer;
 
+/* A swarm says by a checkpoint how far a chain goes. */
+typedef struct {
+	kg_pubkey swarm;
+	kg_entry_head head;
+} kg_judge__word;
+
+/* What checkpoints say of chains that are offered from the root of an epoch on. */
+typedef struct {
+	kg_pubkey *rooted; /* those chains, ascending; NULL: not gathered yet */
+	size_t rooted_count;
+	kg_judge__word *all;
+	size_t count;
+	size_t sorted;   /* so many of them are in order */
+	kg_pubkey *read; /* swarms whose chains in the memory were read for it */
+	size_t read_count;
+} kg_judge__words;
+
 typedef struct {
 	const kg_judge_input *in;
 	kg_judgement out;
@@ -49,6 +68,7 @@ typedef struct {
 	size_t claim_count;
 	kg_judge__sealer *sealers;
 	size_t sealer_count;
+	kg_judge__words words;
 } kg_judge__work;
 
 /* A finding; the detail is formatted. */
@@ -61,6 +81,19 @@ kg_err kg_judge__walk(kg_judge__work *work, const kg_store_ref *offer);
 /* Puts what the fronts have in order, as far as the rules of admission allow; what they do not
  * allow becomes findings. Empties the fronts. */
 kg_err kg_judge__merge(kg_judge__work *work);
+
+/* Whether a checkpoint of its swarm, offered or here, names the last entry that was carried over
+ * behind this root, which is the front's next: without that a chain does not begin anew. */
+kg_err kg_judge__is_countersigned(kg_judge__work *work, bool *is, const kg_judge__front *front,
+				  const kg_entry *root);
+
+/* The sequence of an entry of ours that the root of an epoch, which is the front's next, leaves out
+ * though it never expires; 0: none. Only what is there to expire may go: another history of the
+ * same chain, begun anew, would do away with what was said in this one. */
+kg_err kg_judge__left_out(kg_judge__work *work, uint64_t *sequence, const kg_judge__front *front,
+			  uint64_t kept);
+
+void kg_judge__forget_words(kg_judge__work *work);
 
 /* Reads an object of the quarantine, asking for its size first: what unfolds to more than an entry
  * may be is not unfolded. KG_EFULL, KG_ENOTFOUND, KG_ECORRUPT. */

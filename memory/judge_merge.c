@@ -151,6 +151,27 @@ static bool may_pass(kg_reason reason)
 	       reason == KG_REASON_WRONG_NAME;
 }
 
+/* Nobody begins his chain anew by himself: what is left out would be gone without a trace. */
+static kg_err check_root(kg_judge__work *work, const kg_judge__front *front, const kg_entry *root,
+			 kg_reason *why)
+{
+	uint64_t gone = 0;
+	bool good = false;
+	kg_err err = kg_judge__is_countersigned(work, &good, front, root);
+
+	if (err == KG_OK && good)
+		err = kg_judge__left_out(work, &gone, front, root->epoch.kept);
+	if (err != KG_OK || (good && gone == 0))
+		return err;
+	if (good)
+		return kg_reason_fail(why, KG_REASON_BAD_EPOCH,
+				      "it leaves out entry %llu, which does not expire",
+				      (unsigned long long)gone);
+	return kg_reason_fail(why, KG_REASON_BAD_EPOCH,
+			      "no checkpoint of its swarm names the last entry that was carried "
+			      "over");
+}
+
 /* Tries the next entry of a front: taken, or put aside, or found wrong. */
 static kg_err try_next(merge *m, kg_judge__front *front, bool last_chance)
 {
@@ -164,6 +185,8 @@ static kg_err try_next(merge *m, kg_judge__front *front, bool last_chance)
 		return err;
 	if (entry.has_epoch && work->in->ours != NULL)
 		err = kg_chain_epoch(work->in->admit, work->in->ours, &entry.agent);
+	if (err == KG_OK && entry.has_epoch)
+		err = check_root(work, front, &entry, &why);
 	if (err == KG_OK)
 		err = kg_admit_check(work->in->admit, &entry, &proof, work->in->now_ms, &why);
 	if (err == KG_OK) {
@@ -229,6 +252,7 @@ kg_err kg_judge__merge(kg_judge__work *work)
 		free(work->fronts[i]);
 	}
 	work->front_count = 0;
+	kg_judge__forget_words(work);
 	free(m.heap);
 	free(m.waiting);
 	return err;

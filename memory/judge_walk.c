@@ -197,6 +197,7 @@ static kg_err collect(walk *w, const kg_entry *e, const kg_entry_proof *proof)
 		.time_ms = e->time_ms,
 		.time_counter = e->time_counter,
 		.has_sealed = e->has_sealed,
+		.is_checkpoint = e->type == KG_ENTRY_CHECKPOINT,
 	};
 	return KG_OK;
 }
@@ -225,6 +226,7 @@ static kg_err meet(walk *w, const kg_entry *e, const kg_entry_proof *proof)
 	}
 	if (e->has_epoch) {
 		w->has_root = true;
+		w->front->has_root = true;
 		w->root_old = e->epoch.old.sequence;
 	}
 	return collect(w, e, proof);

@@ -225,13 +225,16 @@ kg_err kg_transport_fetch(kg_incoming *into, kg_offers *offers, const kg_transpo
 
 /* ---- to there ---- */
 
-static kg_err make_specs(git_strarray *specs, const kg_store_ref *refs, size_t count)
+static kg_err make_specs(git_strarray *specs, const kg_transport_ref *refs, size_t count)
 {
 	specs->strings = calloc(count + 1, sizeof(char *));
 	if (specs->strings == NULL)
 		return kg_fail(KG_ENOMEM, "no memory for refs");
 	for (size_t i = 0; i < count; i++) {
-		if (asprintf(&specs->strings[i], "%s:%s", refs[i].name, refs[i].name) < 0) {
+		const char *name = refs[i].ref->name;
+
+		if (asprintf(&specs->strings[i], "%s%s:%s", refs[i].anew ? "+" : "", name, name) <
+		    0) {
 			specs->strings[i] = NULL;
 			return kg_fail(KG_ENOMEM, "no memory for refs");
 		}
@@ -240,7 +243,7 @@ static kg_err make_specs(git_strarray *specs, const kg_store_ref *refs, size_t c
 	return KG_OK;
 }
 
-kg_err kg_transport_push(kg_store *from, const kg_store_ref *refs, size_t count,
+kg_err kg_transport_push(kg_store *from, const kg_transport_ref *refs, size_t count,
 			 const kg_transport *t, kg_transport_pushed pushed, void *payload)
 {
 	git_push_options options = {

@@ -37,9 +37,16 @@ KG_NODISCARD kg_err kg_transport_fetch(kg_incoming *into, kg_offers *offers,
 /* What became of one ref. `why` NULL: it is there now. */
 typedef void (*kg_transport_pushed)(void *payload, const char *name, const char *why);
 
-/* Brings refs, chains and proofs, to the other side, never by force. KG_OK also when that refuses
- * some of them; `pushed` is told of each. */
-KG_NODISCARD kg_err kg_transport_push(kg_store *from, const kg_store_ref *refs, size_t count,
+/* A ref to be pushed: a chain or a proof; borrowed. */
+typedef struct {
+	const kg_store_ref *ref;
+	bool anew; /* it need not go on from what is there: a new epoch of it */
+	bool done; /* for the caller */
+} kg_transport_ref;
+
+/* Brings refs to the other side. KG_OK also when that refuses some of them; `pushed` is told of
+ * each. */
+KG_NODISCARD kg_err kg_transport_push(kg_store *from, const kg_transport_ref *refs, size_t count,
 				      const kg_transport *transport, kg_transport_pushed pushed,
 				      void *payload);
 

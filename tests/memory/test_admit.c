@@ -840,6 +840,30 @@ static void test_admit__an_epoch_carries_over_what_it_says(void **state)
 	remove_world(&w);
 }
 
+/* The root of an epoch may stand for what never came here, where the chain is new or has missed
+ * an epoch; not for less than what is here. */
+static void test_admit__a_root_stands_for_what_was_missed(void **state)
+{
+	kg_chain_head last;
+	world w;
+
+	(void)state;
+	make_world(&w);
+	certify(&w, SWARM, STRANGER, "stranger");
+	w.authors[STRANGER].head.sequence = 20;
+	memset(&w.authors[STRANGER].head.commit, 9, sizeof(w.authors[STRANGER].head.commit));
+	begin_epoch(&w, STRANGER, 2, 4, 0, KG_REASON_NONE);
+	assert_int_equal(chain_of(&w, STRANGER)->epoch.base, 21);
+	last = w.authors[STRANGER].head;
+	w.authors[STRANGER].head.sequence += 10;
+	begin_epoch(&w, STRANGER, 2, 4, 0, KG_REASON_BAD_EPOCH);
+	begin_epoch(&w, STRANGER, 4, 4, 0, KG_REASON_NONE);
+	assert_int_equal(chain_of(&w, STRANGER)->head.sequence, 32);
+	w.authors[STRANGER].head = last;
+	begin_epoch(&w, STRANGER, 5, 4, 0, KG_REASON_SEQUENCE_GAP);
+	remove_world(&w);
+}
+
 /* After a start, all that is known of a chain is its tip. */
 static void test_admit__a_chain_read_from_its_tip_is_looked_up_first(void **state)
 {
@@ -903,6 +927,7 @@ int main(void)
 		cmocka_unit_test(test_admit__a_key_goes_on_for_another),
 		cmocka_unit_test(test_admit__nobody_goes_on_unnamed),
 		cmocka_unit_test(test_admit__an_epoch_carries_over_what_it_says),
+		cmocka_unit_test(test_admit__a_root_stands_for_what_was_missed),
 		cmocka_unit_test(test_admit__a_chain_read_from_its_tip_is_looked_up_first),
 	};
 
