@@ -237,11 +237,22 @@ kg_err kg_fs_write(const char *path, const void *data, size_t size, mode_t mode)
 	return kg_fs_write_parts(path, &part, 1, mode);
 }
 
+kg_err kg_fs_check_target(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return kg_fail(KG_EIO, "%s: not a regular file", path);
+	return KG_OK;
+}
+
 kg_err kg_fs_write_parts(const char *path, const kg_fs_part *parts, size_t count, mode_t mode)
 {
 	char temp[KG_PATH_SIZE];
-	kg_err err = write_temp(temp, path, parts, count, mode);
+	kg_err err = kg_fs_check_target(path);
 
+	if (err == KG_OK)
+		err = write_temp(temp, path, parts, count, mode);
 	if (err != KG_OK)
 		return err;
 	if (rename(temp, path) != 0) {

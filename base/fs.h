@@ -26,10 +26,14 @@ bool kg_fs_exists(const char *path);
  * the content of `out` is what it was. */
 KG_NODISCARD kg_err kg_fs_read(kg_buf *out, const char *path);
 
+/* KG_EIO where something stands at `path` that is no file: a device, a pipe or a directory is
+ * not replaced by one. */
+KG_NODISCARD kg_err kg_fs_check_target(const char *path);
+
 /* Temporary file beside it, write, fsync, rename over `path`, fsync of the directory: after a
  * failure or a crash the old file is whole. The temporary file has no name while it is written,
  * where the file system can do that: nothing stays of a writer who is killed. KG_EFULL when the
- * disk is full. */
+ * disk is full, KG_EIO as kg_fs_check_target. */
 KG_NODISCARD kg_err kg_fs_write(const char *path, const void *data, size_t size, mode_t mode);
 
 /* The same from several runs of bytes, one behind the other. */

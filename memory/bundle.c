@@ -353,14 +353,18 @@ static kg_err write_file(writer *w, const char *path)
 {
 	char temporary[KG_PATH_SIZE];
 	kg_err err = kg_path(temporary, "%s.XXXXXX", path);
-	int fd = err == KG_OK ? mkostemp(temporary, O_CLOEXEC) : -1;
+	int fd;
 	int rc;
 
+	if (err == KG_OK)
+		err = kg_fs_check_target(path);
 	if (err != KG_OK)
 		return err;
+	fd = mkostemp(temporary, O_CLOEXEC);
 	w->file = fd >= 0 ? fdopen(fd, "w") : NULL;
+	/* Not ENOENT's own code: that is for there being nothing to export. */
 	if (w->file == NULL)
-		return kg_fail_errno(errno, "%s", path);
+		return kg_fail(KG_EIO, "%s: %s", path, strerrordesc_np(errno));
 	put_header(w);
 	rc = git_packbuilder_foreach(w->pack, write_pack, w);
 	if (rc != 0)

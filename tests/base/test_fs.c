@@ -453,6 +453,21 @@ static void test_fs__write_all_tells_a_closed_peer(void **state)
 
 #define IN_DIR(f) cmocka_unit_test_setup_teardown(f, enter, leave)
 
+static void test_fs__what_is_no_file_is_not_replaced_by_one(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(mkfifo("pipe", 0600), 0);
+	assert_int_equal(symlink("pipe", "pointer"), 0);
+	assert_int_equal(kg_fs_write("pipe", "x", 1, 0600), KG_EIO);
+	assert_int_equal(kg_fs_write("pointer", "x", 1, 0600), KG_EIO);
+	assert_int_equal(lstat("pipe", &st), 0);
+	assert_true(S_ISFIFO(st.st_mode));
+	assert_int_equal(lstat("pointer", &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -461,6 +476,7 @@ int main(void)
 		IN_DIR(test_fs__mkdirs_does_not_pass_through_a_file),
 		IN_DIR(test_fs__update_leaves_alone_what_is_the_same),
 		IN_DIR(test_fs__write_replaces_and_leaves_nothing_else),
+		IN_DIR(test_fs__what_is_no_file_is_not_replaced_by_one),
 		IN_DIR(test_fs__zeros_are_written_as_holes),
 		IN_DIR(test_fs__create_never_overwrites),
 		IN_DIR(test_fs__one_of_many_creators_wins),
