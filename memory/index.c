@@ -348,14 +348,12 @@ kg_err kg_index_end(kg_index *index)
 
 void kg_index_cancel(kg_index *index)
 {
-	kg_err ignored;
-
 	kg_index__forget(index);
 	if (!index->open)
 		return;
-	/* A failed transaction may be rolled back already. */
-	ignored = kg_index__run(index, "ROLLBACK");
-	(void)ignored;
+	/* A failed transaction may be rolled back already, and what failed is still to be told. */
+	if (sqlite3_get_autocommit(index->db) == 0)
+		(void)sqlite3_exec(index->db, "ROLLBACK", NULL, NULL, NULL);
 	index->open = false;
 }
 
