@@ -243,6 +243,7 @@ int kg_cmd_compact_run(kg_cli *cli, int argc, char **argv)
 	kg_epoch_terms terms;
 	options o;
 	int code = parse(&o, argc, argv);
+	bool nothing;
 	kg_err err;
 
 	if (code != KG_EXIT_YES)
@@ -253,6 +254,7 @@ int kg_cmd_compact_run(kg_cli *cli, int argc, char **argv)
 		err = kg_passphrase_open_swarm(&w.swarm, cli);
 	if (err == KG_OK)
 		err = kg_offline_open(&w.offline, cli);
+	nothing = err == KG_ENOTFOUND;
 	if (err == KG_OK)
 		err = kg_epoch_plan_make(&w.plan, w.offline.store, &w.offline.admit, &terms);
 	if (err == KG_OK)
@@ -266,5 +268,8 @@ int kg_cmd_compact_run(kg_cli *cli, int argc, char **argv)
 		print_lines(&w, &o);
 	kg_epoch_plan_release(&w.plan);
 	kg_swarm_free(w.swarm);
-	return err == KG_OK ? KG_EXIT_YES : kg_cli_trouble("compact");
+	if (err == KG_OK)
+		return KG_EXIT_YES;
+	(void)kg_cli_trouble("compact");
+	return nothing ? KG_EXIT_NO : KG_EXIT_TROUBLE;
 }

@@ -21,8 +21,10 @@ static kg_err find(kg_entry_id *id, int *code, const kg_cli *cli, const char *te
 	bool verified;
 	kg_err err = kg_reading_open(&reading, cli);
 
-	if (err != KG_OK)
+	if (err != KG_OK) {
+		*code = err == KG_ENOTFOUND ? KG_EXIT_NO : KG_EXIT_TROUBLE;
 		return err;
+	}
 	err = kg_reading_commit(&reading, &commit, text);
 	if (err == KG_OK)
 		err = kg_chain_read(reading.store, &entry, &proof, &verified, &commit);

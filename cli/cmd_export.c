@@ -174,6 +174,8 @@ int kg_cmd_export_run(kg_cli *cli, int argc, char **argv)
 	if (all && o.since != NULL)
 		return kg_cli_usage(&kg_cmd_export, "--since and --all exclude each other");
 	o.path = argv[optind];
+	if (strcmp(o.path, "-") == 0)
+		return kg_cli_usage(&kg_cmd_export, "a bundle goes into a file, not to a pipe");
 	err = export_bundle(cli, &o, &objects, &chains);
 	if (err != KG_OK) {
 		(void)kg_cli_trouble("export");

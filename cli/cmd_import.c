@@ -43,6 +43,8 @@ static kg_err unpack(kg_apart *apart, void *payload)
 	if (err == KG_OK)
 		err = kg_bundle_unpack(incoming, &bundle, map.data, map.size, &w->limits,
 				       kg_apart_step, apart);
+	if (err != KG_OK && map.data != NULL)
+		err = kg_fail_context(err, "%.200s", w->path);
 	if (err == KG_OK) {
 		kg_offers_put(&text, &bundle.offers);
 		err = kg_buf_ok(&text);

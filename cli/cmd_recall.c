@@ -10,6 +10,7 @@
 #include "cli/memory_type.h"
 #include "cli/reading.h"
 #include "cli/similar.h"
+#include "memory/quote.h"
 #include "memory/view.h"
 
 typedef struct {
@@ -79,6 +80,16 @@ static kg_err set_option(options *o, int letter, const char *value)
 	return err;
 }
 
+static bool is_text(const kg_buf *query)
+{
+	uint32_t point;
+	size_t step = 1;
+
+	for (size_t at = 0; step > 0 && at < query->size; at += step)
+		step = kg_utf8_step(&point, query->data + at, query->size - at);
+	return step > 0;
+}
+
 static int parse(options *o, int argc, char **argv)
 {
 	static const struct option known[] = {{"tag", required_argument, NULL, 'g'},
@@ -109,6 +120,8 @@ static int parse(options *o, int argc, char **argv)
 		kg_buf_printf(&o->query, "%s%s", i > optind ? " " : "", argv[i]);
 	if (kg_buf_ok(&o->query) != KG_OK)
 		return kg_cli_usage(&kg_cmd_recall, "the query is too long");
+	if (!is_text(&o->query))
+		return kg_cli_usage(&kg_cmd_recall, "the query is not UTF-8");
 	if (optind < argc)
 		o->filter.query = kg_buf_text(&o->query);
 	if (o->type_tag != NULL && o->filter.tag != NULL && strcmp(o->type_tag, o->filter.tag) != 0)

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/offline.h"
 #include "cli/passphrase.h"
 #include "cli/reading.h"
 #include "cli/similar.h"
@@ -125,28 +126,21 @@ static kg_err replace(const kg_cli *cli, const kg_pubkey *swarm)
 static kg_err reindex_here(const kg_cli *cli)
 {
 	struct sigaction action = {.sa_handler = on_signal};
-	char path[KG_PATH_SIZE];
 	kg_keyring_public public;
-	kg_memory *memory = NULL;
 	int lock = -1;
 	kg_err err = kg_keyring_read_public(&public, cli->state_dir);
 
+	if (err == KG_OK)
+		err = kg_offline_lock(&lock, cli);
 	(void)sigaction(SIGINT, &action, NULL);
 	(void)sigaction(SIGTERM, &action, NULL);
-	if (err == KG_OK)
-		err = kg_path(path, "%s/run/memory.lock", cli->state_dir);
-	if (err == KG_OK)
-		err = kg_fs_lock(&lock, path);
 	if (err == KG_OK)
 		err = replace(cli, &public.swarm);
 	if (lock >= 0)
 		(void)close(lock);
 	/* What only the journal has yet. */
 	if (err == KG_OK)
-		err = kg_memory_open(&memory, cli->state_dir, &public.swarm, NULL, NULL);
-	if (err == KG_OK)
-		err = kg_memory_settle(memory);
-	kg_memory_free(memory);
+		err = kg_offline_settle(cli, &public.swarm);
 	return err;
 }
 

@@ -57,6 +57,10 @@ static int parse(options *o, int argc, char **argv)
 			o->type = optarg;
 		} else if (letter == 'm') {
 			o->message = optarg;
+		} else if ((letter == 'g' && o->tags != NULL) ||
+			   (letter == 'r' && o->references != NULL)) {
+			return kg_cli_usage(&kg_cmd_remember, "one list, its parts separated by "
+							      "commas, for all tags or references");
 		} else if (letter == 'g') {
 			o->tags = optarg;
 		} else if (letter == 'r') {

@@ -181,7 +181,7 @@ static int replay(const kg_cli *cli, const char *name, const char *given, bool j
 		return err == KG_ENOTFOUND ? KG_EXIT_NO : KG_EXIT_TROUBLE;
 	}
 	if (!entry.has_sampler) {
-		err = kg_fail(KG_EINVAL, "%s by %s is a %s, not a generated text", name,
+		err = kg_fail(KG_EINVAL, "%s by %s is no generated text (type %s)", name,
 			      entry.agent_name, kg_entry_type_name(entry.type));
 	} else if (!verified) {
 		v.detail = "the signature is not good: the entry says nothing about its author";

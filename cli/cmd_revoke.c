@@ -84,6 +84,9 @@ static kg_err look(work *w, const kg_cli *cli, const options *o)
 		if (w->head.sequence > chain->head.sequence)
 			err = kg_fail(KG_EINVAL, "%s has only %llu entries", w->name,
 				      (unsigned long long)chain->head.sequence);
+		else if (chain->revoked && w->head.sequence >= chain->sequence_max)
+			err = kg_fail(KG_EINVAL, "%s is revoked after entry %llu already", w->name,
+				      (unsigned long long)chain->sequence_max);
 		else if (w->head.sequence == chain->head.sequence)
 			w->head.commit = chain->head.commit;
 	}

@@ -103,7 +103,8 @@ static void print_plain(const kg_syncing *x)
 	if (x->taking.proofs > 0)
 		printf(", %llu proofs of forks kept", (unsigned long long)x->taking.proofs);
 	if (x->taking.sealed > 0)
-		printf(", %llu sealed contents", (unsigned long long)x->taking.sealed);
+		printf(", %llu sealed content%s", (unsigned long long)x->taking.sealed,
+		       x->taking.sealed == 1 ? "" : "s");
 	printf("; %llu chain%s pushed\n", (unsigned long long)x->pushed, x->pushed == 1 ? "" : "s");
 	for (size_t i = 0; i < j->stranger_count; i++) {
 		char hex[KG_PUBKEY_TEXT_SIZE];

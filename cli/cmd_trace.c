@@ -322,8 +322,8 @@ int kg_cmd_trace_run(kg_cli *cli, int argc, char **argv)
 	} else if (rows.count > 0) {
 		draw(&rows);
 	} else {
-		fprintf(stderr, "kindergarten: trace: %s has left no trace\n",
-			agent ? agent : "nobody");
+		fprintf(stderr, "kindergarten: trace: %s has left %s trace\n",
+			agent ? agent : "nobody", agent ? "no" : "a");
 	}
 	kg_index_rows_release(&rows);
 	return code;

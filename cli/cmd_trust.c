@@ -45,7 +45,7 @@ static int parse(options *o, int argc, char **argv)
 	if (kg_name_check(o->name) != KG_OK)
 		return kg_cli_usage(&kg_cmd_trust, "--name: %s", kg_err_text());
 	if (kg_pubkey_parse(&o->swarm, argv[optind]) != KG_OK)
-		return kg_cli_usage(&kg_cmd_trust, "%s", kg_err_text());
+		return kg_cli_usage(&kg_cmd_trust, "KEY: %s", kg_err_text());
 	return KG_EXIT_YES;
 }
 

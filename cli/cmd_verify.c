@@ -174,7 +174,8 @@ static kg_err judge_repository(kg_cli_verdict *out, const wishes *wished)
 
 	if (err != KG_OK)
 		return err == KG_ENOTFOUND
-			       ? kg_fail(KG_EINVAL, "%s: no git repository", wished->repository)
+			       ? kg_fail(KG_EINVAL, "%s: no git repository, or of somebody else's",
+					 wished->repository)
 			       : err;
 	if (wished->swarm != NULL) {
 		err = kg_pubkey_parse(&out->swarm, wished->swarm);
@@ -271,6 +272,7 @@ int kg_cmd_verify_run(kg_cli *cli, int argc, char **argv)
 	kg_cli_verdict verdict = {0};
 	wishes wished = {0};
 	kg_err err;
+	bool nothing;
 	bool ok;
 	int code = parse(&wished, argc, argv);
 
@@ -278,12 +280,13 @@ int kg_cmd_verify_run(kg_cli *cli, int argc, char **argv)
 		return code;
 	err = wished.repository != NULL ? judge_repository(&verdict, &wished)
 					: judge_state(&verdict, cli, wished.what);
+	nothing = err == KG_ENOTFOUND;
 	if (err == KG_OK && wished.signers != NULL)
 		err = kg_cli_verdict_write_signers(&verdict, wished.signers);
 	if (err != KG_OK) {
 		kg_verdict_release(&verdict.verdict);
 		(void)kg_cli_trouble("verify");
-		return err == KG_ENOTFOUND ? KG_EXIT_NO : KG_EXIT_TROUBLE;
+		return nothing ? KG_EXIT_NO : KG_EXIT_TROUBLE;
 	}
 	ok = kg_cli_verdict_ok(&verdict);
 	if (wished.json)

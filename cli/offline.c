@@ -18,6 +18,9 @@
 #include "memory/vault.h"
 #include "orchestrator/runfile.h"
 
+/* For another command that is about to end: as long as who signs waits. */
+enum { LOCK_TRIES = 1500, LOCK_WAIT_US = 10000 };
+
 kg_err kg_offline_check(const kg_cli *cli)
 {
 	kg_runfile *run = calloc(1, sizeof(*run));
@@ -32,24 +35,33 @@ kg_err kg_offline_check(const kg_cli *cli)
 		       : KG_OK;
 }
 
-/* The journal into git, by the one who knows how; what is left of an epoch is moved on the way. */
-static kg_err settle(const kg_cli *cli, const kg_pubkey *swarm)
+kg_err kg_offline_settle(const kg_cli *cli, const kg_pubkey *swarm)
 {
 	kg_memory *memory = NULL;
 	kg_err err = kg_memory_open(&memory, cli->state_dir, swarm, NULL, NULL);
 
+	for (int i = 0; i < LOCK_TRIES && err == KG_ECONFLICT; i++) {
+		(void)usleep(LOCK_WAIT_US);
+		err = kg_memory_open(&memory, cli->state_dir, swarm, NULL, NULL);
+	}
 	if (err == KG_OK)
 		err = kg_memory_settle(memory);
 	kg_memory_free(memory);
 	return err;
 }
 
-static kg_err take_lock(kg_offline *o, const kg_cli *cli)
+kg_err kg_offline_lock(int *lock, const kg_cli *cli)
 {
 	char path[KG_PATH_SIZE];
 	kg_err err = kg_path(path, "%s/run/memory.lock", cli->state_dir);
 
-	return err == KG_OK ? kg_fs_lock(&o->lock, path) : err;
+	if (err == KG_OK)
+		err = kg_fs_lock(lock, path);
+	for (int i = 0; i < LOCK_TRIES && err == KG_ECONFLICT; i++) {
+		(void)usleep(LOCK_WAIT_US);
+		err = kg_fs_lock(lock, path);
+	}
+	return err;
 }
 
 kg_err kg_offline_open(kg_offline *out, const kg_cli *cli)
@@ -68,9 +80,9 @@ kg_err kg_offline_open(kg_offline *out, const kg_cli *cli)
 	if (err != KG_OK)
 		return err;
 	o.swarm = public.swarm;
-	err = settle(cli, &o.swarm);
+	err = kg_offline_settle(cli, &o.swarm);
 	if (err == KG_OK)
-		err = take_lock(&o, cli);
+		err = kg_offline_lock(&o.lock, cli);
 	if (err == KG_OK)
 		err = kg_store_create(&o.store, cli->state_dir, &o.swarm);
 	if (err == KG_OK)

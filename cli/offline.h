@@ -30,6 +30,12 @@ KG_NODISCARD kg_err kg_offline_finish(kg_offline *offline, const kg_cli *cli);
 /* KG_ECONFLICT with a line that says what to do while a swarm runs here. */
 KG_NODISCARD kg_err kg_offline_check(const kg_cli *cli);
 
+/* The lock of who alone writes, close(2) frees it; and the journal into git, by the one who knows
+ * how, with what is left of an epoch moved on the way. Both wait some seconds for another command;
+ * KG_ECONFLICT then. */
+KG_NODISCARD kg_err kg_offline_lock(int *lock, const kg_cli *cli);
+KG_NODISCARD kg_err kg_offline_settle(const kg_cli *cli, const kg_pubkey *swarm);
+
 /* Drops sealed content whose entry never came: of a command that was killed in between. What still
  * waits in an outbox will come. `*dropped` is added to. */
 KG_NODISCARD kg_err kg_offline_sweep(kg_offline *offline, const kg_cli *cli, size_t *dropped);

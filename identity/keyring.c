@@ -218,6 +218,12 @@ static kg_err ownership_check(const struct stat *st, const char *path)
 	return KG_OK;
 }
 
+static kg_err no_identity(const char *state_dir)
+{
+	return kg_fail(KG_ENOTFOUND, "no identity in %s (`kindergarten identity new` makes one)",
+		       state_dir);
+}
+
 /* Reads swarm.key into `file`, which is locked memory of one byte more than a file may have. */
 static kg_err key_file_read(uint8_t *file, size_t *file_size, const char *state_dir)
 {
@@ -230,8 +236,7 @@ static kg_err key_file_read(uint8_t *file, size_t *file_size, const char *state_
 	if (err != KG_OK)
 		return err;
 	if (lstat(path, &st) != 0)
-		return errno == ENOENT ? kg_fail(KG_ENOTFOUND, "no identity in %s", state_dir)
-				       : kg_fail_errno(errno, "%s", path);
+		return errno == ENOENT ? no_identity(state_dir) : kg_fail_errno(errno, "%s", path);
 	if (!S_ISDIR(st.st_mode))
 		return kg_fail(KG_EDENIED, "%s is not a directory", path);
 	err = ownership_check(&st, path);
@@ -241,8 +246,7 @@ static kg_err key_file_read(uint8_t *file, size_t *file_size, const char *state_
 		return err;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
-		return errno == ENOENT ? kg_fail(KG_ENOTFOUND, "no identity in %s", state_dir)
-				       : kg_fail_errno(errno, "%s", path);
+		return errno == ENOENT ? no_identity(state_dir) : kg_fail_errno(errno, "%s", path);
 	if (fstat(fd, &st) != 0)
 		err = kg_fail_errno(errno, "%s", path);
 	else if (!S_ISREG(st.st_mode))
@@ -369,7 +373,7 @@ kg_err kg_keyring_read_public(kg_keyring_public *out, const char *state_dir)
 	if (err == KG_OK)
 		err = kg_keyring_decode_public(out, kg_buf_text(&text), text.size);
 	else if (err == KG_ENOTFOUND)
-		err = kg_fail(KG_ENOTFOUND, "no identity in %s", state_dir);
+		err = no_identity(state_dir);
 	kg_buf_release(&text);
 	return err;
 }
