@@ -30,6 +30,10 @@ _kindergarten() {
 	done
 	COMPREPLY=()
 	case ${COMP_WORDS[COMP_CWORD - 1]} in
+	-t | --type | --memory-type)
+		mapfile -t COMPREPLY < <(compgen -W 'insight observation learning reflection question trace heartbeat task experience relationship custom' -- "$current")
+		return
+		;;
 	--state | --config | --keep | --model | --peer-llama-bench | --peer-model | --prompt-cache | --archive | --text | --base | --calibrate | --report | --svg | --repository | --signers | --mmogit | --mmogit-words | -o) return ;; # file names, by `complete -o default`
 	esac
 	if [[ -z $command || $command == help ]]; then
