@@ -113,7 +113,7 @@ static kg_err put_claims(kg_cargo *g, size_t count)
 			later = later || (!g->batch[k]->is_proof &&
 					  kg_pubkey_equal(&g->batch[k]->entry.agent, &claim.agent));
 		if (!later)
-			err = kg_claims_put(g->state_dir, &claim);
+			err = kg_claims_put(g->state_dir, g->store, &claim);
 	}
 	return err;
 }

@@ -90,8 +90,38 @@ kg_err kg_claims_read(kg_entry_head **claims, size_t *count, const char *state_d
 	return KG_OK;
 }
 
-/* Puts it in its place, or in place of that swarm's; `*news` false: that one is no earlier. */
-static kg_err place(kg_entry_head *claims, size_t *count, const kg_entry_head *claim, bool *news)
+/* Whether the chain that ends with `end` goes on from `earlier`; a chain that cannot be read down
+ * to there does not. */
+static bool goes_on_from(kg_store *store, const kg_entry_head *end, const kg_entry_head *earlier)
+{
+	kg_entry_proof proof = {.has_parent = true, .parent = end->commit};
+	uint64_t sequence = UINT64_MAX;
+	kg_err err = KG_OK;
+	kg_buf object;
+
+	kg_buf_init(&object, KG_ENTRY_OBJECT_MAX);
+	while (err == KG_OK && sequence > earlier->sequence && proof.has_parent) {
+		kg_commit at = proof.parent;
+		kg_entry e;
+
+		kg_buf_clear(&object);
+		err = kg_store_read(store, &object, &at);
+		if (err == KG_OK)
+			err = kg_entry_open_unverified(&e, &proof, object.data, object.size);
+		if (err != KG_OK)
+			break;
+		sequence = e.sequence;
+		proof.commit = at;
+		kg_entry_release(&e);
+	}
+	kg_buf_release(&object);
+	return err == KG_OK && sequence == earlier->sequence &&
+	       memcmp(proof.commit.bytes, earlier->commit.bytes, KG_COMMIT_SIZE) == 0;
+}
+
+/* Puts it in its place, or in place of that swarm's; `*news` false: that one stays. */
+static kg_err place(kg_entry_head *claims, size_t *count, kg_store *store,
+		    const kg_entry_head *claim, bool *news)
 {
 	size_t at = 0;
 
@@ -105,13 +135,14 @@ static kg_err place(kg_entry_head *claims, size_t *count, const kg_entry_head *c
 		claims[at] = (kg_entry_head){.agent = claim->agent};
 		++*count;
 	}
-	*news = claims[at].sequence < claim->sequence;
+	*news = claims[at].sequence < claim->sequence &&
+		(claims[at].sequence == 0 || goes_on_from(store, claim, &claims[at]));
 	if (*news)
 		claims[at] = *claim;
 	return KG_OK;
 }
 
-kg_err kg_claims_put(const char *state_dir, const kg_entry_head *claim)
+kg_err kg_claims_put(const char *state_dir, kg_store *store, const kg_entry_head *claim)
 {
 	kg_entry_head *claims = NULL;
 	char path[KG_PATH_SIZE];
@@ -125,7 +156,7 @@ kg_err kg_claims_put(const char *state_dir, const kg_entry_head *claim)
 		err = claims != NULL ? KG_OK : kg_fail(KG_ENOMEM, "no memory for claims");
 	}
 	if (err == KG_OK)
-		err = place(claims, &count, claim, &news);
+		err = place(claims, &count, store, claim, &news);
 	if (err == KG_OK)
 		err = kg_path(path, "%s/witness", state_dir);
 	kg_buf_init(&text, FILE_MAX);

@@ -133,7 +133,7 @@ static kg_err claim_end(const kg_memory *m, const kg_pubkey *swarm)
 	if (chain == NULL || chain->damaged || chain->head.sequence == 0)
 		return KG_OK;
 	claim = (kg_entry_head){*swarm, chain->head.sequence, chain->head.commit};
-	return kg_claims_put(m->state_dir, &claim);
+	return kg_claims_put(m->state_dir, m->store, &claim);
 }
 
 /* A crash may have come between git and the witness outside it. */

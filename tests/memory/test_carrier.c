@@ -11,6 +11,7 @@
 #include "memory/carrier.h"
 #include "memory/claims.h"
 #include "memory/store.h"
+#include "memory/verify.h"
 
 /* ---- a thread carries ---- */
 
@@ -494,6 +495,7 @@ static void test_carrier__a_stranger_and_a_broken_signature_prove_nothing(void *
 static void test_carrier__the_end_of_the_swarms_chain_is_told_outside_git(void **state)
 {
 	kg_entry_head *claims = NULL;
+	kg_store *store = NULL;
 	kg_memory *memory;
 	size_t count = 0;
 	fixture f;
@@ -512,12 +514,62 @@ static void test_carrier__the_end_of_the_swarms_chain_is_told_outside_git(void *
 	assert_memory_equal(claims[0].commit.bytes, f.swarm.head.commit.bytes, KG_COMMIT_SIZE);
 	/* An earlier end is no news: a chain that was put back shows. */
 	claims[0].sequence--;
-	assert_int_equal(kg_claims_put(f.dir, &claims[0]), KG_OK);
+	assert_int_equal(kg_store_open(&store, f.dir), KG_OK);
+	assert_int_equal(kg_claims_put(f.dir, store, &claims[0]), KG_OK);
+	kg_store_free(store);
 	free(claims);
 	assert_int_equal(kg_claims_read(&claims, &count, f.dir), KG_OK);
 	assert_int_equal(claims[0].sequence, f.swarm.head.sequence);
 	free(claims);
 	kg_memory_free(memory);
+	fixture_remove(&f);
+}
+
+/* All of the memory is an older copy, and grows past where it was before. */
+static void test_carrier__a_witness_of_what_was_put_back_stays(void **state)
+{
+	kg_verify_options options = {0};
+	kg_entry_head *claims = NULL;
+	kg_store *store = NULL;
+	kg_verdict verdict;
+	kg_chain_head back;
+	kg_memory *memory;
+	kg_commit lost;
+	fixture f;
+
+	(void)state;
+	fixture_make(&f);
+	memory = fixture_open(&f);
+	assert_int_equal(kg_memory_settle(memory), KG_OK);
+	assert_int_equal(fixture_shell(&f, NULL, "cp -a memory.git older.git"), 0);
+	back = f.swarm.head;
+	(void)fixture_checkpoint(&f, memory);
+	lost = f.swarm.head.commit;
+	assert_int_equal(kg_memory_settle(memory), KG_OK);
+	kg_memory_free(memory);
+	assert_int_equal(fixture_shell(&f, NULL,
+				       "rm -rf memory.git journal index.sqlite* &&"
+				       " mv older.git memory.git"),
+			 0);
+	f.swarm.head = back;
+	for (int i = 0; i < 4; i++) {
+		memory = fixture_open(&f);
+		f.now_ms += 1000;
+		(void)fixture_checkpoint(&f, memory);
+		assert_int_equal(kg_memory_settle(memory), KG_OK);
+		kg_memory_free(memory);
+	}
+	assert_int_equal(kg_claims_read(&claims, &options.witness_count, f.dir), KG_OK);
+	assert_int_equal(options.witness_count, 1);
+	assert_memory_equal(claims[0].commit.bytes, lost.bytes, KG_COMMIT_SIZE);
+	options.witness = claims;
+	assert_int_equal(kg_store_open(&store, f.dir), KG_OK);
+	assert_int_equal(kg_verify(&verdict, store, &f.swarm.swarm, &options), KG_OK);
+	assert_int_equal(verdict.count, 1);
+	assert_string_equal(verdict.findings[0].reason, "rolled_back");
+	kg_verdict_release(&verdict);
+	kg_store_free(store);
+	free(claims);
 	fixture_remove(&f);
 }
 
@@ -610,6 +662,7 @@ int main(void)
 		cmocka_unit_test(test_carrier__of_one_author_eight_proofs_are_enough),
 		cmocka_unit_test(test_carrier__a_stranger_and_a_broken_signature_prove_nothing),
 		cmocka_unit_test(test_carrier__the_end_of_the_swarms_chain_is_told_outside_git),
+		cmocka_unit_test(test_carrier__a_witness_of_what_was_put_back_stays),
 		cmocka_unit_test(test_carrier__claims_are_read_strictly),
 		cmocka_unit_test(test_carrier__a_damaged_witness_is_written_anew),
 	};
