@@ -174,8 +174,7 @@ static kg_err judge_repository(kg_cli_verdict *out, const wishes *wished)
 
 	if (err != KG_OK)
 		return err == KG_ENOTFOUND
-			       ? kg_fail(KG_EINVAL, "%s: no git repository, or of somebody else's",
-					 wished->repository)
+			       ? kg_fail(KG_EINVAL, "%s: no git repository", wished->repository)
 			       : err;
 	if (wished->swarm != NULL) {
 		err = kg_pubkey_parse(&out->swarm, wished->swarm);

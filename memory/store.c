@@ -23,6 +23,13 @@ kg_err kg_store__fail_git(int code, const char *what)
 	if (strstr(why, strerrordesc_np(ENOSPC)) != NULL ||
 	    strstr(why, strerrordesc_np(EDQUOT)) != NULL)
 		return kg_fail(KG_EFULL, "%s: %s", what, why);
+	/* As libgit2 1.5 says it of a repository that is not the caller's. */
+	if (strstr(why, "safe.directory") != NULL || strstr(why, "not owned by") != NULL)
+		return kg_fail(KG_EDENIED,
+			       "%s: the repository is another user's: git config "
+			       "--global --add safe.directory DIRECTORY lets git and "
+			       "this read it",
+			       what);
 	switch (code) {
 	case GIT_ENOTFOUND:
 		return kg_fail(KG_ENOTFOUND, "%s: %s", what, why);
