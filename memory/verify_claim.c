@@ -331,6 +331,14 @@ static int compare_orphans(const void *a, const void *b)
 	return memcmp(x->head.commit.bytes, y->head.commit.bytes, KG_COMMIT_SIZE);
 }
 
+/* What an author has seen of swarms that are believed there need not be here. */
+static bool is_anyones(const kg_verify_judge *j, const kg_pubkey *agent)
+{
+	const kg_admit_chain *known = kg_admit_find(&j->admit, agent);
+
+	return known != NULL && known->member;
+}
+
 static void judge_orphans(kg_verify_judge *j)
 {
 	const kg_pubkey *only = j->options->agent;
@@ -343,7 +351,8 @@ static void judge_orphans(kg_verify_judge *j)
 
 		if ((i > 0 && compare_orphans(o - 1, o) == 0) ||
 		    (only != NULL && !kg_pubkey_equal(only, &o->head.agent)) ||
-		    (o->by == KG_CLAIM_CHECKPOINT && !speaks_for(j, &o->swarm, &o->head.agent)))
+		    (o->by == KG_CLAIM_CHECKPOINT && !speaks_for(j, &o->swarm, &o->head.agent)) ||
+		    (o->by == KG_CLAIM_SEEN && !is_anyones(j, &o->head.agent)))
 			continue;
 		find_gone(j, &o->head, o->by);
 	}

@@ -463,6 +463,34 @@ static void test_verify_swarms__what_was_seen_and_is_there_is_fine(void **state)
 	scene_remove(&s);
 }
 
+/* Whoever believes a swarm need not believe those that it believes. */
+static void test_verify_swarms__what_was_seen_of_strangers_need_not_be_here(void **state)
+{
+	kg_chain_head head = {.sequence = 3, .commit = {{3}}};
+	kg_key *stranger = fixture_key(77);
+	kg_entry e;
+	scene s;
+
+	(void)state;
+	scene_make(&s);
+	kg_entry_init(&e, KG_ENTRY_INSIGHT);
+	assert_int_equal(kg_entry_add_seen(&e, kg_key_public(stranger), &head), KG_OK);
+	(void)force_next(&s, &s.f.agents[2], &e);
+	expect_none(&s);
+	/* A member that has no chain is missed. */
+	assert_int_equal(fixture_shell(&s.f, NULL, "git -C memory.git update-ref -d %s",
+				       scene_ref(&s.f.agents[2])),
+			 0);
+	kg_entry_init(&e, KG_ENTRY_INSIGHT);
+	assert_int_equal(
+		kg_entry_add_seen(&e, kg_key_public(s.f.agents[2].key), &s.f.agents[2].head),
+		KG_OK);
+	(void)force_next(&s, &s.f.agents[1], &e);
+	expect(&s, "seen_missing", 1);
+	kg_key_free(stranger);
+	scene_remove(&s);
+}
+
 /* ---- quarantine, sealed content, messages of others ---- */
 
 static void test_verify_swarms__a_quarantine_is_told_and_is_no_fault(void **state)
@@ -625,6 +653,7 @@ int main(void)
 		cmocka_unit_test(test_verify_swarms__a_fork_is_named_with_both_its_ends),
 		cmocka_unit_test(test_verify_swarms__two_proofs_stand_without_the_chain),
 		cmocka_unit_test(test_verify_swarms__what_was_seen_and_is_there_is_fine),
+		cmocka_unit_test(test_verify_swarms__what_was_seen_of_strangers_need_not_be_here),
 		cmocka_unit_test(test_verify_swarms__a_quarantine_is_told_and_is_no_fault),
 		cmocka_unit_test(test_verify_swarms__sealed_content_may_be_gone_but_not_strange),
 		cmocka_unit_test(test_verify_swarms__a_message_that_its_author_did_not_write),
