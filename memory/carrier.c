@@ -25,7 +25,8 @@ struct kg_carrier {
 	/* Below the mutex. */
 	bool stop;
 	bool retry;
-	kg_mend mend;
+	kg_mend mend; /* asked for */
+	bool mending; /* taken up and not done yet */
 	bool is_indexed;
 	bool rebuilt;
 	kg_load *first; /* oldest */
@@ -210,6 +211,11 @@ kg_err kg_carrier_replay(kg_carrier *c, kg_carrier_before before, kg_carrier_vis
 	return err;
 }
 
+static bool is_index_whole(const kg_carrier *c)
+{
+	return c->is_indexed && c->mend == KG_MEND_NONE && !c->mending;
+}
+
 void kg_carrier_look(kg_carrier *c, kg_carrier_state *state)
 {
 	lock(c);
@@ -217,7 +223,7 @@ void kg_carrier_look(kg_carrier *c, kg_carrier_state *state)
 		.durable = c->durable_serial,
 		.carried = c->carried,
 		.safe = c->safe,
-		.is_indexed = c->is_indexed && c->mend == KG_MEND_NONE,
+		.is_indexed = is_index_whole(c),
 		.failed = c->failed,
 		.waiting = c->count,
 		.waiting_bytes = c->bytes,
@@ -340,6 +346,7 @@ static void work(kg_carrier *c)
 	kg_err err;
 
 	c->mend = KG_MEND_NONE;
+	c->mending = mend != KG_MEND_NONE;
 	c->retry = false;
 	unlock(c);
 	err = kg_cargo_carry(&c->cargo, count, mend);
@@ -350,6 +357,7 @@ static void work(kg_carrier *c)
 	c->packs += c->cargo.carried > 0 ? 1 : 0;
 	c->untidy = c->untidy || c->cargo.carried > 0;
 	c->is_indexed = !c->cargo.index_stale;
+	c->mending = false;
 	c->rebuilt = c->rebuilt || c->cargo.rebuilt;
 	if (err == KG_OK && sync) {
 		c->safe = until;
@@ -525,8 +533,7 @@ kg_err kg_carrier_wait(kg_carrier *c, bool sync)
 	syncs = c->syncs_wanted;
 	c->retry = true;
 	(void)pthread_cond_signal(&c->work);
-	while (c->carried < serial || !c->is_indexed || c->mend != KG_MEND_NONE ||
-	       (sync && (int)(c->syncs - syncs) < 0)) {
+	while (c->carried < serial || !is_index_whole(c) || (sync && (int)(c->syncs - syncs) < 0)) {
 		if (c->failed != KG_OK && c->tries != tries) {
 			err = kg_fail(c->failed, "%s", c->why);
 			break;
