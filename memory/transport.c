@@ -12,6 +12,7 @@
 #include "base/fs.h"
 #include "memory/incoming_impl.h"
 #include "memory/store_impl.h"
+#include "memory/transport_impl.h"
 
 /* What credentials were tried already: the other side asks again after each. */
 typedef struct {
@@ -297,12 +298,13 @@ kg_err kg_transport_push_sealed(kg_store *from, const kg_transport *t)
 	char *argv[] = {git, in, from->path, push, quiet, end, url, spec, NULL};
 	int status = 0;
 	pid_t child;
+	const char *local = kg_transport__local(t->url);
 	int rc;
 	kg_err err = url != NULL ? git_environment(t) : kg_fail(KG_ENOMEM, "no memory for a url");
 
-	if (err != KG_OK) {
+	if (err != KG_OK || local != NULL) {
 		free(url);
-		return err;
+		return err == KG_OK ? kg_transport__put_sealed(from, local) : err;
 	}
 	rc = posix_spawnp(&child, git, NULL, NULL, argv, environ);
 	if (rc == ENOENT)

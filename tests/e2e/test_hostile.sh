@@ -181,6 +181,23 @@ as elm import "$root/torn.bundle" >/dev/null 2>&1 || code=$?
 [ "$code" -eq 111 ] || fail "a torn bundle: $code"
 [ -z "$(find "$root/elm/incoming" -name 'bundle.git')" ] || fail "what a bad bundle left"
 
+# It would have commands run by who writes there. Nothing is.
+attack runs
+for hook in pre-receive update post-receive post-update reference-transaction proc-receive; do
+	printf '#!/bin/sh\ntouch "%s/ran-%s"\n' "$root" $hook >"$hub/hooks/$hook"
+	chmod +x "$hub/hooks/$hook"
+done
+git init -q --bare "$root/borrowed.git"
+echo "$root/borrowed.git/objects" >"$hub/objects/info/alternates"
+git -C "$hub" config core.alternateRefsCommand "touch $root/ran-refs; true"
+git -C "$hub" config uploadpack.packObjectsHook "touch $root/ran-pack"
+git -C "$hub" config core.sshCommand "touch $root/ran-ssh"
+say elm 'elm says what is new'
+sealed=$(as elm remember --memory-type insight --private --message 'elm keeps it to itself' | head -n 1)
+as elm sync runs >/dev/null || fail "runs: not synced"
+git -C "$hub" cat-file -e "refs/vault/$sealed" || fail "sealed content is not there"
+[ -z "$(ls "$root" | grep '^ran-')" ] || fail "was run: $(ls "$root" | grep '^ran-')"
+
 # Forgiven, an honest remote is exchanged with again.
 attack repents
 git -C "$hub" update-ref "$(chain "$victim")" "$(chain "$victim")~1"
