@@ -159,12 +159,17 @@ static uint64_t count_damaged(const kg_memory *m)
 static kg_err recover(kg_memory *m, kg_memory_report *told)
 {
 	kg_err err = load_chains(m);
+	bool moved = false;
 
 	if (err == KG_ECORRUPT || (err == KG_OK && count_damaged(m) > 0)) {
 		err = kg_memory__repair(m);
 		if (err == KG_OK)
 			err = load_chains(m);
 	}
+	if (err == KG_OK)
+		err = kg_memory__restore(m, &moved);
+	if (err == KG_OK && moved)
+		err = load_chains(m);
 	if (err == KG_OK)
 		err = kg_memory__recover(m, told);
 	if (err == KG_OK)

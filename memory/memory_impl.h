@@ -50,6 +50,10 @@ KG_NODISCARD kg_err kg_memory__recover(kg_memory *memory, kg_memory_report *told
 /* Writes what the journal has of objects that git lacks or cannot read, as after a power loss. */
 KG_NODISCARD kg_err kg_memory__repair(kg_memory *memory);
 
+/* Moves the refs that are behind the place from where the journal goes on: what it has was admitted
+ * there, so that they were there once. `*moved`: the chains are to be read anew. */
+KG_NODISCARD kg_err kg_memory__restore(kg_memory *memory, bool *moved);
+
 /* ---- lookback.c ---- */
 
 /* The reading index, open and where its file is; waits for one to be made. */

@@ -2,6 +2,7 @@
 /* What the journal holds at opening: in git already, or to go there, or of no use. */
 #include <string.h>
 
+#include "memory/chain.h"
 #include "memory/memory_impl.h"
 
 typedef struct {
@@ -125,6 +126,83 @@ kg_err kg_memory__repair(kg_memory *m)
 
 	if (err == KG_OK)
 		err = kg_journal_open(&journal, path, &torn, repair_visit, m);
+	kg_journal_free(journal);
+	return err;
+}
+
+/* ---- a ref that a power loss emptied, and that was removed for it ---- */
+
+/* From where an entry of the journal goes on, down to where the ref is. */
+typedef struct {
+	const kg_pubkey *agent;
+	const kg_commit *tip; /* NULL: there is no ref */
+	uint64_t sequence;    /* expected next */
+	bool reached;
+} descent;
+
+static kg_err descend(void *payload, const kg_entry *entry, const kg_entry_proof *proof,
+		      bool verified, bool *stop)
+{
+	descent *d = payload;
+	bool good = verified && kg_pubkey_equal(&entry->agent, d->agent) &&
+		    entry->sequence == d->sequence;
+
+	d->sequence--;
+	d->reached = good && (d->tip != NULL ? memcmp(proof->commit.bytes, d->tip->bytes,
+						      KG_COMMIT_SIZE) == 0
+					     : !proof->has_parent);
+	*stop = !good || d->reached;
+	return KG_OK;
+}
+
+typedef struct {
+	kg_memory *m;
+	bool *moved;
+} restoring;
+
+static kg_err restore_visit(void *payload, kg_journal_kind kind, const uint8_t *object, size_t size)
+{
+	restoring *r = payload;
+	const kg_admit_chain *chain;
+	kg_entry_proof proof;
+	kg_entry entry;
+	kg_store_move move;
+	descent d;
+	kg_err err;
+
+	if (kind != KG_JOURNAL_ENTRY ||
+	    kg_entry_open_unverified(&entry, &proof, object, size) != KG_OK)
+		return KG_OK;
+	chain = kg_admit_find(&r->m->admit, &entry.agent);
+	move = (kg_store_move){.agent = entry.agent, .commit = proof.parent};
+	d = (descent){.agent = &move.agent, .sequence = entry.sequence - 1};
+	kg_entry_release(&entry);
+	if (!proof.has_parent || (chain != NULL && d.sequence <= chain->head.sequence))
+		return KG_OK;
+	move.has_old = kg_store_tip(r->m->store, &move.old, &move.agent) == KG_OK;
+	d.tip = move.has_old ? &move.old : NULL;
+	if (move.has_old && memcmp(move.old.bytes, move.commit.bytes, KG_COMMIT_SIZE) == 0)
+		return KG_OK;
+	err = kg_chain_walk(r->m->store, &move.commit, descend, &d);
+	if (err == KG_ENOMEM)
+		return err;
+	if (err != KG_OK || !d.reached)
+		return KG_OK;
+	*r->moved = true;
+	return kg_store_move_ref(kg_carrier_store(r->m->carrier), &move);
+}
+
+kg_err kg_memory__restore(kg_memory *m, bool *moved)
+{
+	restoring r = {m, moved};
+	kg_journal *journal = NULL;
+	char path[KG_PATH_SIZE];
+	uint64_t torn = 0;
+	kg_err err = kg_path(path, "%s/journal", m->state_dir);
+
+	*moved = false;
+	if (err == KG_OK)
+		err = kg_journal_open(&journal, path, &torn, restore_visit, &r);
 	kg_journal_free(journal);
 	return err;
 }

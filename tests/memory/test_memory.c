@@ -546,6 +546,52 @@ static void test_memory__a_lock_left_in_git_by_a_killed_writer_does_not_stop_the
 	fixture_remove(&f);
 }
 
+/* A file system that gives a file its new name before its content leaves the ref empty. What the
+ * journal has then goes on from where the chain was, though nothing in git says where that is. */
+static void test_memory__a_ref_that_a_power_loss_emptied_is_found_again(void **state)
+{
+	static const char *const losses[] = {
+		"for r in memory.git/refs/heads/agents/*; do : >$r; done",
+		"rm -f memory.git/packed-refs;"
+		" for r in memory.git/refs/heads/agents/*; do : >$r; done",
+	};
+	kg_memory_report report = {0};
+	kg_receipt receipt;
+	kg_memory *memory;
+	fixture f;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(losses) / sizeof(losses[0]); i++) {
+		fixture_make(&f);
+		memory = fixture_open(&f);
+		(void)fixture_say(&f, memory, &f.agents[0], "said once");
+		(void)fixture_checkpoint(&f, memory);
+		assert_int_equal(kg_memory_settle(memory), KG_OK);
+		assert_int_equal(fixture_shell(&f, NULL, "git -C memory.git pack-refs --all"), 0);
+		(void)fixture_say(&f, memory, &f.agents[0], "said again");
+		(void)fixture_say(&f, memory, &f.agents[0], "and again");
+		(void)fixture_checkpoint(&f, memory);
+		receipt = fixture_say(&f, memory, &f.agents[0], "and a last time");
+		/* Not settled: git is not known to be on the disk, and the journal has it all. */
+		kg_memory_free(memory);
+		assert_int_equal(fixture_shell(&f, NULL, "%s", losses[i]), 0);
+		assert_int_equal(kg_memory_open(&memory, f.dir, &f.swarm.swarm, NULL, &report),
+				 KG_OK);
+		assert_int_equal(report.dropped, 0);
+		assert_int_equal(report.entries, 7);
+		(void)fixture_say(&f, memory, &f.agents[0], "goes on");
+		(void)fixture_checkpoint(&f, memory);
+		assert_int_equal(kg_memory_settle(memory), KG_OK);
+		kg_memory_free(memory);
+		assert_int_equal(receipt.sequence, 4);
+		assert_int_equal(fixture_shell(&f, NULL,
+					       "test $(git -C memory.git rev-list --all --count)"
+					       " = 9"),
+				 0);
+		fixture_remove(&f);
+	}
+}
+
 static void test_memory__a_checkpoint_must_be_true(void **state)
 {
 	fixture f;
@@ -675,6 +721,7 @@ int main(void)
 		cmocka_unit_test(test_memory__a_full_disk_refuses_and_loses_nothing),
 		cmocka_unit_test(
 			test_memory__a_lock_left_in_git_by_a_killed_writer_does_not_stop_the_next),
+		cmocka_unit_test(test_memory__a_ref_that_a_power_loss_emptied_is_found_again),
 		cmocka_unit_test(test_memory__a_checkpoint_must_be_true),
 		cmocka_unit_test(test_memory__a_new_epoch_is_taken_from_the_owner_alone),
 	};
