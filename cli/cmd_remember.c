@@ -238,6 +238,7 @@ static kg_err say(kg_receipt *receipt, kg_entry *entry, const kg_cli *cli, const
 	kg_swarm *swarm = NULL;
 	kg_key *agent = NULL;
 	kg_buf sealed;
+	char why[KG_ERR_TEXT_MAX];
 	kg_err closed;
 	kg_err err = kg_passphrase_open_swarm(&swarm, cli);
 
@@ -255,11 +256,18 @@ static kg_err say(kg_receipt *receipt, kg_entry *entry, const kg_cli *cli, const
 		err = kg_writing_say(writing, receipt, entry,
 				     agent != NULL ? agent : kg_swarm_operator_key(swarm),
 				     agent != NULL ? o->as : "operator");
+	(void)snprintf(why, sizeof(why), "%s", err == KG_OK ? "" : kg_err_text());
 	closed = kg_writing_close(writing);
+	if (err != KG_OK)
+		err = kg_fail(err, "%s", why); /* and not what came of that */
+	else if (closed != KG_OK)
+		err = kg_fail_context(closed,
+				      "the entry is kept and need not be said again, but is "
+				      "not in git yet");
 	kg_buf_release(&sealed);
 	kg_key_free(agent);
 	kg_swarm_free(swarm);
-	return err == KG_OK ? closed : err;
+	return err;
 }
 
 static void print_receipt(const kg_receipt *r, const char *author, bool json)

@@ -122,10 +122,11 @@ static void print_bad(const kg_syncing *x)
 
 	kg_clock_format(time, x->remote.time_ms);
 	(void)fprintf(stderr,
-		      "kindergarten: sync: %s %s in quarantine since %s: %s: %s (kindergarten sync "
+		      "kindergarten: sync: %s %s %s: %s: %s (kindergarten sync "
 		      "%s --forgive tries again)\n",
-		      x->remote.name, x->was_bad ? "is" : "was put", time, x->remote.reason,
-		      x->remote.detail, x->remote.name);
+		      x->remote.name,
+		      x->was_bad ? "is in quarantine since" : "was put in quarantine at", time,
+		      x->remote.reason, x->remote.detail, x->remote.name);
 }
 
 int kg_cmd_sync_run(kg_cli *cli, int argc, char **argv)

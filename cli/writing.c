@@ -237,8 +237,6 @@ static kg_err port_submit(void *data, const uint8_t *object, size_t size)
 		(void)usleep(FULL_WAIT_US);
 		err = ask_submit(w, object, size);
 	}
-	if (err == KG_ETIMEOUT)
-		(void)kg_fail_context(err, "signed and kept for the next time");
 	return err;
 }
 
@@ -304,7 +302,13 @@ static kg_err deliver(kg_writing *w, kg_outbox *outbox, awaited *a, kg_entry *en
 		err = kg_outbox_put(outbox, entry, now, &a->ticket);
 	if (err == KG_OK)
 		err = kg_outbox_deliver(outbox, &port, now);
-	return a->stored ? KG_OK : err;
+	if (a->stored)
+		return KG_OK;
+	/* Nobody has refused it: said again, it would be there twice. */
+	if (err != KG_OK && kg_outbox_count(outbox) > 0)
+		err = kg_fail_context(err, "what is signed may be stored later (see `log` before "
+					   "saying it again)");
+	return err;
 }
 
 /* Has `entry` stored as the next of `key`'s chain, signed in `outbox`, which is taken. Takes its
