@@ -283,6 +283,7 @@ static kg_err note(work *w)
 
 typedef struct {
 	work *work;
+	kg_store *store; /* ours, while it is chosen */
 	kg_store_refs ours;
 	kg_transport_ref *refs; /* of them, those to be pushed */
 	size_t count;
@@ -300,74 +301,124 @@ static void not_pushed(kg_syncing *out, const char *ref, const char *why)
 				    json_pack("{s:s, s:s}", "ref", ref, "why", why));
 }
 
-/* Whether ours begins behind the end of theirs: with a root of an epoch, which was taken in because
- * the swarm of that chain countersigned it. Then theirs is what that stands for. */
-static bool is_anew(const push *p, const kg_store_ref *ref, const kg_commit *theirs)
-{
-	kg_store *store = kg_incoming_store(p->work->incoming);
-	kg_entry_proof proof;
-	kg_entry end;
-	uint64_t base = 0;
-	bool verified = false;
-	bool is;
+typedef enum { NOWHERE, BEHIND, THERE } standing;
 
-	if (ref->kind != KG_STORE_CHAIN ||
-	    kg_chain_read(store, &end, &proof, &verified, theirs) != KG_OK)
-		return false;
-	is = verified && kg_pubkey_equal(&end.agent, &ref->agent) &&
-	     kg_chain_base(&base, store, &ref->commit) == KG_OK && end.sequence < base;
-	kg_entry_release(&end);
-	return is;
-}
-
-/* Whether their end of a chain is on ours: else pushing would take something from them. */
-static void choose(push *p, const kg_store_ref *ref)
+/* How the ref of theirs stands to our chain: pushing must take nothing from them. */
+static standing stand(const push *p, const kg_store_ref *theirs, const kg_store_ref *ours)
 {
 	kg_store *store = kg_incoming_store(p->work->incoming); /* knows theirs as well */
-	const kg_offers *offers = &p->work->offers;
-	const kg_store_ref *theirs = offers->count == 0 ? NULL
-							: bsearch(ref, offers->refs, offers->count,
-								  sizeof(offers->refs[0]), by_name);
-	bool forward = true;
-	bool anew = false;
 
-	if (ref->kind == KG_STORE_SEALED && theirs == NULL)
-		p->has_sealed = true;
-	if (!ref->has_commit || (ref->kind != KG_STORE_CHAIN && ref->kind != KG_STORE_PROOF))
+	if (memcmp(theirs->commit.bytes, ours->commit.bytes, KG_COMMIT_SIZE) == 0 ||
+	    kg_transport_is_ahead(store, &theirs->commit, &ours->commit))
+		return THERE;
+	return kg_transport_is_ahead(store, &ours->commit, &theirs->commit) ? BEHIND : NOWHERE;
+}
+
+/* Their first ref that is not before this name. */
+static size_t find(const kg_offers *offers, const char *name)
+{
+	size_t low = 0;
+	size_t high = offers->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(offers->refs[middle].name, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static const kg_store_ref *theirs_of(const kg_offers *offers, const char *name)
+{
+	size_t at = find(offers, name);
+
+	return at < offers->count && strcmp(offers->refs[at].name, name) == 0 ? &offers->refs[at]
+									      : NULL;
+}
+
+static void put(push *p, const kg_store_ref *ref, uint64_t epoch)
+{
+	p->refs[p->count++] = (kg_transport_ref){.ref = ref, .epoch = epoch};
+}
+
+/* Their refs of this chain, by name: `*at` is the first under the name of an epoch. */
+static bool is_epoch_of(const kg_offers *offers, size_t at, const kg_pubkey *agent)
+{
+	return at < offers->count && offers->refs[at].kind == KG_STORE_CHAIN &&
+	       offers->refs[at].epoch > 0 && kg_pubkey_equal(&offers->refs[at].agent, agent);
+}
+
+/* A chain goes where it goes on: to its own ref, or to that of one of its epochs. An epoch that
+ * goes on from nothing there gets a ref of its own, so that nobody has to force anything. */
+static void choose_chain(push *p, const kg_store_ref *ref)
+{
+	const kg_offers *offers = &p->work->offers;
+	const kg_store_ref *own = theirs_of(offers, ref->name);
+	standing stands = own != NULL ? stand(p, own, ref) : NOWHERE;
+	char name[KG_STORE_NAME_SIZE];
+	uint64_t epoch = 0;
+	size_t first;
+
+	kg_store_epoch_format(name, &ref->agent, 0);
+	name[strlen(name) - 1] = '\0';
+	first = find(offers, name);
+	for (size_t i = first; stands == NOWHERE && is_epoch_of(offers, i, &ref->agent); i++) {
+		stands = stand(p, &offers->refs[i], ref);
+		epoch = offers->refs[i].epoch;
+	}
+	if (stands == THERE)
 		return;
-	if (theirs != NULL && memcmp(theirs->commit.bytes, ref->commit.bytes, KG_COMMIT_SIZE) == 0)
+	if (stands == BEHIND) {
+		put(p, ref, epoch);
 		return;
-	if (theirs != NULL && kg_transport_is_ahead(store, &theirs->commit, &ref->commit))
+	}
+	if (own == NULL && !is_epoch_of(offers, first, &ref->agent)) {
+		put(p, ref, 0);
 		return;
-	if (theirs != NULL)
-		forward = kg_transport_is_ahead(store, &ref->commit, &theirs->commit);
-	if (!forward)
-		anew = is_anew(p, ref, &theirs->commit);
-	if (forward || anew)
-		p->refs[p->count++] = (kg_transport_ref){.ref = ref, .anew = anew};
+	}
+	if (kg_chain_number(&epoch, p->store, &ref->commit) != KG_OK)
+		epoch = 0;
+	kg_store_epoch_format(name, &ref->agent, epoch);
+	if (epoch > 0 && theirs_of(offers, name) == NULL)
+		put(p, ref, epoch);
 	else
 		not_pushed(p->work->out, ref->name,
 			   "it has another end of this chain than ours goes on from");
 }
 
+static void choose(push *p, const kg_store_ref *ref)
+{
+	const kg_store_ref *theirs = theirs_of(&p->work->offers, ref->name);
+
+	if (ref->kind == KG_STORE_SEALED && theirs == NULL)
+		p->has_sealed = true;
+	if (ref->kind == KG_STORE_CHAIN && ref->has_commit)
+		choose_chain(p, ref);
+	else if (ref->kind == KG_STORE_PROOF && theirs == NULL)
+		put(p, ref, 0);
+}
+
 static kg_err choose_all(push *p)
 {
 	kg_offers *offers = &p->work->offers;
-	kg_store *store = NULL;
-	kg_err err = kg_store_open(&store, p->work->cli->state_dir);
+	kg_err err = kg_store_open(&p->store, p->work->cli->state_dir);
 
 	if (err == KG_ENOTFOUND)
 		return KG_OK;
 	if (offers->count > 1)
 		qsort(offers->refs, offers->count, sizeof(offers->refs[0]), by_name);
 	if (err == KG_OK)
-		err = kg_store_refs_read(store, &p->ours);
+		err = kg_store_refs_read(p->store, &p->ours);
 	p->refs = calloc(p->ours.count + 1, sizeof(*p->refs));
 	if (err == KG_OK && p->refs == NULL)
 		err = kg_fail(KG_ENOMEM, "no memory for refs");
 	for (size_t i = 0; err == KG_OK && i < p->ours.count; i++)
 		choose(p, &p->ours.refs[i]);
-	kg_store_free(store);
+	kg_store_free(p->store);
+	p->store = NULL;
 	return err;
 }
 
@@ -409,7 +460,10 @@ static void on_line(void *payload, const char *line)
 	if (line[length] == ' ' && line[length + 1] != '\0')
 		not_pushed(p->work->out, name, line + length + 1);
 	for (size_t i = 0; line[length + 1] == '\0' && i < p->count; i++) {
-		if (p->refs[i].done || strcmp(p->refs[i].ref->name, name) != 0)
+		char own[KG_STORE_NAME_SIZE];
+
+		kg_transport_name(own, &p->refs[i]);
+		if (p->refs[i].done || strcmp(own, name) != 0)
 			continue;
 		p->refs[i].done = true;
 		p->work->out->pushed++;

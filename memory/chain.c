@@ -171,14 +171,14 @@ static kg_err read_root(kg_store *store, kg_entry *root, const kg_commit *tip)
 	return err;
 }
 
-kg_err kg_chain_base(uint64_t *base, kg_store *store, const kg_commit *tip)
+kg_err kg_chain_number(uint64_t *number, kg_store *store, const kg_commit *tip)
 {
 	kg_entry root;
 	kg_err err = read_root(store, &root, tip);
 
 	if (err != KG_OK)
 		return err;
-	*base = root.sequence;
+	*number = root.has_epoch ? root.epoch.number : 0;
 	kg_entry_release(&root);
 	return KG_OK;
 }

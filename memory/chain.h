@@ -34,8 +34,8 @@ KG_NODISCARD kg_err kg_chain_load(kg_admit *admit, kg_store *store);
  * the chain that admit knows is in the store, or came after its epoch was known. */
 KG_NODISCARD kg_err kg_chain_epoch(kg_admit *admit, kg_store *store, const kg_pubkey *agent);
 
-/* The sequence of the first entry of a chain: more than 1 where it is the root of an epoch. */
-KG_NODISCARD kg_err kg_chain_base(uint64_t *base, kg_store *store, const kg_commit *tip);
+/* The epoch that a chain is in; 0: its first, which has no root. */
+KG_NODISCARD kg_err kg_chain_number(uint64_t *number, kg_store *store, const kg_commit *tip);
 
 /* Brings an index to what the store holds; `anew` empties it first. Entries whose author `admit`
  * does not know as a member are put as not verified. */

@@ -165,10 +165,64 @@ static int by_agent(const void *a, const void *b)
 	return order != 0 ? order : (*x > *y) - (*x < *y);
 }
 
-/* The offered chains by agent. */
+/* Where the run of this author's chains begins. */
+static size_t run_of(const kg_judge__work *work, const kg_pubkey *agent)
+{
+	size_t low = 0;
+	size_t high = work->chain_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (memcmp(work->chains[middle]->agent.bytes, agent->bytes, KG_PUBKEY_SIZE) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static bool is_in_run(const kg_judge__work *work, size_t i, const kg_pubkey *agent)
+{
+	return i < work->chain_count && kg_pubkey_equal(&work->chains[i]->agent, agent);
+}
+
+/* Sequences go on from epoch to epoch: the latest ends highest, whatever its ref is called. What is
+ * no entry comes first, so that it is looked at. */
+static kg_err sort_run(const kg_judge__work *work, const kg_store_ref **run, size_t count)
+{
+	uint64_t *ends = calloc(count, sizeof(*ends));
+	kg_err err = ends != NULL ? KG_OK : kg_fail(KG_ENOMEM, "no memory for a judgement");
+
+	for (size_t i = 0; err == KG_OK && i < count; i++) {
+		const kg_store_ref *ref = run[i];
+		kg_entry_proof proof;
+		uint64_t end = UINT64_MAX;
+		kg_entry entry;
+		size_t at = i;
+
+		err = kg_judge__read(work->in->offered, &entry, &proof, &ref->commit);
+		if (err == KG_OK) {
+			end = entry.sequence;
+			kg_entry_release(&entry);
+		}
+		err = err == KG_ENOMEM ? err : KG_OK;
+		for (; at > 0 && ends[at - 1] < end; at--) {
+			ends[at] = ends[at - 1];
+			run[at] = run[at - 1];
+		}
+		ends[at] = end;
+		run[at] = ref;
+	}
+	free(ends);
+	return err;
+}
+
+/* The offered chains by agent, the latest of each first. */
 static kg_err sort_chains(kg_judge__work *work)
 {
 	const kg_offers *offers = work->in->offers;
+	kg_err err = KG_OK;
 
 	work->chains = calloc(offers->count + 1, sizeof(kg_store_ref *));
 	if (work->chains == NULL)
@@ -178,15 +232,55 @@ static kg_err sort_chains(kg_judge__work *work)
 			work->chains[work->chain_count++] = &offers->refs[i];
 	if (work->chain_count > 1)
 		qsort(work->chains, work->chain_count, sizeof(kg_store_ref *), by_agent);
-	return KG_OK;
+	for (size_t i = 0, n; err == KG_OK && i < work->chain_count; i += n) {
+		for (n = 1; is_in_run(work, i + n, &work->chains[i]->agent); n++)
+			;
+		if (n > 1)
+			err = sort_run(work, &work->chains[i], n);
+	}
+	return err;
 }
 
-/* A clone has a chain as its own branch and as its remote's: the first is enough. */
+/* A clone has a chain as its own branch and as its remote's: the first is enough. So is the latest
+ * epoch, unless that does not count: see kg_judge__earlier. */
 static void skip_twins(kg_judge__work *work, bool *done)
 {
 	for (size_t i = 1; i < work->chain_count; i++)
 		if (kg_pubkey_equal(&work->chains[i]->agent, &work->chains[i - 1]->agent))
 			done[work->chains[i] - work->in->offers->refs] = true;
+}
+
+const kg_store_ref *kg_judge__earlier(kg_judge__work *work, const kg_store_ref *offer)
+{
+	kg_judgement *out = &work->out;
+	size_t i = run_of(work, &offer->agent);
+
+	while (work->chains[i] != offer)
+		i++;
+	if (!is_in_run(work, ++i, &offer->agent))
+		return NULL;
+	for (size_t k = 0; k < out->head_count; k++)
+		if (kg_pubkey_equal(&out->heads[k].agent, &offer->agent))
+			out->heads[k--] = out->heads[--out->head_count];
+	return work->chains[i];
+}
+
+bool kg_judge__is_elsewhere(const kg_judge__work *work, const kg_store_ref *offer,
+			    const kg_commit *commit)
+{
+	git_oid old;
+
+	kg_store__to_oid(&old, commit);
+	for (size_t i = run_of(work, &offer->agent); is_in_run(work, i, &offer->agent); i++) {
+		git_oid tip;
+
+		kg_store__to_oid(&tip, &work->chains[i]->commit);
+		if (work->chains[i] != offer &&
+		    (git_oid_equal(&tip, &old) ||
+		     git_graph_descendant_of(work->in->offered->repo, &tip, &old) == 1))
+			return true;
+	}
+	return false;
 }
 
 static kg_err judge_chains(kg_judge__work *work, bool *done)

@@ -21,6 +21,7 @@ typedef struct {
 /* The new part of one chain. */
 typedef struct {
 	kg_pubkey agent;
+	const kg_store_ref *offer;
 	kg_judge__candidate *all; /* newest first */
 	size_t count;
 	size_t left;   /* all[left - 1] is the next to be taken in */
@@ -59,7 +60,7 @@ typedef struct {
 typedef struct {
 	const kg_judge_input *in;
 	kg_judgement out;
-	const kg_store_ref **chains; /* offered, by agent, ascending */
+	const kg_store_ref **chains; /* offered, by agent, ascending, the latest of each first */
 	size_t chain_count;
 	uint64_t entries;         /* collected so far */
 	kg_judge__front **fronts; /* every one that has something new */
@@ -77,6 +78,14 @@ void kg_judge__find(kg_judge__work *work, const kg_pubkey *agent, const kg_commi
 
 /* Walks one offered chain: findings, a head, and a front when there is something new. */
 kg_err kg_judge__walk(kg_judge__work *work, const kg_store_ref *offer);
+
+/* The same author's chain under the next name: an earlier epoch, when the later one does not count.
+ * NULL: there is none. What was noted of where the later one ends is forgotten. */
+const kg_store_ref *kg_judge__earlier(kg_judge__work *work, const kg_store_ref *offer);
+
+/* Whether the author's chain under any other name has this commit. */
+bool kg_judge__is_elsewhere(const kg_judge__work *work, const kg_store_ref *offer,
+			    const kg_commit *commit);
 
 /* Puts what the fronts have in order, as far as the rules of admission allow; what they do not
  * allow becomes findings. Empties the fronts. */

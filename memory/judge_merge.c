@@ -172,6 +172,20 @@ static kg_err check_root(kg_judge__work *work, const kg_judge__front *front, con
 			      "over");
 }
 
+/* A root does not count: the epoch before may be offered as well. */
+static kg_err fall_back(merge *m, const kg_judge__front *front)
+{
+	kg_judge__work *work = m->work;
+	const kg_store_ref *earlier = kg_judge__earlier(work, front->offer);
+	size_t count = work->front_count;
+	kg_err err = earlier != NULL ? kg_judge__walk(work, earlier) : KG_OK;
+
+	/* In the place of the one that goes no further. */
+	if (err == KG_OK && work->front_count > count)
+		push(m, work->fronts[count]);
+	return err;
+}
+
 /* Tries the next entry of a front: taken, or put aside, or found wrong. */
 static kg_err try_next(merge *m, kg_judge__front *front, bool last_chance)
 {
@@ -205,7 +219,7 @@ static kg_err try_next(merge *m, kg_judge__front *front, bool last_chance)
 
 		kg_judge__find(work, &front->agent, &proof.commit, why, "%s",
 			       words != NULL ? words + 2 : text);
-		err = KG_OK;
+		err = entry.has_epoch && !last_chance ? fall_back(m, front) : KG_OK;
 	}
 	kg_entry_release(&entry);
 	return err;

@@ -34,6 +34,7 @@ typedef struct {
 	kg_commit highest_commit;
 	bool has_root;     /* the offered chain begins with an epoch's root, standing for … */
 	uint64_t root_old; /* … everything to this sequence */
+	uint64_t number;   /* of that epoch */
 } walk;
 
 kg_err kg_judge__fetch(kg_store *store, kg_buf *object, git_object_t type, const kg_commit *id)
@@ -228,6 +229,7 @@ static kg_err meet(walk *w, const kg_entry *e, const kg_entry_proof *proof)
 		w->has_root = true;
 		w->front->has_root = true;
 		w->root_old = e->epoch.old.sequence;
+		w->number = e->epoch.number;
 	}
 	return collect(w, e, proof);
 }
@@ -321,6 +323,8 @@ static void check_known(walk *w)
 		if (f->all[i].sequence == known->sequence &&
 		    equal(&f->all[i].commit, &known->commit))
 			return;
+	if (kg_judge__is_elsewhere(w->work, w->offer, &known->commit))
+		return;
 	kg_judge__find(w->work, w->agent, &known->commit, KG_REASON_ROLLED_BACK,
 		       "it had this chain to entry %llu, and now %s", (number)known->sequence,
 		       w->highest < known->sequence ? "ends before" : "has others at its place");
@@ -345,11 +349,24 @@ static kg_err add_head(walk *w)
 	return KG_OK;
 }
 
+/* Where an epoch has a name of its own, it is that one. */
+static bool is_misnamed(const walk *w)
+{
+	return w->offer->epoch > 0 && w->bad == 0 && !w->met && !w->past &&
+	       (!w->has_root || w->number != w->offer->epoch);
+}
+
 static kg_err conclude(walk *w)
 {
 	kg_judge__front *f = w->front;
 	kg_err err = KG_OK;
 
+	if (is_misnamed(w)) {
+		kg_judge__find(w->work, w->agent, &w->offer->commit, KG_REASON_STRAY_REF,
+			       "%.160s is not that epoch of its chain", w->offer->name);
+		f->count = 0;
+		return KG_OK;
+	}
 	/* Only a chain that continues ours, or is wholly new, can be taken; a root of an epoch is
 	 * judged when its turn comes. */
 	if (f->count > 0 && f->all[f->count - 1].sequence <= w->ours.tip && !w->has_root)
@@ -385,6 +402,7 @@ kg_err kg_judge__walk(kg_judge__work *work, const kg_store_ref *offer)
 	if (w.front == NULL)
 		return kg_fail(KG_ENOMEM, "no memory for a chain");
 	w.front->agent = offer->agent;
+	w.front->offer = offer;
 	err = find_ours(&w.ours, work->in->ours, &offer->agent);
 	while (err == KG_OK && more) {
 		err = step(&w, &at, &more);

@@ -129,9 +129,8 @@ void kg_store_refs_release(kg_store_refs *refs);
 /* What follows KG_STORE_EPOCHS in the name of a ref, "<64 hex of the key>/<number>", and the whole
  * name. */
 bool kg_store_epoch_parse(kg_pubkey *agent, uint64_t *number, const char *rest);
-enum { KG_STORE_EPOCH_NAME_SIZE = sizeof(KG_STORE_EPOCHS) + 64 + 1 + 20 };
-void kg_store_epoch_format(char name[KG_STORE_EPOCH_NAME_SIZE], const kg_pubkey *agent,
-			   uint64_t number);
+enum { KG_STORE_NAME_SIZE = 160 /* of a chain or proof, the NUL included */ };
+void kg_store_epoch_format(char name[KG_STORE_NAME_SIZE], const kg_pubkey *agent, uint64_t number);
 
 /* The commit whose id begins with `prefix` (4..40 lowercase hex): KG_ENOTFOUND, KG_ECONFLICT. */
 KG_NODISCARD kg_err kg_store_find(kg_store *store, kg_commit *commit, const char *prefix);

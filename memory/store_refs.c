@@ -209,13 +209,12 @@ bool kg_store_epoch_parse(kg_pubkey *agent, uint64_t *number, const char *rest)
 	       kg_hex_decode(agent->bytes, sizeof(agent->bytes), hex) == KG_OK;
 }
 
-void kg_store_epoch_format(char name[KG_STORE_EPOCH_NAME_SIZE], const kg_pubkey *agent,
-			   uint64_t number)
+void kg_store_epoch_format(char name[KG_STORE_NAME_SIZE], const kg_pubkey *agent, uint64_t number)
 {
 	char hex[KG_PUBKEY_TEXT_SIZE];
 
 	kg_pubkey_format(hex, agent);
-	(void)snprintf(name, KG_STORE_EPOCH_NAME_SIZE, "%s%s/%llu", KG_STORE_EPOCHS, hex,
+	(void)snprintf(name, KG_STORE_NAME_SIZE, "%s%s/%llu", KG_STORE_EPOCHS, hex,
 		       (unsigned long long)number);
 }
 

@@ -178,9 +178,10 @@ static kg_err list(kg_offers *offers, git_remote *remote, const kg_transport *t,
 static kg_err download(git_remote *remote, const git_remote_callbacks *callbacks, session *s)
 {
 	static char chains[] = KG_STORE_REFS "*:" KG_STORE_REFS "*";
+	static char epochs[] = KG_STORE_EPOCHS "*:" KG_STORE_EPOCHS "*";
 	static char forks[] = KG_STORE_FORKS "*:" KG_STORE_FORKS "*";
 	static char vault[] = KG_STORE_VAULT "*:" KG_STORE_VAULT "*";
-	char *specs[] = {chains, forks, vault};
+	char *specs[] = {chains, epochs, forks, vault};
 	const git_strarray refspecs = {specs, sizeof(specs) / sizeof(specs[0])};
 	git_fetch_options options = {
 		.version = GIT_FETCH_OPTIONS_VERSION,
@@ -226,16 +227,24 @@ kg_err kg_transport_fetch(kg_incoming *into, kg_offers *offers, const kg_transpo
 
 /* ---- to there ---- */
 
+void kg_transport_name(char name[KG_STORE_NAME_SIZE], const kg_transport_ref *ref)
+{
+	if (ref->epoch > 0)
+		kg_store_epoch_format(name, &ref->ref->agent, ref->epoch);
+	else
+		(void)snprintf(name, KG_STORE_NAME_SIZE, "%s", ref->ref->name);
+}
+
 static kg_err make_specs(git_strarray *specs, const kg_transport_ref *refs, size_t count)
 {
 	specs->strings = calloc(count + 1, sizeof(char *));
 	if (specs->strings == NULL)
 		return kg_fail(KG_ENOMEM, "no memory for refs");
 	for (size_t i = 0; i < count; i++) {
-		const char *name = refs[i].ref->name;
+		char name[KG_STORE_NAME_SIZE];
 
-		if (asprintf(&specs->strings[i], "%s%s:%s", refs[i].anew ? "+" : "", name, name) <
-		    0) {
+		kg_transport_name(name, &refs[i]);
+		if (asprintf(&specs->strings[i], "%s:%s", refs[i].ref->name, name) < 0) {
 			specs->strings[i] = NULL;
 			return kg_fail(KG_ENOMEM, "no memory for refs");
 		}

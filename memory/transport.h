@@ -40,12 +40,15 @@ typedef void (*kg_transport_pushed)(void *payload, const char *name, const char 
 /* A ref to be pushed: a chain or a proof; borrowed. */
 typedef struct {
 	const kg_store_ref *ref;
-	bool anew; /* it need not go on from what is there: a new epoch of it */
-	bool done; /* for the caller */
+	uint64_t epoch; /* under the name of this epoch of the chain; 0: under its own */
+	bool done;      /* for the caller */
 } kg_transport_ref;
 
-/* Brings refs to the other side. KG_OK also when that refuses some of them; `pushed` is told of
- * each. */
+/* The name that it has there. */
+void kg_transport_name(char name[KG_STORE_NAME_SIZE], const kg_transport_ref *ref);
+
+/* Brings refs to the other side, never by force. KG_OK also when that refuses some of them;
+ * `pushed` is told of each, by the name that it has there. */
 KG_NODISCARD kg_err kg_transport_push(kg_store *from, const kg_transport_ref *refs, size_t count,
 				      const kg_transport *transport, kg_transport_pushed pushed,
 				      void *payload);

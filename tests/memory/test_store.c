@@ -732,7 +732,7 @@ static void test_store__the_latest_epoch_under_a_name_of_its_own_is_the_chain(vo
 		expect_kinds(store, 4, 0, 0, 1);
 		assert_int_equal(kg_store_refs_read(store, &refs), KG_OK);
 		for (size_t k = 0; k < refs.count; k++) {
-			char name[KG_STORE_EPOCH_NAME_SIZE];
+			char name[KG_STORE_NAME_SIZE];
 
 			if (refs.refs[k].epoch == 0)
 				continue;
