@@ -24,6 +24,21 @@ kg_err kg_chain_read(kg_store *store, kg_entry *entry, kg_entry_proof *proof, bo
 	return err;
 }
 
+/* `commit` may be a part of `proof`. */
+static kg_err read_unverified(kg_store *store, kg_entry *entry, kg_entry_proof *proof,
+			      const kg_commit *commit)
+{
+	kg_buf object;
+	kg_err err;
+
+	kg_buf_init(&object, KG_ENTRY_OBJECT_MAX);
+	err = kg_store_read(store, &object, commit);
+	if (err == KG_OK)
+		err = kg_entry_open_unverified(entry, proof, object.data, object.size);
+	kg_buf_release(&object);
+	return err;
+}
+
 kg_err kg_chain_walk(kg_store *store, const kg_commit *tip, kg_chain_visit visit, void *payload)
 {
 	kg_commit at = *tip;
@@ -310,40 +325,63 @@ typedef struct {
 	kg_index *index;
 	const kg_pubkey *agent;
 	uint64_t until;
+	bool found;
 	kg_err err;
 } agreement;
 
-static kg_err agree_visit(void *payload, const kg_entry *entry, const kg_entry_proof *proof,
-			  bool verified, bool *stop)
+/* Whether the index has this commit at this place of the chain; not at all is no error. */
+static kg_err agree_at(agreement *a, uint64_t sequence, const kg_commit *commit)
 {
-	agreement *a = payload;
 	kg_entry_proof row;
-	kg_err err;
 
-	(void)verified;
-	if (!kg_pubkey_equal(&entry->agent, a->agent)) {
-		*stop = true;
-		return KG_OK;
+	a->err = kg_index_at(a->index, &row, a->agent, sequence);
+	if (a->err == KG_ENOTFOUND)
+		a->err = KG_OK; /* not in the index yet */
+	else if (a->err == KG_OK && memcmp(row.commit.bytes, commit->bytes, KG_COMMIT_SIZE) == 0)
+		a->found = true;
+	if (a->found)
+		a->until = sequence;
+	return a->err;
+}
+
+/* From the tip back to an entry that the index has. The place of one that it has not is all that
+ * is asked here: who said it is looked at where it is shown. */
+static kg_err agree_below(agreement *a, kg_store *store, const kg_commit *tip)
+{
+	kg_entry_proof proof = {.has_parent = true, .parent = *tip};
+	kg_err err = KG_OK;
+
+	while (err == KG_OK && !a->found && proof.has_parent) {
+		kg_entry entry;
+		bool same;
+
+		err = read_unverified(store, &entry, &proof, &proof.parent);
+		if (err != KG_OK)
+			break;
+		same = kg_pubkey_equal(&entry.agent, a->agent);
+		if (same)
+			err = agree_at(a, entry.sequence, &proof.commit);
+		kg_entry_release(&entry);
+		if (!same)
+			break;
 	}
-	err = kg_index_at(a->index, &row, a->agent, entry->sequence);
-	if (err == KG_ENOTFOUND)
-		return KG_OK; /* not in the index yet */
-	if (err == KG_OK && memcmp(row.commit.bytes, proof->commit.bytes, KG_COMMIT_SIZE) == 0) {
-		a->until = entry->sequence;
-		*stop = true;
-	}
-	a->err = err;
 	return err;
 }
 
-static kg_err agree(uint64_t *until, kg_store *store, kg_index *index, const kg_pubkey *agent)
+static kg_err agree(uint64_t *until, const kg_admit *admit, kg_store *store, kg_index *index,
+		    const kg_pubkey *agent)
 {
+	const kg_admit_chain *chain = kg_admit_find(admit, agent);
 	agreement a = {.index = index, .agent = agent};
 	kg_commit tip;
 	kg_err err = kg_store_tip(store, &tip, agent);
 
-	if (err == KG_OK)
-		err = kg_chain_walk(store, &tip, agree_visit, &a);
+	/* A tip that was admitted needs not be read again. */
+	if (err == KG_OK && chain != NULL && chain->head.sequence > 0 &&
+	    memcmp(chain->head.commit.bytes, tip.bytes, KG_COMMIT_SIZE) == 0)
+		err = agree_at(&a, chain->head.sequence, &tip);
+	if (err == KG_OK && !a.found)
+		err = agree_below(&a, store, &tip);
 	*until = a.until;
 	/* A chain that cannot be read confirms nothing; that the index cannot be is an error. */
 	return a.err != KG_OK || err == KG_ENOMEM ? err : KG_OK;
@@ -405,7 +443,7 @@ kg_err kg_chain_confirm(const kg_admit *admit, kg_store *store, kg_index *index,
 
 		if (agent == NULL || !kg_pubkey_equal(agent, &row->entry.agent)) {
 			agent = &row->entry.agent;
-			err = agree(&until, store, index, agent);
+			err = agree(&until, admit, store, index, agent);
 		}
 		if (err == KG_OK && row->verified && row->entry.sequence <= until)
 			err = confirm(&row->verified, admit, store, row);

@@ -10,7 +10,7 @@
 #include "memory/index_impl.h"
 
 /* Grows with the tables; a file of another number is thrown away. */
-#define VERSION     3
+#define VERSION     4
 #define TEXT_OF_(x) #x
 #define TEXT_OF(x)  TEXT_OF_(x)
 
@@ -20,7 +20,8 @@ enum { BUSY_MS = 5000 };
  * Numbers in 0..1 are kept in steps of 1e-6, as in the entry: exact, and equal after a rebuild.
  * Keys that are looked up are their first eight bytes as a number: half the size of an index, and
  * the row has all of them. `words` keeps no text of its own (content=''), nor lengths, which the
- * rows have.
+ * rows have. `weights` is what a question reads of every entry that it weighs: narrow, so that a
+ * million of them stay in memory; `cited` is set where anything cites the entry.
  */
 static const char schema[] =
 	"CREATE TABLE authors("
@@ -37,6 +38,10 @@ static const char schema[] =
 	"CREATE INDEX entries_by_id ON entries(id_head);"
 	"CREATE INDEX entries_by_commit ON entries(commit_head);"
 	"CREATE UNIQUE INDEX entries_by_place ON entries(author, sequence);"
+	"CREATE TABLE weights("
+	" row INTEGER PRIMARY KEY, author INTEGER NOT NULL, verified INTEGER NOT NULL,"
+	" cited INTEGER NOT NULL, length INTEGER NOT NULL, confidence INTEGER, level INTEGER,"
+	" id_head INTEGER NOT NULL);"
 	"CREATE VIRTUAL TABLE words USING fts5(text, tags, facets, content='', columnsize=0,"
 	" tokenize='porter unicode61');"
 	"INSERT INTO words(words, rank) VALUES('hashsize', 8388608);"
@@ -46,7 +51,9 @@ static const char schema[] =
 	" PRIMARY KEY(cited, author, citing)) WITHOUT ROWID;"
 	"CREATE TABLE orders(id BLOB PRIMARY KEY, swarm BLOB NOT NULL) WITHOUT ROWID;"
 	"CREATE TABLE wards(cited BLOB, by BLOB, PRIMARY KEY(cited, by)) WITHOUT ROWID;"
-	"CREATE TABLE marks(id BLOB PRIMARY KEY, origin BLOB NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE marks(id BLOB PRIMARY KEY, origin BLOB NOT NULL, id_head INTEGER NOT NULL)"
+	" WITHOUT ROWID;"
+	"CREATE INDEX marks_by_id ON marks(id_head);"
 	"CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
 	"INSERT INTO meta VALUES('entries', 0), ('words', 0);"
 	"PRAGMA user_version = " TEXT_OF(VERSION) ";";
@@ -59,6 +66,17 @@ static const char *const texts[KG_INDEX__STATEMENTS] = {
 		" verified, sealed, length, confidence, level, awareness, understanding,"
 		" readiness, capacity, id_head, commit_head, id, commit_id, tags, refs, text)"
 		" VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	[KG_INDEX__WEIGHT_PUT] =
+		"INSERT OR REPLACE INTO weights VALUES(?1, ?2, ?3, EXISTS(SELECT 1 FROM cites"
+		" WHERE cited = ?8), ?4, ?5, ?6, ?7)",
+	[KG_INDEX__WEIGHT_CITED] = "UPDATE weights SET cited = 1 WHERE NOT cited AND row ="
+				   " (SELECT row FROM entries WHERE id_head = ?1 AND id = ?2)",
+	[KG_INDEX__WEIGHT_VERIFIED] =
+		"UPDATE weights SET verified = (SELECT verified FROM entries WHERE row = ?1)"
+		" WHERE row = ?1",
+	[KG_INDEX__WEIGHT_MOVE] = "UPDATE weights SET row = ?2 WHERE row = ?1",
+	[KG_INDEX__CANDIDATE] = "SELECT e.id, a.agent FROM entries e CROSS JOIN authors a"
+				" ON a.no = e.author WHERE e.row = ?1",
 	[KG_INDEX__REPLACE] =
 		"UPDATE OR IGNORE entries SET sequence = ?2, commit_id = ?3, commit_head = ?4,"
 		" verified = ?5 WHERE row = ?1",
@@ -87,7 +105,7 @@ static const char *const texts[KG_INDEX__STATEMENTS] = {
 	[KG_INDEX__ANY_ORDER] = "SELECT 1 FROM orders LIMIT 1",
 	[KG_INDEX__IS_ORDER] = "SELECT 1 FROM orders WHERE id = ?1",
 	[KG_INDEX__MARK] = "SELECT origin FROM marks WHERE id = ?1",
-	[KG_INDEX__MARK_PUT] = "INSERT INTO marks VALUES(?1, ?2) ON CONFLICT(id) DO UPDATE"
+	[KG_INDEX__MARK_PUT] = "INSERT INTO marks VALUES(?1, ?2, ?3) ON CONFLICT(id) DO UPDATE"
 			       " SET origin = excluded.origin",
 	[KG_INDEX__CITING] = "SELECT e.id FROM cites c JOIN entries e ON e.row = c.citing"
 			     " WHERE c.cited = ?1 AND NOT EXISTS(SELECT 1 FROM orders o WHERE"
@@ -100,6 +118,10 @@ static const char *const texts[KG_INDEX__STATEMENTS] = {
 		"SELECT e.verified AND e.type <> ?3 AND NOT EXISTS(SELECT 1 FROM marks m WHERE"
 		" m.id = e.id) FROM (SELECT citing FROM cites WHERE cited = ?1 AND author = ?2"
 		" ORDER BY citing LIMIT 4) c CROSS JOIN entries e ON e.row = c.citing",
+	[KG_INDEX__AT] = "SELECT e.commit_id, e.id FROM authors a JOIN entries e"
+			 " ON e.author = a.no WHERE a.agent = ?1 AND e.sequence = ?2 LIMIT 2",
+	[KG_INDEX__META] = "SELECT value FROM meta WHERE name = ?1",
+	[KG_INDEX__BOUND] = "SELECT row FROM milestones ORDER BY row DESC LIMIT 1 OFFSET ?1",
 	[KG_INDEX__ROW] = "SELECT " KG_INDEX__COLUMNS " WHERE e.row = ?1",
 	[KG_INDEX__ROW_OF] = "SELECT " KG_INDEX__COLUMNS " WHERE e.id_head = ?1 AND e.id = ?2",
 };
@@ -175,14 +197,13 @@ int64_t kg_index__head8(const uint8_t *bytes)
 
 kg_err kg_index__meta(kg_index *index, int64_t *value, const char *name)
 {
-	sqlite3_stmt *s = NULL;
-	kg_err err = kg_index__prepare(index, &s, "SELECT value FROM meta WHERE name = ?");
+	sqlite3_stmt *s = kg_index__use(index, KG_INDEX__META);
 
-	if (err != KG_OK)
-		return err;
-	(void)sqlite3_bind_text(s, 1, name, -1, SQLITE_STATIC);
+	if (s == NULL)
+		return kg_index__fail(index);
+	(void)sqlite3_bind_text(s, 1, name, -1, SQLITE_TRANSIENT);
 	*value = sqlite3_step(s) == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
-	if (sqlite3_finalize(s) != SQLITE_OK)
+	if (sqlite3_reset(s) != SQLITE_OK)
 		return kg_index__fail(index);
 	return *value >= 0 ? KG_OK : kg_fail(KG_ECORRUPT, "the index counts less than nothing");
 }
@@ -360,7 +381,8 @@ void kg_index_cancel(kg_index *index)
 kg_err kg_index_clear(kg_index *index)
 {
 	kg_err err = kg_index__run(index,
-				   "DELETE FROM entries; DELETE FROM authors; DELETE FROM terms;"
+				   "DELETE FROM entries; DELETE FROM weights; DELETE FROM authors;"
+				   "DELETE FROM terms;"
 				   "DELETE FROM milestones; DELETE FROM cites; DELETE FROM orders;"
 				   "DELETE FROM wards; DELETE FROM marks;"
 				   "UPDATE meta SET value = 0 WHERE name IN ('entries', 'words');"

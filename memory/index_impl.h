@@ -25,6 +25,11 @@ enum {
 typedef enum {
 	KG_INDEX__HAVE,
 	KG_INDEX__PUT,
+	KG_INDEX__WEIGHT_PUT,
+	KG_INDEX__WEIGHT_CITED,
+	KG_INDEX__WEIGHT_VERIFIED,
+	KG_INDEX__WEIGHT_MOVE,
+	KG_INDEX__CANDIDATE,
 	KG_INDEX__REPLACE,
 	KG_INDEX__AUTHOR,
 	KG_INDEX__AUTHOR_PUT,
@@ -53,6 +58,9 @@ typedef enum {
 	KG_INDEX__WITNESS,
 	KG_INDEX__ROW,
 	KG_INDEX__ROW_OF,
+	KG_INDEX__AT,
+	KG_INDEX__META,
+	KG_INDEX__BOUND,
 	KG_INDEX__STATEMENTS
 } kg_index__statement;
 
@@ -182,6 +190,7 @@ kg_err kg_index__append(kg_index *index, kg_index_rows *rows, int64_t number);
 /* What FTS5 and SQL are asked for. */
 typedef struct {
 	kg_buf conditions;       /* on e, a and m */
+	kg_buf narrow;           /* joins to a row w of `weights`, and conditions on these */
 	kg_buf facets;           /* " AND "-joined, each in quotes; empty: none */
 	uint64_t facets_entries; /* at most so many have all of them */
 	size_t facet_count;
@@ -196,6 +205,9 @@ typedef struct {
 
 kg_err kg_index__query_make(kg_index *index, kg_index__query *query, const kg_index_filter *filter);
 void kg_index__query_release(kg_index__query *query);
+/* Whether a row has what facets and row numbers only promise. */
+bool kg_index__is_asked(const kg_index_row *row, const kg_index_filter *filter);
+
 void kg_index__query_bind(sqlite3_stmt *s, const kg_index_filter *filter);
 
 /* The lowest row to look at so that a walk through `entries` of them stays bounded; true when older

@@ -201,6 +201,7 @@ static kg_err mark(kg_index *index, list *next, const kg_entry_id *id, const kg_
 		return kg_index__fail(index);
 	kg_index__bind(s, 1, id->bytes, sizeof(id->bytes));
 	kg_index__bind(s, 2, origin->bytes, sizeof(origin->bytes));
+	(void)sqlite3_bind_int64(s, 3, kg_index__head8(id->bytes));
 	err = kg_index__do(index, s);
 	return err == KG_OK ? list_add(next, id) : err;
 }

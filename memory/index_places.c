@@ -130,17 +130,27 @@ kg_err kg_index_find(kg_index *index, kg_entry_proof *proof, kg_pubkey *agent, u
 kg_err kg_index_at(kg_index *index, kg_entry_proof *proof, const kg_pubkey *agent,
 		   uint64_t sequence)
 {
-	kg_pubkey author;
-	uint64_t place;
-	sqlite3_stmt *s = NULL;
-	kg_err err = kg_index__prepare(index, &s,
-				       "SELECT e.id, e.commit_id, a.agent, e.sequence"
-				       " FROM authors a JOIN entries e ON e.author = a.no"
-				       " WHERE a.agent = ? AND e.sequence = ? LIMIT 2");
+	sqlite3_stmt *s = kg_index__use(index, KG_INDEX__AT);
+	kg_entry_proof found = {0};
+	kg_err err = KG_OK;
+	int rc;
 
-	if (err != KG_OK)
-		return err;
+	if (s == NULL)
+		return kg_index__fail(index);
 	kg_index__bind(s, 1, agent->bytes, sizeof(agent->bytes));
 	(void)sqlite3_bind_int64(s, 2, (sqlite3_int64)sequence);
-	return take_place(index, s, proof, &author, &place, "there");
+	rc = sqlite3_step(s);
+	if (rc == SQLITE_DONE)
+		err = kg_fail(KG_ENOTFOUND, "no entry there");
+	else if (rc != SQLITE_ROW)
+		err = kg_index__fail(index);
+	else if (!kg_index__take_blob(found.commit.bytes, s, 0, KG_COMMIT_SIZE) ||
+		 !kg_index__take_blob(found.id.bytes, s, 1, KG_HASH_SIZE))
+		err = kg_fail(KG_ECORRUPT, "the index holds a row that is no entry");
+	else if (sqlite3_step(s) == SQLITE_ROW)
+		err = kg_fail(KG_ECONFLICT, "several entries stand there");
+	(void)sqlite3_reset(s);
+	if (err == KG_OK)
+		*proof = found;
+	return err;
 }

@@ -253,6 +253,8 @@ static kg_err move_up(kg_index *index, int64_t row)
 	if (err == KG_OK)
 		err = move_number(index, KG_INDEX__MOVE, row, row + 1);
 	if (err == KG_OK)
+		err = move_number(index, KG_INDEX__WEIGHT_MOVE, row, row + 1);
+	if (err == KG_OK)
 		err = move_number(index, KG_INDEX__MOVE_MILESTONE, row, row + 1);
 	if (err == KG_OK)
 		err = put_words(index, KG_INDEX__WORDS_PUT, row + 1, r);
@@ -373,6 +375,39 @@ static kg_err put_row(kg_index *index, const kg_index__record *r, int64_t row, i
 	return kg_index__do(index, s);
 }
 
+/* The columns of put_row that a question weighs. */
+static kg_err put_weight(kg_index *index, const kg_index__record *r, int64_t row, int64_t author,
+			 size_t length)
+{
+	sqlite3_stmt *s = kg_index__use(index, KG_INDEX__WEIGHT_PUT);
+
+	if (s == NULL)
+		return kg_index__fail(index);
+	(void)sqlite3_bind_int64(s, 1, row);
+	(void)sqlite3_bind_int64(s, 2, author);
+	(void)sqlite3_bind_int(s, 3, r->verified ? 1 : 0);
+	(void)sqlite3_bind_int64(s, 4, (sqlite3_int64)length);
+	for (int i = 0; i < 2; i++)
+		if (r->numbers[i] == INT64_MIN)
+			(void)sqlite3_bind_null(s, 5 + i);
+		else
+			(void)sqlite3_bind_int64(s, 5 + i, r->numbers[i]);
+	(void)sqlite3_bind_int64(s, 7, kg_index__head8(r->id.bytes));
+	(void)sqlite3_bind_blob(s, 8, r->id.bytes, KG_HASH_SIZE, SQLITE_STATIC);
+	return kg_index__do(index, s);
+}
+
+static kg_err tell_cited(kg_index *index, const uint8_t *id)
+{
+	sqlite3_stmt *s = kg_index__use(index, KG_INDEX__WEIGHT_CITED);
+
+	if (s == NULL)
+		return kg_index__fail(index);
+	(void)sqlite3_bind_int64(s, 1, kg_index__head8(id));
+	kg_index__bind(s, 2, id, KG_HASH_SIZE);
+	return kg_index__do(index, s);
+}
+
 static kg_err put_citations(kg_index *index, const kg_index__record *r, int64_t row)
 {
 	kg_err err = KG_OK;
@@ -386,6 +421,8 @@ static kg_err put_citations(kg_index *index, const kg_index__record *r, int64_t 
 		(void)sqlite3_bind_int64(s, 2, kg_index__head8(r->agent.bytes));
 		(void)sqlite3_bind_int64(s, 3, row);
 		err = kg_index__do(index, s);
+		if (err == KG_OK)
+			err = tell_cited(index, reference(r, i));
 	}
 	return err;
 }
@@ -425,6 +462,8 @@ static kg_err put_new(kg_index *index, const kg_index__record *r)
 	err = kg_index__terms_count(index, r, facets, &length);
 	if (err == KG_OK)
 		err = put_row(index, r, row, author, length);
+	if (err == KG_OK)
+		err = put_weight(index, r, row, author, length);
 	if (err != KG_OK)
 		return err;
 	err = put_words(index, KG_INDEX__WORDS_PUT, row, r);
@@ -441,6 +480,7 @@ static kg_err put_new(kg_index *index, const kg_index__record *r)
 static kg_err replace(kg_index *index, const kg_index__record *r, int64_t row)
 {
 	sqlite3_stmt *s = kg_index__use(index, KG_INDEX__REPLACE);
+	kg_err err;
 
 	if (s == NULL)
 		return kg_index__fail(index);
@@ -449,7 +489,8 @@ static kg_err replace(kg_index *index, const kg_index__record *r, int64_t row)
 	kg_index__bind(s, 3, r->commit.bytes, KG_COMMIT_SIZE);
 	(void)sqlite3_bind_int64(s, 4, kg_index__head8(r->commit.bytes));
 	(void)sqlite3_bind_int(s, 5, r->verified ? 1 : 0);
-	return kg_index__do(index, s);
+	err = kg_index__do(index, s);
+	return err == KG_OK ? move_number(index, KG_INDEX__WEIGHT_VERIFIED, row, row) : err;
 }
 
 static kg_err take_in(kg_index *index, const kg_index__record *r)

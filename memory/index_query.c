@@ -172,6 +172,46 @@ static kg_err make_conditions(kg_index__query *q, const kg_index_filter *f)
 	return kg_buf_ok(sql);
 }
 
+/* What a row of `weights` can tell. The rest is asked for as facets, and held against the entry
+ * itself where it is to be shown: see kg_index__is_asked. */
+static kg_err make_narrow(kg_index__query *q, const kg_index_filter *f)
+{
+	kg_buf *sql = &q->narrow;
+	bool author = f->agent != NULL || f->agent_name != NULL || f->not_agent != NULL;
+
+	kg_buf_puts(sql, " CROSS JOIN weights w ON w.row = words.rowid");
+	if (author)
+		kg_buf_puts(sql, " CROSS JOIN authors a ON a.no = w.author");
+	if (f->sequence_min > 0)
+		kg_buf_puts(sql, " CROSS JOIN entries e ON e.row = words.rowid");
+	kg_buf_puts(sql, " WHERE words MATCH ?1 AND words.rowid >= ?12");
+	if (f->sequence_min > 0)
+		kg_buf_puts(sql, " AND e.sequence >= ?8");
+	if (f->agent != NULL)
+		kg_buf_puts(sql, " AND a.agent = ?4");
+	if (f->agent_name != NULL)
+		kg_buf_puts(sql, " AND a.name = ?5");
+	if (f->not_agent != NULL)
+		kg_buf_puts(sql, " AND a.agent <> ?6");
+	if (f->has_level_min)
+		kg_buf_puts(sql, " AND w.level >= ?7");
+	if (f->has_confidence_min)
+		kg_buf_puts(sql, " AND w.confidence >= ?11");
+	if (!f->marked_too)
+		kg_buf_puts(sql, " AND NOT EXISTS(SELECT 1 FROM marks m"
+				 " WHERE m.id_head = w.id_head)");
+	kg_buf_puts(sql, " ORDER BY words.rowid DESC");
+	return kg_buf_ok(sql);
+}
+
+bool kg_index__is_asked(const kg_index_row *row, const kg_index_filter *f)
+{
+	const kg_entry *e = &row->entry;
+
+	return (f->tag == NULL || kg_entry_has_tag(e, f->tag)) &&
+	       (!f->has_type || e->type == f->type) && e->time_ms >= f->since_ms;
+}
+
 void kg_index__query_bind(sqlite3_stmt *s, const kg_index_filter *f)
 {
 	char tag[KG_ENTRY_TAG_MAX + 3];
@@ -206,6 +246,7 @@ kg_err kg_index__query_make(kg_index *index, kg_index__query *q, const kg_index_
 
 	memset(q, 0, sizeof(*q));
 	kg_buf_init(&q->conditions, 1024);
+	kg_buf_init(&q->narrow, 2048);
 	kg_buf_init(&q->facets, 4096);
 	q->row_min = f->since_ms > 0 ? kg_index__home(f->since_ms, 0, none) : 0;
 	err = kg_index__meta(index, &entries, "entries");
@@ -215,6 +256,8 @@ kg_err kg_index__query_make(kg_index *index, kg_index__query *q, const kg_index_
 	q->length_mean = entries > 0 && length > 0 ? (double)length / (double)entries : 1.0;
 	if (err == KG_OK)
 		err = make_conditions(q, f);
+	if (err == KG_OK)
+		err = make_narrow(q, f);
 	if (err == KG_OK)
 		err = make_facets(index, q, f);
 	if (err == KG_OK && f->query != NULL)
@@ -227,29 +270,27 @@ kg_err kg_index__query_make(kg_index *index, kg_index__query *q, const kg_index_
 void kg_index__query_release(kg_index__query *q)
 {
 	kg_buf_release(&q->conditions);
+	kg_buf_release(&q->narrow);
 	kg_buf_release(&q->facets);
 }
 
 kg_err kg_index__query_bound(kg_index *index, const kg_index__query *q, uint64_t entries,
 			     int64_t *row_min, bool *cut)
 {
-	sqlite3_stmt *s = NULL;
+	sqlite3_stmt *s = kg_index__use(index, KG_INDEX__BOUND);
 	int rc;
-	kg_err err = kg_index__prepare(index, &s,
-				       "SELECT row FROM milestones ORDER BY row DESC"
-				       " LIMIT 1 OFFSET ?");
 
 	*row_min = q->row_min;
 	*cut = false;
-	if (err != KG_OK)
-		return err;
+	if (s == NULL)
+		return kg_index__fail(index);
 	(void)sqlite3_bind_int64(s, 1, (sqlite3_int64)(entries / KG_INDEX__SAMPLE));
 	rc = sqlite3_step(s);
 	if (rc == SQLITE_ROW && sqlite3_column_int64(s, 0) > q->row_min) {
 		*row_min = sqlite3_column_int64(s, 0);
 		*cut = true;
 	}
-	(void)sqlite3_finalize(s);
+	(void)sqlite3_reset(s);
 	return rc == SQLITE_ROW || rc == SQLITE_DONE ? KG_OK : kg_index__fail(index);
 }
 

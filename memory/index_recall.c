@@ -19,10 +19,9 @@ static const double unverified = 0.1;
 /* An entry that is weighed. */
 typedef struct {
 	int64_t row;
-	int64_t agent; /* first bytes of the key */
-	kg_entry_id id;
 	double confidence;
 	bool verified;
+	bool cited; /* by somebody, who may not count */
 	kg_index_weight weight;
 } candidate;
 
@@ -62,8 +61,6 @@ static bool is_found(const weighing *w, size_t before, int64_t row)
 
 static bool take_candidate(candidate *c, sqlite3_stmt *s, size_t words)
 {
-	uint8_t agent[KG_PUBKEY_SIZE];
-
 	memset(c, 0, sizeof(*c));
 	c->row = sqlite3_column_int64(s, 0);
 	c->weight.length = (uint64_t)sqlite3_column_int64(s, 2);
@@ -71,11 +68,9 @@ static bool take_candidate(candidate *c, sqlite3_stmt *s, size_t words)
 				? confidence_none
 				: (double)sqlite3_column_int64(s, 3) / 1e6;
 	c->verified = sqlite3_column_int(s, 4) != 0;
-	if (!kg_index__take_blob(c->id.bytes, s, 5, KG_HASH_SIZE) ||
-	    !kg_index__take_blob(agent, s, 6, KG_PUBKEY_SIZE) ||
-	    sqlite3_column_bytes(s, 1) != (int)(words * sizeof(c->weight.counts[0])))
+	c->cited = sqlite3_column_int(s, 5) != 0;
+	if (sqlite3_column_bytes(s, 1) != (int)(words * sizeof(c->weight.counts[0])))
 		return false;
-	c->agent = kg_index__head8(agent);
 	if (words > 0)
 		memcpy(c->weight.counts, sqlite3_column_blob(s, 1),
 		       words * sizeof(c->weight.counts[0]));
@@ -94,14 +89,9 @@ static kg_err find(weighing *w, const char *match, int64_t row_min, size_t limit
 
 	kg_buf_init(&sql, 4096);
 	kg_buf_printf(&sql,
-		      "SELECT words.rowid, kg_counts(words, ?13), e.length, e.confidence,"
-		      " e.verified, e.id, a.agent FROM words"
-		      " CROSS JOIN entries e ON e.row = words.rowid"
-		      " CROSS JOIN authors a ON a.no = e.author"
-		      " LEFT JOIN marks m ON m.id = e.id"
-		      " WHERE words MATCH ?1 AND words.rowid >= ?12 AND %s"
-		      " ORDER BY words.rowid DESC LIMIT ?10",
-		      kg_buf_text(&q->conditions));
+		      "SELECT words.rowid, kg_counts(words, ?13), w.length, w.confidence,"
+		      " w.verified, w.cited FROM words%s LIMIT ?10",
+		      kg_buf_text(&q->narrow));
 	err = kg_buf_ok(&sql);
 	if (err == KG_OK)
 		err = kg_index__prepare(w->index, &s, kg_buf_text(&sql));
@@ -254,7 +244,7 @@ static kg_err find_any_word(weighing *w)
 
 /* ---- weighing ---- */
 
-static kg_err is_witness(kg_index *index, bool *is, const candidate *c, int64_t author)
+static kg_err is_witness(kg_index *index, bool *is, const kg_entry_id *id, int64_t author)
 {
 	sqlite3_stmt *s = kg_index__use(index, KG_INDEX__WITNESS);
 	int rc;
@@ -262,7 +252,7 @@ static kg_err is_witness(kg_index *index, bool *is, const candidate *c, int64_t 
 	*is = false;
 	if (s == NULL)
 		return kg_index__fail(index);
-	kg_index__bind(s, 1, c->id.bytes, sizeof(c->id.bytes));
+	kg_index__bind(s, 1, id->bytes, sizeof(id->bytes));
 	(void)sqlite3_bind_int64(s, 2, author);
 	(void)sqlite3_bind_int(s, 3, KG_ENTRY_REVOCATION);
 	while (!*is && (rc = sqlite3_step(s)) == SQLITE_ROW)
@@ -271,13 +261,35 @@ static kg_err is_witness(kg_index *index, bool *is, const candidate *c, int64_t 
 	return *is || rc == SQLITE_DONE ? KG_OK : kg_index__fail(index);
 }
 
+/* Id and author (the first bytes of the key) of a row. */
+static kg_err read_candidate(kg_index *index, kg_entry_id *id, int64_t *agent, int64_t row)
+{
+	sqlite3_stmt *s = kg_index__use(index, KG_INDEX__CANDIDATE);
+	uint8_t key[KG_PUBKEY_SIZE];
+	kg_err err = KG_OK;
+
+	if (s == NULL)
+		return kg_index__fail(index);
+	(void)sqlite3_bind_int64(s, 1, row);
+	if (sqlite3_step(s) != SQLITE_ROW || !kg_index__take_blob(id->bytes, s, 0, KG_HASH_SIZE) ||
+	    !kg_index__take_blob(key, s, 1, KG_PUBKEY_SIZE))
+		err = kg_fail(KG_ECORRUPT, "the index holds a row that is no entry");
+	else
+		*agent = kg_index__head8(key);
+	(void)sqlite3_reset(s);
+	return err;
+}
+
 /* Other keys that cite it: their number, not that of their entries, so that nobody gains by citing
  * oneself or twice. */
 static kg_err count_witnesses(kg_index *index, candidate *c)
 {
 	int64_t author = INT64_MIN;
-	kg_err err = KG_OK;
+	int64_t own = 0;
+	kg_entry_id id;
+	kg_err err = read_candidate(index, &id, &own, c->row);
 
+	c->weight.witnesses = 0;
 	while (err == KG_OK && c->weight.witnesses < KG_INDEX_WITNESSES_MAX) {
 		sqlite3_stmt *s = kg_index__use(index, KG_INDEX__NEXT_WITNESS);
 		bool is = false;
@@ -285,15 +297,15 @@ static kg_err count_witnesses(kg_index *index, candidate *c)
 
 		if (s == NULL)
 			return kg_index__fail(index);
-		kg_index__bind(s, 1, c->id.bytes, sizeof(c->id.bytes));
+		kg_index__bind(s, 1, id.bytes, sizeof(id.bytes));
 		(void)sqlite3_bind_int64(s, 2, author);
 		rc = sqlite3_step(s);
 		author = rc == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
 		(void)sqlite3_reset(s);
 		if (rc != SQLITE_ROW)
 			return rc == SQLITE_DONE ? KG_OK : kg_index__fail(index);
-		if (author != c->agent)
-			err = is_witness(index, &is, c, author);
+		if (author != own)
+			err = is_witness(index, &is, &id, author);
 		c->weight.witnesses += is ? 1 : 0;
 	}
 	return err;
@@ -313,19 +325,64 @@ static double relevance(const candidate *c, const kg_index__query *q)
 	return sum;
 }
 
-static kg_err weigh(weighing *w)
+static void score(candidate *c)
 {
-	kg_err err = KG_OK;
+	kg_index_weight *g = &c->weight;
 
+	g->trust = (0.5 + 0.5 * c->confidence) * (1 + 0.25 * log2(1.0 + g->witnesses)) *
+		   (c->verified ? 1.0 : unverified);
+	g->score = g->relevance * g->trust;
+}
+
+static int greatest_first(const void *a, const void *b)
+{
+	const double *x = a;
+	const double *y = b;
+
+	return (*x < *y) - (*x > *y);
+}
+
+/* The score that `keep` entries have at least, whoever may cite them. */
+static kg_err least_score(const weighing *w, size_t keep, double *least)
+{
+	double *scores;
+
+	*least = 0;
+	if (w->count <= keep)
+		return KG_OK;
+	scores = malloc(w->count * sizeof(*scores));
+	if (scores == NULL)
+		return kg_fail(KG_ENOMEM, "no memory to weigh entries");
+	for (size_t i = 0; i < w->count; i++)
+		scores[i] = w->all[i].weight.score;
+	qsort(scores, w->count, sizeof(*scores), greatest_first);
+	*least = scores[keep - 1];
+	free(scores);
+	return KG_OK;
+}
+
+/* So that the first `keep` are right. Who cites an entry is looked up only where that could bring
+ * it among them: as many witnesses as count, no more than double its score. */
+static kg_err weigh(weighing *w, size_t keep)
+{
+	double least = 0;
+	kg_err err;
+
+	for (size_t i = 0; i < w->count; i++) {
+		candidate *c = &w->all[i];
+
+		c->weight.relevance = relevance(c, w->query);
+		c->weight.witnesses = 0;
+		score(c);
+	}
+	err = least_score(w, keep, &least);
 	for (size_t i = 0; err == KG_OK && i < w->count; i++) {
 		candidate *c = &w->all[i];
-		kg_index_weight *g = &c->weight;
 
+		if (!c->cited || 2 * c->weight.score < least)
+			continue;
 		err = count_witnesses(w->index, c);
-		g->relevance = relevance(c, w->query);
-		g->trust = (0.5 + 0.5 * c->confidence) * (1 + 0.25 * log2(1.0 + g->witnesses)) *
-			   (c->verified ? 1.0 : unverified);
-		g->score = g->relevance * g->trust;
+		score(c);
 	}
 	return err;
 }
@@ -354,21 +411,54 @@ static void spread_counts(kg_index_weight *weight, const kg_index__query *kept,
 	memcpy(weight->counts, counts, sizeof(counts));
 }
 
-static kg_err take_best(weighing *w, kg_index_rows *rows, size_t limit)
+/* The row at a number, unless it is not what was asked for after all. */
+static kg_err append_asked(kg_index *index, kg_index_rows *rows, int64_t row,
+			   const kg_index_filter *f)
+{
+	size_t before = rows->count;
+	kg_err err = kg_index__append(index, rows, row);
+
+	if (err == KG_OK && rows->count > before && !kg_index__is_asked(&rows->rows[before], f))
+		kg_entry_release(&rows->rows[--rows->count].entry);
+	return err;
+}
+
+/* Out of the candidates go those that are not what was asked for, and with them what the others
+ * were held against: `*again`. */
+static kg_err take_best(weighing *w, kg_index_rows *rows, size_t limit, bool *again)
 {
 	kg_err err = KG_OK;
 
+	*again = false;
 	if (w->count > 1)
 		qsort(w->all, w->count, sizeof(w->all[0]), best_first);
-	for (size_t i = 0; err == KG_OK && i < w->count && i < limit; i++) {
-		err = kg_index__append(w->index, rows, w->all[i].row);
-		if (err != KG_OK || rows->count != i + 1)
+	for (size_t i = 0; err == KG_OK && !*again && i < w->count && i < limit; i++) {
+		err = append_asked(w->index, rows, w->all[i].row, w->filter);
+		if (err != KG_OK || rows->count != i + 1) {
+			w->all[i] = w->all[--w->count];
+			*again = err == KG_OK;
 			break;
+		}
 		rows->rows[i].weight = w->all[i].weight;
 		spread_counts(&rows->rows[i].weight, w->query, rows);
 	}
 	rows->weighed = w->count;
 	rows->cut = w->cut;
+	return err;
+}
+
+static kg_err weigh_and_take(weighing *w, kg_index_rows *rows, size_t limit)
+{
+	bool again = true;
+	kg_err err = KG_OK;
+
+	while (err == KG_OK && again) {
+		while (rows->count > 0)
+			kg_entry_release(&rows->rows[--rows->count].entry);
+		err = weigh(w, limit);
+		if (err == KG_OK)
+			err = take_best(w, rows, limit, &again);
+	}
 	return err;
 }
 
@@ -395,9 +485,7 @@ static kg_err recall_ranked(kg_index *index, kg_index_rows *rows, const kg_index
 		err = find_all_words(&w);
 	}
 	if (err == KG_OK)
-		err = weigh(&w);
-	if (err == KG_OK)
-		err = take_best(&w, rows, limit);
+		err = weigh_and_take(&w, rows, limit);
 	free(kept);
 	free(w.all);
 	return err;
@@ -405,14 +493,15 @@ static kg_err recall_ranked(kg_index *index, kg_index_rows *rows, const kg_index
 
 /* ---- without words ---- */
 
-static kg_err take_numbers(kg_index *index, kg_index_rows *rows, sqlite3_stmt *s)
+static kg_err take_numbers(kg_index *index, kg_index_rows *rows, sqlite3_stmt *s,
+			   const kg_index_filter *f, size_t limit)
 {
 	kg_err err = KG_OK;
 	int rc = SQLITE_DONE;
 
-	while (err == KG_OK && (rc = sqlite3_step(s)) == SQLITE_ROW)
-		err = kg_index__append(index, rows, sqlite3_column_int64(s, 0));
-	return err != KG_OK || rc == SQLITE_DONE ? err : kg_index__fail(index);
+	while (err == KG_OK && rows->count < limit && (rc = sqlite3_step(s)) == SQLITE_ROW)
+		err = append_asked(index, rows, sqlite3_column_int64(s, 0), f);
+	return err != KG_OK || rc == SQLITE_DONE || rc == SQLITE_ROW ? err : kg_index__fail(index);
 }
 
 static kg_err recall_plain(kg_index *index, kg_index_rows *rows, const kg_index_filter *f,
@@ -427,11 +516,7 @@ static kg_err recall_plain(kg_index *index, kg_index_rows *rows, const kg_index_
 
 	kg_buf_init(&sql, 4096);
 	if (facets) {
-		kg_buf_printf(&sql,
-			      "SELECT e.row FROM words CROSS JOIN entries e ON e.row = words.rowid"
-			      "%swords MATCH ?1 AND words.rowid >= ?12 AND %s"
-			      " ORDER BY words.rowid DESC LIMIT ?10",
-			      joins, kg_buf_text(&q->conditions));
+		kg_buf_printf(&sql, "SELECT words.rowid FROM words%s", kg_buf_text(&q->narrow));
 	} else if (f->chain_order) {
 		kg_buf_printf(&sql,
 			      "SELECT e.row FROM authors a JOIN entries e ON e.author = a.no"
@@ -455,7 +540,7 @@ static kg_err recall_plain(kg_index *index, kg_index_rows *rows, const kg_index_
 		(void)sqlite3_bind_text(s, 1, kg_buf_text(&q->facets), -1, SQLITE_STATIC);
 	(void)sqlite3_bind_int64(s, 10, (sqlite3_int64)limit);
 	(void)sqlite3_bind_int64(s, 12, q->row_min);
-	err = take_numbers(index, rows, s);
+	err = take_numbers(index, rows, s, f, limit);
 	(void)sqlite3_finalize(s);
 	return err;
 }
