@@ -54,6 +54,17 @@ refuse 1 'operator is revoked after entry 1 already' revoke operator
 expect 0 rotate operator
 expect 0 remember -t insight 'Green again'
 
+# Where the index has no more room an entry may be kept all the same, and is not stored twice. Its
+# journal fits into the limit, its 3,000 words do not fit into the index's.
+(
+	ulimit -f 34
+	seq 1000 3999 | tr '\n' ' ' | "$kg" remember -t insight --message - >"$here/out" 2>"$here/err"
+)
+err 'kindergarten: remember: what is signed may be stored later (see'
+expect 0 remember -t insight 'Said afterwards'
+expect 0 recall 3999
+[ "$(grep -c insight "$here/out")" -eq 1 ] || complain 'said once, stored twice'
+
 # A command that writes waits for one that is about to end.
 for number in 1 2 3 4; do
 	"$kg" remember -t insight "At once, $number" >/dev/null 2>>"$here/err" &
