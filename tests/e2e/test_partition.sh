@@ -64,7 +64,9 @@ done
 
 # daemon HOST DIRECTORY: stock git serves what is below it.
 daemon() {
-	on "$1" git daemon --reuseaddr --export-all --base-path="$2" "$2" 2>/dev/null &
+	# Not through `on`, whose shell would be what $! names; and nothing of it holds our output open.
+	ip netns exec "$tag-$1" git daemon --reuseaddr --export-all --base-path="$2" "$2" \
+		>/dev/null 2>&1 &
 	servers="$servers $!"
 	until_true 10 on "$1" git ls-remote -q "git://127.0.0.1/${3:-memory.git}" >/dev/null 2>&1
 }
