@@ -15,7 +15,7 @@
 #include "memory/chain.h"
 #include "memory/transport.h"
 
-enum { OFFERS_TEXT_MAX = 512 << 20, WHY_MAX = 200, ATTEMPTS = 2 };
+enum { OFFERS_TEXT_MAX = 512 << 20, WHY_MAX = 200, ATTEMPTS = 3 };
 
 typedef struct {
 	kg_syncing *out;
@@ -221,7 +221,9 @@ static bool is_held_back(const kg_taking *taking)
 		worst->reason == KG_REASON_UNKNOWN_KEY);
 }
 
-static kg_err pull_once(work *w)
+/* What is held back is not taken around before the last attempt: with the checkpoint that names it
+ * already here, the next one would not miss it any more. */
+static kg_err pull_once(work *w, bool last)
 {
 	kg_syncing *out = w->out;
 	kg_err err = receive(w);
@@ -232,23 +234,19 @@ static kg_err pull_once(work *w)
 	if (err != KG_OK)
 		return err;
 	out->is_foreign = kg_taking_is_foreign(&out->taking);
-	return w->options->no_pull ? KG_OK : kg_taking_take(&out->taking, w->cli, w->incoming);
+	if (w->options->no_pull || (!last && is_held_back(&out->taking)))
+		return KG_OK;
+	return kg_taking_take(&out->taking, w->cli, w->incoming);
 }
 
 static kg_err pull(work *w)
 {
-	kg_err err = pull_once(w);
+	kg_err err = pull_once(w, false);
 
-	for (int i = 1; err == KG_OK && i < ATTEMPTS && is_held_back(&w->out->taking); i++) {
-		kg_taking before = w->out->taking;
-
-		w->out->taking = (kg_taking){0};
+	for (int i = 2; err == KG_OK && i <= ATTEMPTS && is_held_back(&w->out->taking); i++) {
+		kg_taking_release(&w->out->taking);
 		let_go(w);
-		err = pull_once(w);
-		w->out->taking.taken += before.taken;
-		w->out->taking.proofs += before.proofs;
-		w->out->taking.sealed += before.sealed;
-		kg_taking_release(&before);
+		err = pull_once(w, i == ATTEMPTS);
 	}
 	return err;
 }
@@ -297,8 +295,12 @@ static int by_name(const void *a, const void *b)
 
 static void not_pushed(kg_syncing *out, const char *ref, const char *why)
 {
+	json_t *cause = json_string(why); /* the other side's words */
+
+	if (cause == NULL)
+		cause = json_string("not printable");
 	(void)json_array_append_new(out->not_pushed,
-				    json_pack("{s:s, s:s}", "ref", ref, "why", why));
+				    json_pack("{s:s, s:o}", "ref", ref, "why", cause));
 }
 
 typedef enum { NOWHERE, BEHIND, THERE } standing;

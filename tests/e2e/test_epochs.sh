@@ -79,6 +79,14 @@ done
 [ "$(git -C "$root/elm/memory.git" rev-list --count "$(chain "$victim")")" -eq 6 ] || fail "elm has lost entries"
 ! git -C "$root/ash/memory.git" rev-parse -q --verify "$(chain "$victim")" >/dev/null || fail "ash has taken it"
 
+# Its word, and not all of what was kept: that is held back by who carries it.
+git clone -q --mirror "$root/oak/memory.git" "$root/held.git"
+git -C "$root/held.git" update-ref "$(chain "$victim")" "$(chain "$victim")~1"
+no as elm sync "$root/held.git" --pull --json
+[ "$(field '->{reason}' <"$root/out")" = truncated ] || fail "held back: $(cat "$root/out")"
+grep -q bad_epoch "$root/out" || fail "held back: $(cat "$root/out")"
+rm "$root/elm/remotes/held.json"
+
 # ---- with it ----
 takes elm oak
 takes ash "$root/oak" --name oak
