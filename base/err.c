@@ -40,7 +40,8 @@ static void append(char to[KG_ERR_TEXT_MAX], const char *text)
 }
 
 /* The message is "<fmt>" or "<fmt>: <why>". It is built aside, since the arguments may point into
- * the message before; bytes from outside may end up in it, so control characters become '?'. */
+ * the message before; bytes from outside may end up in it, so control characters, of either set,
+ * become '?'. */
 static void set_message(const char *why, const char *fmt, va_list ap) KG_PRINTF(2, 0);
 static void set_message(const char *why, const char *fmt, va_list ap)
 {
@@ -54,6 +55,9 @@ static void set_message(const char *why, const char *fmt, va_list ap)
 	for (char *c = text; *c != '\0'; c++)
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)
 			*c = '?';
+	for (char *c = text; (c = strchr(c, 0xc2)) != NULL; c++)
+		if ((unsigned char)c[1] >= 0x80 && (unsigned char)c[1] < 0xa0)
+			c[0] = c[1] = '?';
 	memcpy(message, text, sizeof(message));
 }
 

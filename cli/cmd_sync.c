@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "cli/commands.h"
+#include "cli/printable.h"
 #include "cli/syncing.h"
 
 typedef struct {
@@ -84,9 +85,15 @@ static void print_not_pushed(const kg_syncing *x)
 	size_t i;
 	json_t *item;
 
-	json_array_foreach(x->not_pushed, i, item)(void) fprintf(
-		stderr, "not pushed  %s\n    %s\n", json_string_value(json_object_get(item, "ref")),
-		json_string_value(json_object_get(item, "why")));
+	json_array_foreach(x->not_pushed, i, item)
+	{
+		const char *why = json_string_value(json_object_get(item, "why"));
+
+		(void)fprintf(stderr, "not pushed  %s\n    ",
+			      json_string_value(json_object_get(item, "ref")));
+		kg_printable(stderr, why, strlen(why));
+		(void)fputc('\n', stderr);
+	}
 	if (x->is_memory)
 		(void)fprintf(stderr,
 			      "%s is a swarm's own memory, which only that swarm writes: it "
@@ -121,12 +128,12 @@ static void print_bad(const kg_syncing *x)
 	char time[KG_TIME_TEXT_SIZE];
 
 	kg_clock_format(time, x->remote.time_ms);
-	(void)fprintf(stderr,
-		      "kindergarten: sync: %s %s %s: %s: %s (kindergarten sync "
-		      "%s --forgive tries again)\n",
-		      x->remote.name,
-		      x->was_bad ? "is in quarantine since" : "was put in quarantine at", time,
-		      x->remote.reason, x->remote.detail, x->remote.name);
+	(void)fprintf(stderr, "kindergarten: sync: %s %s %s: ", x->remote.name,
+		      x->was_bad ? "is in quarantine since" : "was put in quarantine at", time);
+	kg_printable(stderr, x->remote.reason, strlen(x->remote.reason));
+	(void)fputs(": ", stderr);
+	kg_printable(stderr, x->remote.detail, strlen(x->remote.detail));
+	(void)fprintf(stderr, " (kindergarten sync %s --forgive tries again)\n", x->remote.name);
 }
 
 int kg_cmd_sync_run(kg_cli *cli, int argc, char **argv)

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/hex.h"
+#include "cli/printable.h"
 #include "identity/keyring.h"
 #include "memory/chain.h"
 #include "memory/epoch.h"
@@ -219,7 +220,9 @@ static void print_text(const kg_entry *e, bool whole)
 		const char *end = memchr(text, '\n', left);
 		size_t line = end != NULL ? (size_t)(end - text) : left;
 
-		printf("    %.*s%s\n", (int)line, text, cut && line == left ? "…" : "");
+		(void)fputs("    ", stdout);
+		kg_printable(stdout, text, line);
+		printf("%s\n", cut && line == left ? "…" : "");
 		line += end != NULL ? 1 : 0;
 		text += line;
 		left -= line;

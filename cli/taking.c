@@ -9,6 +9,7 @@
 #include "base/fs.h"
 #include "base/progress.h"
 #include "cli/passphrase.h"
+#include "cli/printable.h"
 #include "cli/reading.h"
 #include "cli/writing.h"
 #include "identity/keyring.h"
@@ -228,8 +229,10 @@ void kg_taking_print_findings(const kg_taking *taking)
 		char hex[KG_PUBKEY_TEXT_SIZE];
 
 		kg_pubkey_format(hex, &f->agent);
-		(void)fprintf(stderr, "%s  chain %.12s\n    %s\n", kg_reason_name(f->reason),
-			      is_nobody(&f->agent) ? "-" : hex, f->detail);
+		(void)fprintf(stderr, "%s  chain %.12s\n    ", kg_reason_name(f->reason),
+			      is_nobody(&f->agent) ? "-" : hex);
+		kg_printable(stderr, f->detail, strlen(f->detail));
+		(void)fputc('\n', stderr);
 	}
 	if (j->finding_count + j->findings_left_out > SHOWN)
 		(void)fprintf(

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "cli/printable.h"
 #include "memory/view.h"
 
 enum { PREFIX_SIZE = 8 * KG_TREE_DEPTH_MAX + 8, LINE_TEXT = 60 };
@@ -77,7 +78,8 @@ static void print_text(const kg_entry *e, const char *more)
 		while (size > 0 && ((uint8_t)text[size] & 0xc0) == 0x80)
 			size--;
 	}
-	printf("%.*s%s", (int)size, text, cut ? more : "");
+	kg_printable(stdout, text, size);
+	(void)fputs(cut ? more : "", stdout);
 }
 
 static void print_node(const drawing *d, const node *n, const kg_entry_id *id, bool again)

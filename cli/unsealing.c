@@ -7,6 +7,7 @@
 
 #include "base/hex.h"
 #include "cli/passphrase.h"
+#include "cli/printable.h"
 #include "identity/keyring.h"
 #include "identity/seal.h"
 #include "identity/secret.h"
@@ -123,10 +124,11 @@ kg_err kg_unseal(kg_unsealed *state, uint8_t *text, size_t *size, const kg_cli *
 static kg_err add_json(json_t *document, kg_unsealed state, const char *text, size_t size)
 {
 	json_t *seal = json_object_get(document, "seal");
+	json_t *content = state == KG_UNSEALED ? json_stringn(text, size) : json_null();
 
 	if (json_object_set_new(seal, "state", json_string(kg_unsealed_name(state))) != 0 ||
 	    json_object_set_new(seal, "text",
-				state == KG_UNSEALED ? json_stringn(text, size) : json_null()) != 0)
+				content != NULL ? content : json_string("not printable")) != 0)
 		return kg_fail(KG_ENOMEM, "no memory for sealed content");
 	return KG_OK;
 }
@@ -149,7 +151,10 @@ static void print(const kg_cli *cli, const kg_reading *reading, const kg_entry *
 	}
 	switch (state) {
 	case KG_UNSEALED:
-		printf("content     %s%.*s%s\n", bold, (int)size, text, plain);
+		/* Only who sealed it has seen it: nothing was checked before. */
+		printf("content     %s", bold);
+		kg_printable_lines(stdout, "            ", text, size);
+		printf("%s\n", plain);
 		break;
 	case KG_UNSEALED_NOT:
 		printf("content     sealed, not for this key\n");

@@ -2,9 +2,11 @@
 #include "cli/verdict.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/fs.h"
 #include "base/json.h"
+#include "cli/printable.h"
 
 enum { SIGNERS_MAX = 64 << 20 };
 
@@ -65,8 +67,7 @@ void kg_cli_verdict_print_json(const kg_cli_verdict *verdict)
 /* One line, whatever a ref or a remote is called. */
 static void print_detail(const char *detail)
 {
-	for (const char *at = detail; *at != '\0'; at++)
-		putchar((unsigned char)*at < ' ' || *at == 0x7f ? '?' : *at);
+	kg_printable(stdout, detail, strlen(detail));
 	putchar('\n');
 }
 
