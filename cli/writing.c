@@ -5,55 +5,24 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/outbox.h"
 #include "base/clock.h"
 #include "base/hex.h"
 #include "base/json.h"
 #include "bus/bus.h"
 #include "bus/socket.h"
+#include "cli/writing_impl.h"
 #include "memory/vault.h"
 #include "memory/witness.h"
 #include "orchestrator/runfile.h"
 
 enum {
-	ANSWER_MS = 10000,
 	SETTLE_MS = 120000,
 	INDEX_MS = 600000,
 	SAY_MS = 30000,
-	AUTHOR_MS = 30000, /* for others who sign with the same key */
 	FULL_WAIT_US = 50000,
 	LOCK_TRIES = 1500,
 	LOCK_WAIT_US = 10000,
-	/* Entries on the way to a keeper: so many that all answers fit at once into a queue of
-	 * libzmq, which takes note of what was read when half of it (256) was. */
-	WINDOW_MAX = 100,
-	CREDIT_MAX = 256,
-	BATCH = 1000 /* entries that become durable together without one */
-};
-
-/* An entry on the way. */
-typedef struct {
-	uint64_t id; /* of the message */
-	uint64_t tag;
-} passing;
-
-struct kg_writing {
-	const kg_swarm *swarm;
-	const char *state_dir;
-	const kg_pubkey *author; /* whose outbox is being delivered */
-	kg_memory *memory;       /* when nobody else writes */
-	kg_runfile *run;         /* else */
-	kg_bus *bus;
-	kg_socket *keeper;
-	kg_socket *orchestrator; /* made when first needed */
-	bool said;               /* something was, since the opening */
-	kg_curve *curve;
-	passing window[WINDOW_MAX]; /* in the order they were sent */
-	size_t window_count;
-	size_t credit;      /* how many may be there */
-	size_t batch;       /* submitted to the memory and not durable yet */
-	const void *sealed; /* content of the entry that is being said; NULL: none */
-	size_t sealed_size;
+	AUTHOR_MS = 30000 /* for others who sign with the same key */
 };
 
 static kg_err dial(kg_writing *w, const kg_runfile *run)
@@ -161,8 +130,8 @@ static kg_err ask_head(kg_writing *w, kg_chain_head *head, const kg_pubkey *agen
 	if (w->memory != NULL)
 		return kg_memory_head(w->memory, head, NULL, agent);
 	kg_pubkey_format(hex, agent);
-	err = kg_socket_ask(w->keeper, KG_MESSAGE_HEAD, json_pack("{s:s}", "agent", hex), ANSWER_MS,
-			    &answer, NULL, NULL);
+	err = kg_socket_ask(w->keeper, KG_MESSAGE_HEAD, json_pack("{s:s}", "agent", hex),
+			    KG_WRITING__ANSWER_MS, &answer, NULL, NULL);
 	err = expect(&answer, err, KG_MESSAGE_HEAD_IS);
 	if (err != KG_OK)
 		return err;
@@ -187,8 +156,8 @@ static kg_err ask_head(kg_writing *w, kg_chain_head *head, const kg_pubkey *agen
 static kg_err ask_submit(kg_writing *w, const uint8_t *object, size_t size)
 {
 	kg_message answer = {0};
-	kg_err err = kg_socket_ask_raw(w->keeper, KG_MESSAGE_SUBMIT, object, size, ANSWER_MS,
-				       &answer, NULL, NULL);
+	kg_err err = kg_socket_ask_raw(w->keeper, KG_MESSAGE_SUBMIT, object, size,
+				       KG_WRITING__ANSWER_MS, &answer, NULL, NULL);
 
 	err = expect(&answer, err, KG_MESSAGE_ACK);
 	if (err == KG_OK)
@@ -219,7 +188,7 @@ static kg_err keep_content(kg_writing *w, const uint8_t *object, size_t size)
 
 static kg_err port_submit(void *data, const uint8_t *object, size_t size)
 {
-	int64_t until = kg_clock_mono_ms() + ANSWER_MS;
+	int64_t until = kg_clock_mono_ms() + KG_WRITING__ANSWER_MS;
 	kg_writing *w = data;
 	kg_receipt receipt;
 	kg_err err = keep_content(w, object, size);
@@ -272,20 +241,24 @@ static void on_stored(void *data, uint64_t ticket, const kg_entry *entry,
 	};
 }
 
-/* Asks where the chain ends, and has what is in the outbox already stored. */
-static kg_err catch_up(kg_writing *w, kg_outbox *outbox)
+kg_err kg_writing__deliver(kg_writing *w, kg_outbox *outbox)
 {
 	const kg_outbox_port port = {.data = w, .submit = port_submit, .head = port_head};
-	int64_t now = kg_clock_wall_ms();
+
+	return kg_outbox_deliver(outbox, &port, kg_clock_wall_ms());
+}
+
+kg_err kg_writing__catch_up(kg_writing *w, kg_outbox *outbox)
+{
 	kg_chain_head head;
 	bool moved;
 	kg_err err = ask_head(w, &head, w->author);
 
 	if (err == KG_OK)
-		err = kg_outbox_rebase(outbox, &head, now, &moved);
+		err = kg_outbox_rebase(outbox, &head, kg_clock_wall_ms(), &moved);
 	if (err != KG_OK)
 		return err;
-	err = kg_outbox_deliver(outbox, &port, now);
+	err = kg_writing__deliver(w, outbox);
 	/* What someone left there and is refused now is no matter of what comes behind it. */
 	return kg_outbox_count(outbox) > 0 ? err : KG_OK;
 }
@@ -294,14 +267,12 @@ static kg_err catch_up(kg_writing *w, kg_outbox *outbox)
  * content. */
 static kg_err deliver(kg_writing *w, kg_outbox *outbox, awaited *a, kg_entry *entry)
 {
-	const kg_outbox_port port = {.data = w, .submit = port_submit, .head = port_head};
-	int64_t now = kg_clock_wall_ms();
-	kg_err err = catch_up(w, outbox);
+	kg_err err = kg_writing__catch_up(w, outbox);
 
 	if (err == KG_OK)
-		err = kg_outbox_put(outbox, entry, now, &a->ticket);
+		err = kg_outbox_put(outbox, entry, kg_clock_wall_ms(), &a->ticket);
 	if (err == KG_OK)
-		err = kg_outbox_deliver(outbox, &port, now);
+		err = kg_writing__deliver(w, outbox);
 	if (a->stored)
 		return KG_OK;
 	/* Nobody has refused it: said again, it would be there twice. */
@@ -334,17 +305,16 @@ static kg_err open_outbox(kg_writing *w, kg_outbox **out, awaited *a, const kg_k
 	return kg_outbox_new(out, kg_swarm_id(w->swarm), key, name, w->state_dir, on_stored, a);
 }
 
-/* The same, waiting for whoever signs with this key just now. */
-static kg_err await_outbox(kg_writing *w, kg_outbox **out, awaited *a, const kg_key *key,
-			   const char *name)
+kg_err kg_writing__await_outbox(kg_writing *w, kg_outbox **out, const kg_key *key, const char *name,
+				kg_outbox_done stored, void *data)
 {
 	int64_t until = kg_clock_mono_ms() + AUTHOR_MS;
-	kg_err err = open_outbox(w, out, a, key, name);
+	kg_err err;
 
-	while (err == KG_ECONFLICT && kg_clock_mono_ms() < until) {
+	while ((err = kg_outbox_new(out, kg_swarm_id(w->swarm), key, name, w->state_dir, stored,
+				    data)) == KG_ECONFLICT &&
+	       kg_clock_mono_ms() < until)
 		(void)usleep(LOCK_WAIT_US);
-		err = open_outbox(w, out, a, key, name);
-	}
 	return err;
 }
 
@@ -370,7 +340,7 @@ static kg_err testify(kg_writing *w, kg_receipt *receipt, make_lineage *make, co
 	err = make(&entry, swarm_key, &nowhere, &member, 1, kg_clock_wall_ms());
 	if (err != KG_OK)
 		return err;
-	err = await_outbox(w, &outbox, &a, swarm_key, KG_SWARM_NAME);
+	err = kg_writing__await_outbox(w, &outbox, swarm_key, KG_SWARM_NAME, on_stored, &a);
 	if (err == KG_OK)
 		err = publish(w, receipt, &entry, outbox, &a, swarm_key);
 	kg_entry_release(&entry);
@@ -390,7 +360,7 @@ kg_err kg_writing_trust(kg_writing *w, kg_receipt *receipt, const kg_pubkey *pee
 }
 
 /* Makes sure that the swarm has certified the author. */
-static kg_err enrol(kg_writing *w, const kg_pubkey *author, const char *name)
+kg_err kg_writing__enrol(kg_writing *w, const kg_pubkey *author, const char *name)
 {
 	kg_chain_head head;
 	kg_err err = ask_head(w, &head, author);
@@ -512,7 +482,7 @@ kg_err kg_writing_say(kg_writing *w, kg_receipt *receipt, kg_entry *entry, const
 		err = open_outbox(w, &outbox, &a, author, name);
 	}
 	if (err == KG_OK)
-		err = enrol(w, kg_key_public(author), name);
+		err = kg_writing__enrol(w, kg_key_public(author), name);
 	if (err != KG_OK) {
 		kg_outbox_free(outbox);
 		return err;
@@ -520,91 +490,7 @@ kg_err kg_writing_say(kg_writing *w, kg_receipt *receipt, kg_entry *entry, const
 	return publish(w, receipt, entry, outbox, &a, author);
 }
 
-/* ---- what others have signed ---- */
-
-/* The answer to one entry on the way. */
-static kg_err take_answer(kg_writing *w, kg_writing_answer answer, void *payload)
-{
-	kg_message m = {0};
-	int64_t credit = 0;
-	size_t at = 0;
-	kg_err err = kg_socket_receive(w->keeper, &m, ANSWER_MS);
-
-	if (err == KG_ETIMEOUT)
-		return kg_fail(KG_ETIMEOUT, "the swarm's keeper does not answer");
-	if (err != KG_OK)
-		return err;
-	while (at < w->window_count && w->window[at].id != m.id)
-		at++;
-	if (at < w->window_count && (m.kind == KG_MESSAGE_ACK || m.kind == KG_MESSAGE_FAILED)) {
-		if (m.kind == KG_MESSAGE_FAILED)
-			err = kg_message_fail(&m);
-		else if (kg_json_get_i64(&credit, m.json, "credit", 1, CREDIT_MAX) == KG_OK)
-			w->credit = (size_t)(credit < WINDOW_MAX ? credit : WINDOW_MAX);
-		answer(payload, w->window[at].tag, err);
-		w->window_count--;
-		memmove(&w->window[at], &w->window[at + 1],
-			(w->window_count - at) * sizeof(w->window[0]));
-	}
-	kg_message_release(&m);
-	/* What does not fit now fits later; what follows it on its chain does not. */
-	return err == KG_EFULL ? err : KG_OK;
-}
-
-static kg_err pass_to_keeper(kg_writing *w, const void *object, size_t size, uint64_t tag,
-			     kg_writing_answer answer, void *payload)
-{
-	uint64_t id = kg_socket_next_id(w->keeper);
-	kg_err err = KG_OK;
-
-	while (err == KG_OK && w->window_count > 0 && w->window_count >= w->credit)
-		err = take_answer(w, answer, payload);
-	if (err == KG_OK)
-		err = kg_socket_send(w->keeper, NULL, KG_MESSAGE_SUBMIT, id, object, size);
-	if (err == KG_OK)
-		w->window[w->window_count++] = (passing){id, tag};
-	return err;
-}
-
-static kg_err finish_batch(kg_writing *w)
-{
-	kg_err err = kg_memory_commit(w->memory);
-
-	w->batch = 0;
-	return err == KG_OK ? kg_memory_flush(w->memory) : err;
-}
-
-kg_err kg_writing_pass(kg_writing *w, const void *object, size_t size, uint64_t tag,
-		       kg_writing_answer answer, void *payload)
-{
-	kg_receipt receipt;
-	kg_err err;
-
-	if (w->memory == NULL)
-		return pass_to_keeper(w, object, size, tag, answer, payload);
-	err = kg_memory_submit(w->memory, &receipt, object, size, kg_clock_wall_ms());
-	if (err == KG_EFULL) {
-		err = finish_batch(w);
-		if (err != KG_OK)
-			return err;
-		err = kg_memory_submit(w->memory, &receipt, object, size, kg_clock_wall_ms());
-	}
-	if (err == KG_EFULL || err == KG_EIO || err == KG_ENOMEM)
-		return err;
-	answer(payload, tag, err);
-	return ++w->batch < BATCH ? KG_OK : finish_batch(w);
-}
-
-kg_err kg_writing_passed(kg_writing *w, kg_writing_answer answer, void *payload)
-{
-	kg_err err = KG_OK;
-
-	if (w->memory != NULL)
-		return finish_batch(w);
-	while (err == KG_OK && w->window_count > 0)
-		err = take_answer(w, answer, payload);
-	return err == KG_OK ? kg_writing_settle(w) : err;
-}
+/* ---- sealed content, and the end ---- */
 
 kg_err kg_writing_keep_sealed(kg_writing *w, const kg_entry_id *entry, const void *sealed,
 			      size_t size)
@@ -621,7 +507,7 @@ kg_err kg_writing_keep_sealed(kg_writing *w, const kg_entry_id *entry, const voi
 	err = kg_buf_ok(&body);
 	if (err == KG_OK) {
 		err = kg_socket_ask_raw(w->keeper, KG_MESSAGE_VAULT, body.data, body.size,
-					ANSWER_MS, &answer, NULL, NULL);
+					KG_WRITING__ANSWER_MS, &answer, NULL, NULL);
 		err = expect(&answer, err, KG_MESSAGE_VAULTED);
 	}
 	if (err == KG_OK)
@@ -648,105 +534,6 @@ kg_err kg_writing_settle(kg_writing *w)
 	err = expect(&answer, err, KG_MESSAGE_SETTLED_IS);
 	if (err == KG_OK)
 		kg_message_release(&answer);
-	return err;
-}
-
-/* ---- many of one author ---- */
-
-typedef struct {
-	kg_outbox *outbox;
-	size_t stored;
-	kg_err err; /* why the first that was not stored was not */
-	char why[KG_ERR_TEXT_MAX];
-} run;
-
-static void on_run_stored(void *data, uint64_t ticket, const kg_entry *entry,
-			  const kg_entry_proof *proof)
-{
-	run *r = data;
-
-	(void)ticket;
-	(void)entry;
-	(void)proof;
-	r->stored++;
-}
-
-static void on_answer(void *payload, uint64_t tag, kg_err err)
-{
-	run *r = payload;
-
-	if (err == KG_OK || err == KG_EEXISTS) {
-		(void)kg_outbox_stored(r->outbox, tag);
-	} else if (r->err == KG_OK) {
-		r->err = err;
-		(void)snprintf(r->why, sizeof(r->why), "%s", kg_err_text());
-	}
-}
-
-/* Everything in the outbox, many on the way at once. */
-static kg_err pass_all(kg_writing *w, run *r)
-{
-	const uint8_t *object = NULL;
-	uint64_t ticket = 0;
-	size_t size = 0;
-	kg_err passed;
-	kg_err err = KG_OK;
-
-	while (err == KG_OK && r->err == KG_OK &&
-	       kg_outbox_due(r->outbox, -1, &ticket, &object, &size)) {
-		kg_outbox_sent(r->outbox, ticket, ticket, 0);
-		err = kg_writing_pass(w, object, size, ticket, on_answer, r);
-	}
-	passed = kg_writing_passed(w, on_answer, r);
-	if (err == KG_OK)
-		err = passed;
-	return r->err != KG_OK ? kg_fail(r->err, "%s", r->why) : err;
-}
-
-static kg_err say_run(kg_writing *w, run *r, kg_entry *entries, size_t count)
-{
-	const kg_outbox_port port = {.data = w, .submit = port_submit, .head = port_head};
-	kg_err err = catch_up(w, r->outbox);
-
-	r->stored = 0;
-	kg_outbox_allow(r->outbox, KG_OUTBOX_CREDIT_MAX);
-	for (size_t i = 0; err == KG_OK && i < count; i++) {
-		err = kg_outbox_put(r->outbox, &entries[i], kg_clock_wall_ms(), NULL);
-		if (err == KG_OK &&
-		    (kg_outbox_count(r->outbox) == KG_OUTBOX_CREDIT_MAX || i + 1 == count))
-			err = pass_all(w, r);
-		/* What found no room, or was refused, gets its second chance one by one. */
-		if (err == KG_EFULL || err == KG_ECONFLICT) {
-			r->err = KG_OK;
-			err = kg_outbox_deliver(r->outbox, &port, kg_clock_wall_ms());
-		}
-	}
-	return err;
-}
-
-kg_err kg_writing_say_all(kg_writing *w, size_t *stored, kg_entry *entries, size_t count,
-			  const kg_key *author, const char *name)
-{
-	int64_t until = kg_clock_mono_ms() + AUTHOR_MS;
-	run r = {0};
-	kg_err err = KG_OK;
-
-	while (err == KG_OK) {
-		err = kg_outbox_new(&r.outbox, kg_swarm_id(w->swarm), author, name, w->state_dir,
-				    on_run_stored, &r);
-		if (err != KG_ECONFLICT || kg_clock_mono_ms() >= until)
-			break;
-		err = KG_OK;
-		(void)usleep(LOCK_WAIT_US);
-	}
-	if (err == KG_OK)
-		err = enrol(w, kg_key_public(author), name);
-	w->author = kg_key_public(author);
-	if (err == KG_OK)
-		err = say_run(w, &r, entries, count);
-	kg_outbox_free(r.outbox);
-	w->said = w->said || r.stored > 0;
-	*stored = r.stored;
 	return err;
 }
 
