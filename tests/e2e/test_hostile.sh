@@ -196,7 +196,8 @@ say elm 'elm says what is new'
 sealed=$(as elm remember --memory-type insight --private --message 'elm keeps it to itself' | head -n 1)
 as elm sync runs >/dev/null || fail "runs: not synced"
 git -C "$hub" cat-file -e "refs/vault/$sealed" || fail "sealed content is not there"
-[ -z "$(ls "$root" | grep '^ran-')" ] || fail "was run: $(ls "$root" | grep '^ran-')"
+ran=$(find "$root" -maxdepth 1 -name 'ran-*')
+[ -z "$ran" ] || fail "was run: $ran"
 
 # Forgiven, an honest remote is exchanged with again.
 attack repents
