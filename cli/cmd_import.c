@@ -106,6 +106,8 @@ static kg_err import_bundle(work *w)
 		err = kg_path(path, "%s/run/import.lock", w->cli->state_dir);
 	if (err == KG_OK)
 		err = kg_fs_lock(&lock, path);
+	if (err == KG_ECONFLICT)
+		err = kg_fail(err, "another import is on its way here");
 	if (err != KG_OK)
 		return err;
 	kg_taking_limits(&w->limits, &w->apart, w->cli);

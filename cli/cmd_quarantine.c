@@ -69,7 +69,7 @@ static kg_err find_cited(kg_entry_id *target, kg_entry_id cited[KG_ENTRY_REFEREN
 	if (err == KG_OK && o->lift && *count == 0)
 		err = kg_fail(KG_ENOTFOUND, "%.80s itself is not under quarantine", o->entry);
 	else if (err == KG_OK && !o->lift && *count > 0)
-		err = kg_fail(KG_ECONFLICT, "%.80s is under quarantine already", o->entry);
+		err = kg_fail(KG_EEXISTS, "%.80s is under quarantine already", o->entry);
 	if (err == KG_OK && !o->lift) {
 		cited[0] = proof.id;
 		*count = 1;
@@ -171,7 +171,7 @@ int kg_cmd_quarantine_run(kg_cli *cli, int argc, char **argv)
 		err = count_marked(&marked, cli, &target);
 	if (err != KG_OK) {
 		(void)kg_cli_trouble("quarantine");
-		return err == KG_ENOTFOUND || err == KG_ECONFLICT ? KG_EXIT_NO : KG_EXIT_TROUBLE;
+		return err == KG_ENOTFOUND || err == KG_EEXISTS ? KG_EXIT_NO : KG_EXIT_TROUBLE;
 	}
 	print_receipt(&receipt, &target, marked, &o);
 	return KG_EXIT_YES;

@@ -280,11 +280,11 @@ kg_err kg_similar_fill(kg_similar *s, uint64_t *made)
 
 /* ---- asking ---- */
 
-static kg_err embed_what(kg_similar *s, kg_entry_id *self, bool *is_entry, const char *what)
+/* The entry that is asked for, in `row`; or `what` is a text. */
+static kg_err find_what(kg_similar *s, kg_index_row *row, bool *is_entry, const char *what)
 {
 	size_t length = strlen(what);
 	kg_entry_proof proof;
-	kg_index_row row;
 	kg_pubkey agent;
 	uint64_t sequence;
 	kg_err err = KG_ENOTFOUND;
@@ -293,17 +293,19 @@ static kg_err embed_what(kg_similar *s, kg_entry_id *self, bool *is_entry, const
 	if (length >= 6 && length < KG_HASH_TEXT_SIZE && kg_hex_is(what, length))
 		err = kg_index_find(s->reading->index, &proof, &agent, &sequence, what);
 	if (err == KG_ENOTFOUND)
-		return embed(s, what, length);
+		return KG_OK;
 	if (err == KG_OK)
-		err = kg_index_row_of(s->reading->index, &row, &proof.id);
-	if (err != KG_OK)
-		return err;
-	*self = proof.id;
-	*is_entry = true;
-	err = embed(s, row.entry.text.size > 0 ? row.entry.text.data : (const uint8_t *)"",
-		    row.entry.text.size);
-	kg_entry_release(&row.entry);
+		err = kg_index_row_of(s->reading->index, row, &proof.id);
+	*is_entry = err == KG_OK;
 	return err;
+}
+
+static kg_err embed_what(kg_similar *s, const kg_index_row *row, const char *what)
+{
+	if (row == NULL)
+		return embed(s, what, strlen(what));
+	return embed(s, row->entry.text.size > 0 ? row->entry.text.data : (const uint8_t *)"",
+		     row->entry.text.size);
 }
 
 static kg_err append(kg_index_rows *rows, const kg_index_row *row, size_t room)
@@ -350,25 +352,30 @@ kg_err kg_similar_recall(kg_similar *s, kg_index_rows *out, const kg_index_filte
 {
 	kg_index_rows rows = {.similar = true};
 	kg_vectors_hit *hits = NULL;
-	kg_entry_id self;
-	bool is_entry = false;
+	kg_index_row row;
+	bool is_entry;
 	uint64_t made;
 	size_t count = 0;
-	kg_err err = kg_similar_fill(s, &made);
+	/* First what may be asked for again in other words: the vectors may take a while. */
+	kg_err err = find_what(s, &row, &is_entry, what);
 
 	if (err == KG_OK)
-		err = embed_what(s, &self, &is_entry, what);
+		err = kg_similar_fill(s, &made);
+	if (err == KG_OK)
+		err = embed_what(s, is_entry ? &row : NULL, what);
 	if (err == KG_OK)
 		err = kg_vectors_nearest(s->vectors, &hits, &count, &rows.weighed, &rows.cut,
 					 s->vector, SIZE_MAX);
 	if (err == KG_OK)
 		err = kg_index_count(s->reading->index, &rows.entries);
 	if (err == KG_OK)
-		err = choose(s, &rows, filter, hits, count, is_entry ? &self : NULL);
+		err = choose(s, &rows, filter, hits, count, is_entry ? &row.proof.id : NULL);
 	if (err == KG_OK)
 		err = kg_chain_confirm(&s->reading->admit, s->reading->store, s->reading->index,
 				       &rows);
 	free(hits);
+	if (is_entry)
+		kg_entry_release(&row.entry);
 	if (err == KG_OK)
 		*out = rows;
 	else

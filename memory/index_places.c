@@ -66,7 +66,8 @@ static kg_err take_place(kg_index *index, sqlite3_stmt *s, kg_entry_proof *proof
 	} else {
 		place = (uint64_t)sqlite3_column_int64(s, 3);
 		if (sqlite3_step(s) == SQLITE_ROW)
-			err = kg_fail(KG_ECONFLICT, "several entries begin with %s", what);
+			err = kg_fail(KG_ECONFLICT,
+				      "several entries begin with %s: more of it is needed", what);
 	}
 	(void)sqlite3_finalize(s);
 	if (err != KG_OK)
