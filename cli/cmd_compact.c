@@ -28,6 +28,7 @@ typedef struct {
 	kg_swarm *swarm;
 	char archive[KG_PATH_SIZE]; /* the bundle; "" without one */
 	size_t swept;
+	uint64_t unreached; /* objects of epochs that others have given up, gone now */
 } work;
 
 static int parse(options *o, int argc, char **argv)
@@ -167,13 +168,26 @@ static kg_err drop_content(work *w)
 	return err;
 }
 
+/* Nothing of its own is to go: but epochs that were taken in have left others behind. */
+static kg_err drop_unreached(work *w, const kg_cli *cli)
+{
+	uint64_t count = 0;
+	kg_err err = kg_offline_unreached(&w->offline, &count);
+
+	if (err == KG_OK && count > 0)
+		err = kg_offline_repack(&w->offline, cli);
+	if (err == KG_OK)
+		w->unreached = count;
+	return err;
+}
+
 static kg_err compact(work *w, const kg_cli *cli, const options *o)
 {
 	kg_epoch_hands hands = {.key = key_of, .payload = w, .now_ms = kg_clock_wall_ms()};
 	kg_err err = kg_offline_sweep(&w->offline, cli, &w->swept);
 
 	if (err == KG_OK && w->plan.worth == 0 && w->swept == 0)
-		return KG_OK;
+		return drop_unreached(w, cli);
 	if (err == KG_OK)
 		err = put_away(w, o);
 	hands.swarm_key = kg_swarm_key(w->swarm);
@@ -205,9 +219,9 @@ static void print_json(const work *w, const options *o)
 					  (json_int_t)c->expired, "compacted",
 					  c->worth && !o->dry_run, "left_alone", c->left_alone));
 	}
-	document = json_pack("{s:o, s:b, s:s?, s:I}", "chains", chains, "dry_run", o->dry_run,
+	document = json_pack("{s:o, s:b, s:s?, s:I, s:I}", "chains", chains, "dry_run", o->dry_run,
 			     "archive", w->archive[0] != '\0' ? w->archive : NULL, "swept",
-			     (json_int_t)w->swept);
+			     (json_int_t)w->swept, "unreached", (json_int_t)w->unreached);
 	kg_json_print(document, true);
 	json_decref(document);
 }
@@ -235,6 +249,9 @@ static void print_lines(const work *w, const options *o)
 	else
 		printf("%llu entries forgotten%s%s\n", (unsigned long long)dropped,
 		       w->archive[0] != '\0' ? "; the old epochs are in " : "", w->archive);
+	if (w->unreached > 0)
+		printf("%llu objects of epochs that others gave up are gone\n",
+		       (unsigned long long)w->unreached);
 }
 
 int kg_cmd_compact_run(kg_cli *cli, int argc, char **argv)

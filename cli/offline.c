@@ -240,6 +240,17 @@ static bool show_progress(void *payload, uint64_t done, uint64_t total)
 	return true;
 }
 
+kg_err kg_offline_unreached(kg_offline *o, uint64_t *count)
+{
+	kg_progress bar;
+	kg_err err;
+
+	kg_progress_start(&bar, "looking", 0);
+	err = kg_store_unreached(o->store, count, show_progress, &bar);
+	kg_progress_end(&bar);
+	return err;
+}
+
 kg_err kg_offline_repack(kg_offline *o, const kg_cli *cli)
 {
 	kg_progress bar;

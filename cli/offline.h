@@ -36,6 +36,9 @@ KG_NODISCARD kg_err kg_offline_check(const kg_cli *cli);
 KG_NODISCARD kg_err kg_offline_lock(int *lock, const kg_cli *cli);
 KG_NODISCARD kg_err kg_offline_settle(const kg_cli *cli, const kg_pubkey *swarm);
 
+/* How many objects no chain reaches any more. */
+KG_NODISCARD kg_err kg_offline_unreached(kg_offline *offline, uint64_t *count);
+
 /* Drops sealed content whose entry never came: of a command that was killed in between. What still
  * waits in an outbox will come. `*dropped` is added to. */
 KG_NODISCARD kg_err kg_offline_sweep(kg_offline *offline, const kg_cli *cli, size_t *dropped);

@@ -160,6 +160,10 @@ KG_NODISCARD kg_err kg_store_forget(kg_store *store, const kg_commit *objects, s
  * `progress`, which may be NULL, stopped it. */
 KG_NODISCARD kg_err kg_store_repack(kg_store *store, kg_store_progress progress, void *payload);
 
+/* How many objects no ref reaches: what a repack would drop. */
+KG_NODISCARD kg_err kg_store_unreached(kg_store *store, uint64_t *count, kg_store_progress progress,
+				       void *payload);
+
 /* Appends the line that lets stock git accept signatures of this key. */
 void kg_store_put_signer(kg_buf *out, const kg_pubkey *key);
 

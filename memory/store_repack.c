@@ -106,6 +106,8 @@ typedef struct {
 	size_t name_count;
 	struct timespec begun; /* by the clock of the file system */
 	git_odb *files;        /* loose objects alone */
+	bool only_looks;       /* nothing is written */
+	uint64_t unreached;
 	kg_store_progress progress;
 	void *payload;
 } work;
@@ -260,7 +262,7 @@ static kg_err take(work *w, const git_oid *oid)
 			       : kg_fail_context(KG_ECORRUPT, "unreadable object");
 	}
 	err = push_reached(w, object);
-	if (err == KG_OK)
+	if (err == KG_OK && !w->only_looks)
 		err = has_id(&w->loose, oid) ? write_loose(w, object) : write_packed(w, object);
 	git_odb_object_free(object);
 	return err;
@@ -427,7 +429,7 @@ static kg_err begin(work *w, const kg_store_refs *refs)
 	return err == KG_OK ? choose_loose(w, refs) : err;
 }
 
-static kg_err write_reached(work *w, const kg_store_refs *refs)
+static kg_err take_reached(work *w, const kg_store_refs *refs)
 {
 	kg_err err = KG_OK;
 
@@ -443,11 +445,31 @@ static kg_err write_reached(work *w, const kg_store_refs *refs)
 			err = take(w, &oid);
 		}
 	}
+	return err;
+}
+
+static kg_err write_reached(work *w, const kg_store_refs *refs)
+{
+	kg_err err = take_reached(w, refs);
+
 	if (err == KG_OK && w->pack != NULL && kg_pack_count(w->pack) > 0)
 		err = finish_pack(w);
 	kg_pack_free(w->pack);
 	w->pack = NULL;
 	return err;
+}
+
+static void release(work *w)
+{
+	kg_pack_free(w->pack);
+	git_odb_free(w->files);
+	free(w->met.slots);
+	free(w->met.used);
+	free(w->loose.slots);
+	free(w->loose.used);
+	free(w->todo);
+	free(w->old);
+	free(w->names);
 }
 
 kg_err kg_store_repack(kg_store *store, kg_store_progress progress, void *payload)
@@ -465,17 +487,45 @@ kg_err kg_store_repack(kg_store *store, kg_store_progress progress, void *payloa
 		err = kg_store_sync(store);
 	if (err == KG_OK)
 		remove_old(&w);
-	kg_pack_free(w.pack);
-	git_odb_free(w.files);
 	kg_store_refs_release(&refs);
-	free(w.met.slots);
-	free(w.met.used);
-	free(w.loose.slots);
-	free(w.loose.used);
-	free(w.todo);
-	free(w.old);
-	free(w.names);
+	release(&w);
 	return err == KG_OK ? kg_store_refresh(store) : err;
+}
+
+/* The empty tree is there for everybody. */
+static int count_unreached(const git_oid *oid, void *payload)
+{
+	work *w = payload;
+	bool is_new = false;
+
+	if (!has_id(&w->loose, oid) && add_id(&w->met, oid, &is_new) != KG_OK)
+		return GIT_EUSER;
+	w->unreached += is_new ? 1 : 0;
+	return 0;
+}
+
+kg_err kg_store_unreached(kg_store *store, uint64_t *count, kg_store_progress progress,
+			  void *payload)
+{
+	work w = {.store = store, .progress = progress, .payload = payload, .only_looks = true};
+	kg_store_refs refs = {0};
+	kg_err err = kg_store_refs_read(store, &refs);
+	int rc = 0;
+
+	if (err == KG_OK)
+		err = choose_loose(&w, &refs);
+	if (err == KG_OK)
+		err = take_reached(&w, &refs);
+	if (err == KG_OK)
+		rc = git_odb_foreach(store->odb, count_unreached, &w);
+	if (rc == GIT_EUSER)
+		err = kg_fail(KG_ENOMEM, "no memory for %zu objects", w.met.count);
+	else if (rc != 0)
+		err = kg_store__fail_git(rc, "memory.git");
+	*count = w.unreached;
+	kg_store_refs_release(&refs);
+	release(&w);
+	return err;
 }
 
 /* ---- single objects ---- */

@@ -115,6 +115,18 @@ takes oak "$root/fresh.git"
 [ "$(git -C "$root/fresh.git" for-each-ref | grep -c epochs)" -eq 0 ] || fail "an epoch on a fresh hub"
 takes elm hub
 
+# Of the epoch before nothing can be seen any more; what is left of it on the disk goes on demand.
+old=$(git -C "$root/old.git" rev-parse "$(chain "$victim")")
+git -C "$root/elm/memory.git" cat-file -e "$old" || fail "there is nothing to test here"
+count=$(as elm compact --json | field '->{unreached}')
+[ "$count" -ge 6 ] || fail "$count objects were dropped"
+! git -C "$root/elm/memory.git" cat-file -e "$old" 2>/dev/null || fail "the old epoch is still there"
+as elm verify --all >/dev/null || fail "elm: verify after compact"
+git -C "$root/elm/memory.git" fsck --strict >/dev/null 2>&1 || fail "elm: fsck after compact"
+[ "$(as elm compact --json | field '->{unreached}')" -eq 0 ] || fail "dropped twice"
+takes elm hub
+agrees elm
+
 # ---- missed ----
 say oak 'oak goes on'
 beats oak

@@ -544,6 +544,7 @@ static void test_store__work_stops_when_it_is_told_to(void **state)
 static void test_store__a_repack_leaves_nothing_else(void **state)
 {
 	scene *s = scene_make();
+	uint64_t unreached = 0;
 	kg_store_move move;
 
 	(void)state;
@@ -566,7 +567,12 @@ static void test_store__a_repack_leaves_nothing_else(void **state)
 	assert_int_equal(kg_store_tip(s->store, &move.old, &move.agent), KG_OK);
 	move.commit = s->commits[0];
 	assert_int_equal(kg_store_replace_ref(s->store, &move), KG_OK);
+	assert_int_equal(kg_store_unreached(s->store, &unreached, NULL, NULL), KG_OK);
+	check(s, "test $(git -C memory.git fsck --unreachable --no-reflogs | wc -l) = %llu",
+	      (unsigned long long)unreached);
 	assert_int_equal(kg_store_repack(s->store, NULL, NULL), KG_OK);
+	assert_int_equal(kg_store_unreached(s->store, &unreached, NULL, NULL), KG_OK);
+	assert_int_equal(unreached, 0);
 	check(s, "! git -C memory.git cat-file -e $(echo '%s' | git hash-object --stdin)", BLOB);
 	check(s, "cd memory.git && test $(git rev-list --all --count) = $(git count-objects -v |"
 		 " sed -n 's/^in-pack: //p') && ! git fsck --strict --dangling 2>&1 | grep .");
