@@ -54,8 +54,8 @@ findings=$(
 		done
 	done
 	# Libraries belong to their rooms; doctor asks each for its version.
-	grep -rn --include='*.[ch]' -E '#include <(git2|sodium|zmq|sqlite3|cblas|pcre2)' base identity bus memory runtime agent orchestrator cli |
-		grep -v -E '^(identity/.*sodium|bus/.*zmq|bus/.*sodium|memory/.*(git2|sqlite3)|runtime/train/.*cblas|runtime/pretokenizer\.c:.*pcre2|cli/cmd_doctor\.c)' || true
+	grep -rn --include='*.[ch]' -E '#include <(git2|sodium|zmq|sqlite3|zlib|cblas|pcre2)' base identity bus memory runtime agent orchestrator cli |
+		grep -v -E '^(identity/.*sodium|bus/.*zmq|bus/.*sodium|memory/.*(git2|sqlite3|zlib)|runtime/train/.*cblas|runtime/pretokenizer\.c:.*pcre2|cli/cmd_doctor\.c)' || true
 	# cpuid traps in virtual machines, and a constructor that asks it costs every process its time.
 	grep -rn --include='*.[ch]' -E '__builtin_cpu_|cpuid\.h|target_clones' base identity bus memory runtime agent orchestrator cli |
 		grep -v '^runtime/train/' | sed 's/$/ (see runtime\/kernel\/processor.h)/' || true
