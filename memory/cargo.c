@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "memory/carrier_impl.h"
 #include "memory/chain.h"
 #include "memory/claims.h"
+#include "memory/store_impl.h"
+
+enum { MOVE_TRIES = 50, MOVE_WAIT_US = 4000 };
 
 /* ---- git ---- */
 
@@ -21,7 +25,7 @@ static kg_err write_objects(kg_cargo *g, size_t count)
 			objects[n++] = (kg_store_object){g->batch[i]->object, g->batch[i]->size,
 							 g->batch[i]->proof.commit};
 	if (n > 0)
-		err = kg_store_write(g->store, objects, n);
+		err = kg_store__write_held(g->store, objects, n);
 	for (size_t i = 0; err == KG_OK && i < count; i++)
 		g->batch[i]->is_written = true;
 	free(objects);
@@ -94,6 +98,20 @@ static kg_err move_refs(kg_cargo *g, size_t count)
 		if (g->batch[i]->is_proof)
 			err = kg_store_put_proof(g->store, &g->batch[i]->entry.agent,
 						 &g->batch[i]->proof.commit);
+	return err;
+}
+
+/* The same; stock git locks refs for a moment where its user has it pack them. */
+static kg_err move_refs_soon(kg_cargo *g, size_t count)
+{
+	kg_err err = move_refs(g, count);
+
+	for (unsigned i = 1; err == KG_ECONFLICT && i < MOVE_TRIES; i++) {
+		(void)usleep(MOVE_WAIT_US);
+		err = move_refs(g, count);
+	}
+	if (err == KG_OK)
+		kg_store__release(g->store);
 	return err;
 }
 
@@ -243,7 +261,7 @@ kg_err kg_cargo_carry(kg_cargo *g, size_t count, kg_mend mend)
 	if (count > 0) {
 		err = write_objects(g, count);
 		if (err == KG_OK)
-			err = move_refs(g, count);
+			err = move_refs_soon(g, count);
 		if (err == KG_OK)
 			err = put_claims(g, count);
 		if (err == KG_OK) {

@@ -51,6 +51,7 @@ struct kg_pack {
 	char directory[KG_PATH_SIZE];
 	char temp[KG_PATH_SIZE];
 	int fd;
+	bool held;
 	kg_buf out;      /* what is not written yet */
 	uint64_t offset; /* where the next object begins */
 	record *records;
@@ -114,6 +115,11 @@ void kg_pack_free(kg_pack *p)
 	kg_buf_release(&p->out);
 	free(p->records);
 	free(p);
+}
+
+void kg_pack_hold(kg_pack *p)
+{
+	p->held = true;
 }
 
 size_t kg_pack_count(const kg_pack *p)
@@ -503,6 +509,25 @@ static kg_err sync_directory(const char *path)
 	return err;
 }
 
+/* One that somebody else has put there does as well. */
+static kg_err hold(const kg_pack *p, const char *name)
+{
+	char path[KG_PATH_SIZE];
+	kg_err err = kg_path(path, "%s/pack-%s.keep", p->directory, name);
+	int fd;
+
+	if (err != KG_OK)
+		return err;
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return errno == EEXIST ? KG_OK : kg_fail_errno(errno, "%s", path);
+	err = kg_fs_write_all(fd, KG_PACK_HOLD, sizeof(KG_PACK_HOLD) - 1);
+	(void)close(fd);
+	if (err != KG_OK)
+		(void)unlink(path);
+	return err;
+}
+
 /* The index first: it is nothing without its pack, and what is looked for is the pack. */
 static kg_err name_files(kg_pack *p, const char *name, const kg_buf *index)
 {
@@ -521,6 +546,8 @@ static kg_err name_files(kg_pack *p, const char *name, const kg_buf *index)
 		err = kg_fail_errno(errno, "%s", temp);
 	if (fd >= 0)
 		(void)close(fd);
+	if (err == KG_OK && p->held)
+		err = hold(p, name);
 	if (err == KG_OK)
 		err = kg_path(path, "%s/pack-%s.idx", p->directory, name);
 	if (err == KG_OK && rename(temp, path) != 0)

@@ -21,6 +21,9 @@ enum { KG_PACK_SIZE_MAX = 1 << 30, KG_PACK_NAME_SIZE = KG_COMMIT_TEXT_SIZE };
 #define KG_PACK_TEMP       "tmp_pack_kindergarten"
 #define KG_PACK_TEMP_INDEX "tmp_idx_kindergarten"
 
+/* What stands in the file .keep of a pack that is held. */
+#define KG_PACK_HOLD "kindergarten: on its way\n"
+
 typedef struct kg_pack kg_pack;
 
 /* git's numbers. */
@@ -46,6 +49,10 @@ KG_NODISCARD kg_err kg_pack_add(kg_pack *pack, kg_pack_kind kind, const void *ob
 /* Adds what a finished pack of the same directory holds, byte for byte. KG_ECORRUPT when its index
  * is not of it, KG_EFULL as above. */
 KG_NODISCARD kg_err kg_pack_append(kg_pack *pack, const char name[KG_PACK_NAME_SIZE]);
+
+/* Stock git is to leave it alone when it is finished, though no ref reaches it: a file .keep stands
+ * beside it, with KG_PACK_HOLD in it, before the pack has its name. */
+void kg_pack_hold(kg_pack *pack);
 
 size_t kg_pack_count(const kg_pack *pack);
 uint64_t kg_pack_size(const kg_pack *pack);

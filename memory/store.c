@@ -13,7 +13,7 @@
 #include "identity/sshsig.h"
 #include "memory/pack.h"
 
-enum { WINDOW_SIZE = 1 << 20, WINDOWS_SIZE_MAX = 32 << 20 };
+enum { WINDOW_SIZE = 1 << 20, WINDOWS_SIZE_MAX = 32 << 20, WRITE_TRIES = 4 };
 
 kg_err kg_store__fail_git(int code, const char *what)
 {
@@ -278,29 +278,52 @@ done:
 	return KG_OK;
 }
 
-kg_err kg_store_write(kg_store *store, const kg_store_object *objects, size_t count)
+static kg_err write_pack(const kg_store *store, const kg_store_object *objects, size_t count,
+			 bool held)
 {
 	char directory[KG_PATH_SIZE];
 	char name[KG_PACK_NAME_SIZE];
 	kg_pack *pack = NULL;
-	kg_err err;
-	int rc;
+	kg_err err = kg_path(directory, "%s/objects/pack", store->path);
 
-	if (count == 0)
-		return KG_OK;
-	err = kg_path(directory, "%s/objects/pack", store->path);
 	if (err == KG_OK)
 		err = kg_pack_new(&pack, directory);
+	if (err == KG_OK && held)
+		kg_pack_hold(pack);
 	for (size_t i = 0; err == KG_OK && i < count; i++)
 		err = kg_pack_add(pack, KG_PACK_COMMIT, objects[i].object, objects[i].size,
 				  &objects[i].commit);
 	if (err == KG_OK)
 		err = kg_pack_finish(pack, name);
 	kg_pack_free(pack);
+	return err;
+}
+
+static kg_err write_objects(kg_store *store, const kg_store_object *objects, size_t count,
+			    bool held)
+{
+	kg_err err = KG_OK;
+	int rc;
+
+	if (count == 0)
+		return KG_OK;
+	/* Somebody's git prune removes files that have no name of a pack yet. */
+	for (unsigned i = 0; i == 0 || (err == KG_ENOTFOUND && i < WRITE_TRIES); i++)
+		err = write_pack(store, objects, count, held);
 	if (err != KG_OK)
 		return kg_fail_context(err, "memory.git");
 	rc = git_odb_refresh(store->odb);
 	return rc == 0 ? KG_OK : kg_store__fail_git(rc, "memory.git");
+}
+
+kg_err kg_store_write(kg_store *store, const kg_store_object *objects, size_t count)
+{
+	return write_objects(store, objects, count, false);
+}
+
+kg_err kg_store__write_held(kg_store *store, const kg_store_object *objects, size_t count)
+{
+	return write_objects(store, objects, count, true);
 }
 
 kg_err kg_store_sync(kg_store *store)

@@ -49,6 +49,12 @@ KG_NODISCARD kg_err kg_store__check_loose(const char *repository, const git_oid 
  * Objects of it must be elsewhere already. */
 void kg_store__pack_remove(const kg_store *store, const char *name);
 
+/* kg_store_write of what no ref reaches yet: until the release of all that is held, stock git does
+ * not take it for garbage. Refs are moved first. */
+KG_NODISCARD kg_err kg_store__write_held(kg_store *store, const kg_store_object *objects,
+					 size_t count);
+void kg_store__release(const kg_store *store);
+
 /* What git keeps beside packs to find their objects faster; it knows the packs by name. */
 void kg_store__shortcuts_remove(const kg_store *store);
 

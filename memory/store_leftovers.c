@@ -110,4 +110,5 @@ void kg_store__leftovers_clear(const kg_store *store)
 			clear(path, places[i].leftover);
 	}
 	clear_forks(store);
+	kg_store__release(store);
 }

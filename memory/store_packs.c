@@ -159,6 +159,41 @@ void kg_store__shortcuts_remove(const kg_store *store)
 		(void)closedir(dir);
 }
 
+/* ---- holding ---- */
+
+static bool is_held(int dir, const char *file)
+{
+	char text[sizeof(KG_PACK_HOLD)];
+	size_t length = strlen(file);
+	ssize_t got;
+	int fd;
+
+	if (length < 5 || strcmp(file + length - 5, ".keep") != 0)
+		return false;
+	fd = openat(dir, file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	got = fd >= 0 ? read(fd, text, sizeof(text)) : -1;
+	if (fd >= 0)
+		(void)close(fd);
+	return got == sizeof(KG_PACK_HOLD) - 1 && memcmp(text, KG_PACK_HOLD, (size_t)got) == 0;
+}
+
+void kg_store__release(const kg_store *store)
+{
+	char path[KG_PATH_SIZE];
+	struct dirent *e;
+	DIR *dir;
+
+	if (kg_path(path, "%s/objects/pack", store->path) != KG_OK)
+		return;
+	dir = opendir(path);
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else reads this stream */
+	while (dir != NULL && (e = readdir(dir)) != NULL)
+		if (is_held(dirfd(dir), e->d_name))
+			(void)unlinkat(dirfd(dir), e->d_name, 0);
+	if (dir != NULL)
+		(void)closedir(dir);
+}
+
 /* ---- writing anew ---- */
 
 kg_err kg_store__pack_copy(kg_store *store, kg_pack *pack, const git_oid *oid)

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "memory/store.h"
+#include "memory/store_impl.h"
 
 /* A store and entries that were signed for it. */
 typedef struct {
@@ -457,6 +457,39 @@ static void test_store__forgetting_may_be_killed_anywhere(void **state)
 	scene_remove(s);
 }
 
+/* ---- stock git beside it ---- */
+
+static void test_store__what_is_held_is_no_garbage_to_stock_git(void **state)
+{
+	kg_store_object object;
+	scene *s = scene_make();
+	bool more = true;
+
+	(void)state;
+	write_packs(s, 8, 1);
+	sign(s, &s->f.agents[0]);
+	object = (kg_store_object){s->objects[8].data, s->objects[8].size, s->commits[8]};
+	assert_int_equal(kg_store__write_held(s->store, &object, 1), KG_OK);
+	check(s, "git -C memory.git repack -a -d -q && git -C memory.git gc -q --prune=now &&"
+		 " git -C memory.git prune --expire=now");
+	check(s, "touch $(ls memory.git/objects/pack/*.pack | head -n 1 | sed s/pack$/mine.keep/)");
+	s->written++;
+	reopen(s);
+	assert_true(reads_all(s, s->store));
+	assert_int_equal(count_packs(s), 2);
+	/* Who comes next after a kill lets it go, and nothing that somebody else keeps. */
+	check(s, "test $(ls memory.git/objects/pack/*.keep | grep -c mine) = 1 &&"
+		 " test $(ls memory.git/objects/pack/*.keep | wc -l) = 1");
+	check(s, "rm memory.git/objects/pack/*.keep");
+	assert_int_equal(kg_store__write_held(s->store, &object, 1), KG_OK);
+	kg_store__release(s->store);
+	check(s, "! ls memory.git/objects/pack/*.keep 2>/dev/null");
+	while (more)
+		assert_int_equal(kg_store_tidy(s->store, &more, NULL, NULL), KG_OK);
+	assert_true(reads_all(s, s->store));
+	scene_remove(s);
+}
+
 /* ---- readers meanwhile ---- */
 
 static void read_on(const scene *s, int end)
@@ -836,6 +869,7 @@ int main(void)
 		cmocka_unit_test(test_store__joining_may_be_killed_anywhere),
 		cmocka_unit_test(test_store__a_repack_may_be_killed_anywhere),
 		cmocka_unit_test(test_store__forgetting_may_be_killed_anywhere),
+		cmocka_unit_test(test_store__what_is_held_is_no_garbage_to_stock_git),
 		cmocka_unit_test(test_store__readers_miss_nothing_while_packs_are_merged),
 		cmocka_unit_test(test_store__work_stops_when_it_is_told_to),
 		cmocka_unit_test(test_store__a_repack_leaves_nothing_else),
