@@ -267,6 +267,7 @@ void kg_verify__meet_ban(kg_verify_judge *j, const kg_entry *e, const kg_entry_p
 	}
 	ban = &j->bans[j->ban_count];
 	*ban = (kg_verify_ban){.id = proof->id,
+			       .swarm = e->swarm,
 			       .time_ms = e->time_ms,
 			       .time_counter = e->time_counter,
 			       .count = e->reference_count};
@@ -292,6 +293,70 @@ static int newest_first(const void *a, const void *b)
 	return memcmp(&x->id, &y->id, sizeof(x->id));
 }
 
+/* Where an entry of a peer stands. */
+typedef struct {
+	uint64_t mark;
+	const kg_verify_track *track;
+} home;
+
+typedef struct {
+	home *all; /* by mark */
+	size_t count;
+} homes;
+
+static int compare_homes(const void *a, const void *b)
+{
+	const home *x = a;
+	const home *y = b;
+
+	return (x->mark > y->mark) - (x->mark < y->mark);
+}
+
+static bool is_peers(const kg_verify_judge *j, const kg_verify_track *track)
+{
+	return track->has_swarm && !kg_pubkey_equal(&track->swarm, &j->admit.swarm);
+}
+
+/* Only where a peer has put something in quarantine. */
+static bool list_homes(kg_verify_judge *j, homes *found)
+{
+	size_t count = 0;
+	bool any = false;
+
+	for (size_t i = 0; i < j->ban_count; i++)
+		any = any || !kg_pubkey_equal(&j->bans[i].swarm, &j->admit.swarm);
+	for (size_t t = 0; any && t < j->track_count; t++)
+		count += is_peers(j, &j->tracks[t]) ? j->tracks[t].count : 0;
+	found->all = calloc(count + 1, sizeof(found->all[0]));
+	if (found->all == NULL) {
+		j->err = kg_fail(KG_ENOMEM, "no memory for %zu entries of peers", count);
+		return false;
+	}
+	for (size_t t = 0; any && t < j->track_count; t++)
+		for (size_t i = 0; is_peers(j, &j->tracks[t]) && i < j->tracks[t].count; i++)
+			found->all[found->count++] =
+				(home){j->tracks[t].spots[i].mark, &j->tracks[t]};
+	if (found->count > 1)
+		qsort(found->all, found->count, sizeof(found->all[0]), compare_homes);
+	return true;
+}
+
+/* A peer speaks for what its own members have said, we for everything. */
+static bool may_ban(const kg_verify_judge *j, const homes *known, const kg_verify_ban *ban,
+		    const kg_entry_id *id)
+{
+	home wanted = {0};
+	const home *at;
+
+	if (kg_pubkey_equal(&ban->swarm, &j->admit.swarm))
+		return true;
+	memcpy(&wanted.mark, id->bytes, sizeof(wanted.mark));
+	at = known->count == 0 || wanted.mark == 0
+		     ? NULL
+		     : bsearch(&wanted, known->all, known->count, sizeof(wanted), compare_homes);
+	return at != NULL && kg_pubkey_equal(&at->track->swarm, &ban->swarm);
+}
+
 /* Whether it cites a quarantine, and so lifts it. */
 static bool lifts(kg_verify_judge *j, const kg_verify_ban *ban, const kg_entry_id *cited)
 {
@@ -301,7 +366,9 @@ static bool lifts(kg_verify_judge *j, const kg_verify_ban *ban, const kg_entry_i
 		if (memcmp(&j->bans[i].id, cited, sizeof(*cited)) != 0)
 			continue;
 		found = true;
-		j->bans[i].lifted = j->bans[i].lifted || !ban->lifted;
+		if (kg_pubkey_equal(&ban->swarm, &j->admit.swarm) ||
+		    kg_pubkey_equal(&ban->swarm, &j->bans[i].swarm))
+			j->bans[i].lifted = j->bans[i].lifted || !ban->lifted;
 	}
 	return found;
 }
@@ -331,15 +398,19 @@ static bool put_quarantined(kg_verify_judge *j, const kg_entry_id *id, const cha
 /* From the newest on: what is lifted by one that holds does not hold. */
 void kg_verify__list_bans(kg_verify_judge *j)
 {
-	if (j->ban_count == 0)
+	homes known = {0};
+	bool room = true;
+
+	if (j->ban_count == 0 || !list_homes(j, &known))
 		return;
 	qsort(j->bans, j->ban_count, sizeof(j->bans[0]), newest_first);
 	for (size_t i = 0; i < j->ban_count; i++) {
 		const kg_verify_ban *ban = &j->bans[i];
 
-		for (size_t k = 0; k < ban->count; k++)
+		for (size_t k = 0; room && k < ban->count; k++)
 			if (!lifts(j, ban, &ban->cited[k]) && !ban->lifted &&
-			    !put_quarantined(j, &ban->cited[k], ban->by))
-				return;
+			    may_ban(j, &known, ban, &ban->cited[k]))
+				room = put_quarantined(j, &ban->cited[k], ban->by);
 	}
+	free(known.all);
 }

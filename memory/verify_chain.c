@@ -165,8 +165,6 @@ static void believe(kg_verify_judge *j, place *at, const kg_entry *e, const kg_e
 	kg_verify__meet_carried(j, t, e, proof);
 	if (e->has_sealed || e->has_origin)
 		kg_verify__judge_content(j, &here, e);
-	if (e->type == KG_ENTRY_REVOCATION && e->head_count == 0)
-		kg_verify__meet_ban(j, e, proof);
 }
 
 /* On to the entry before. What cannot be believed says nothing of where and when that stands. */
@@ -210,6 +208,8 @@ static bool judge_good(kg_verify_judge *j, place *at, const kg_entry *e,
 	put_spot(j, at, e->sequence, own ? &proof->id : NULL);
 	if (author == CERTIFIED)
 		meet_swarm(j, at, e);
+	if (author == CERTIFIED && e->type == KG_ENTRY_REVOCATION && e->head_count == 0)
+		kg_verify__meet_ban(j, e, proof);
 	if (own)
 		believe(j, at, e, proof);
 	move_on(at, own ? e : NULL, e->sequence);

@@ -79,6 +79,7 @@ typedef struct {
 /* An entry that puts others in quarantine, or lifts one that does. */
 typedef struct {
 	kg_entry_id id;
+	kg_pubkey swarm; /* whose word it is */
 	int64_t time_ms;
 	uint16_t time_counter;
 	bool lifted;

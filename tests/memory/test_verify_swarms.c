@@ -526,6 +526,57 @@ static void test_verify_swarms__a_quarantine_is_told_and_is_no_fault(void **stat
 	scene_remove(&s);
 }
 
+/* The id of what this author says of one entry: that it is in quarantine, or that it is not. */
+static kg_entry_id quarantine(scene *s, author *who, const kg_entry_id *id)
+{
+	kg_author signs = author_of(s, who);
+	kg_entry_proof proof;
+	kg_buf object;
+	kg_entry e;
+
+	kg_buf_init(&object, KG_ENTRY_OBJECT_MAX);
+	assert_int_equal(kg_quarantine_make(&e, &signs, id, 1, "it was a guess"), KG_OK);
+	s->f.now_ms += 1000;
+	proof = fixture_sign(&object, who, &e, s->f.now_ms);
+	(void)scene_force(s, object.data, object.size, scene_ref(who));
+	kg_entry_release(&e);
+	kg_buf_release(&object);
+	return proof.id;
+}
+
+/* As in what is recalled, so in what is told: a peer has no say over what others said. */
+static void test_verify_swarms__a_quarantine_counts_where_its_swarm_has_a_say(void **state)
+{
+	author peer = new_author(110, KG_SWARM_NAME, NULL);
+	kg_entry_id ours;
+	kg_entry_id own;
+	scene s;
+
+	(void)state;
+	scene_make(&s);
+	trust(&s, &peer);
+	certify(&s, &peer, &peer);
+	(void)quarantine(&s, &peer, &s.first[0].id);
+	expect_none(&s);
+	assert_int_equal(s.verdict.quarantined_count, 0);
+	own = quarantine(&s, &peer, &s.first[1].id);
+	(void)quarantine(&s, &peer, &own); /* which it said itself */
+	(void)quarantine(&s, &peer, &(kg_entry_id){{7}});
+	expect_none(&s);
+	assert_int_equal(s.verdict.quarantined_count, 0);
+	/* What we say of our own it does not take back; what it says of its own we do. */
+	ours = quarantine(&s, &s.f.swarm, &s.first[0].id);
+	(void)quarantine(&s, &peer, &ours);
+	expect_none(&s);
+	assert_int_equal(s.verdict.quarantined_count, 1);
+	/* Who has no authority puts nothing in quarantine. */
+	(void)quarantine(&s, &s.f.agents[1], &s.first[2].id);
+	expect(&s, "no_authority", 1);
+	assert_int_equal(s.verdict.quarantined_count, 1);
+	kg_key_free(peer.key);
+	scene_remove(&s);
+}
+
 static void test_verify_swarms__sealed_content_may_be_gone_but_not_strange(void **state)
 {
 	uint8_t digest[KG_HASH_SIZE];
@@ -655,6 +706,7 @@ int main(void)
 		cmocka_unit_test(test_verify_swarms__what_was_seen_and_is_there_is_fine),
 		cmocka_unit_test(test_verify_swarms__what_was_seen_of_strangers_need_not_be_here),
 		cmocka_unit_test(test_verify_swarms__a_quarantine_is_told_and_is_no_fault),
+		cmocka_unit_test(test_verify_swarms__a_quarantine_counts_where_its_swarm_has_a_say),
 		cmocka_unit_test(test_verify_swarms__sealed_content_may_be_gone_but_not_strange),
 		cmocka_unit_test(test_verify_swarms__a_message_that_its_author_did_not_write),
 		cmocka_unit_test(test_verify_swarms__it_can_be_stopped_and_tells_how_much_there_is),
