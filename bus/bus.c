@@ -2,6 +2,7 @@
 #include "bus/bus.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -70,6 +71,15 @@ kg_err kg_bus_admit(kg_bus *bus, const kg_peer *peer)
 {
 	KG_ASSERT(bus->zap != NULL);
 	return kg_zap_admit(bus->zap, peer);
+}
+
+kg_peer kg_peer_of(const char *name, const kg_curve *curve)
+{
+	kg_peer peer = {0};
+
+	(void)snprintf(peer.name, sizeof(peer.name), "%s", name);
+	memcpy(peer.curve, kg_curve_public(curve), KG_CURVE_SIZE);
+	return peer;
 }
 
 const char *kg_bus_name(const kg_bus *bus)

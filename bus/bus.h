@@ -26,6 +26,9 @@ typedef struct {
 	uint8_t curve[KG_CURVE_SIZE]; /* its public half */
 } kg_peer;
 
+/* The one of this name, whose pair this is. */
+kg_peer kg_peer_of(const char *name, const kg_curve *curve);
+
 /* `name` is the process's own, `curve` its pair, borrowed for the life of the bus. */
 KG_NODISCARD kg_err kg_bus_new(kg_bus **out, const char *name, const kg_curve *curve);
 

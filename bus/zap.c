@@ -399,11 +399,10 @@ static kg_err proof_outcome(proof *p, proof_result *out)
 
 static kg_err proof_run(proof *p, kg_zap *zap, const kg_curve *known, const kg_curve *unknown)
 {
-	kg_peer peer = {.name = "self-test"};
+	const kg_peer peer = kg_peer_of("self-test", known);
 	proof_result result;
 	kg_err err;
 
-	memcpy(peer.curve, kg_curve_public(known), KG_CURVE_SIZE);
 	err = kg_zap_set(zap, &peer, 1);
 	if (err == KG_OK)
 		err = proof_knock(p, known);

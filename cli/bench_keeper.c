@@ -16,15 +16,6 @@
 
 enum { ANSWER_MS = 120000 };
 
-static kg_peer peer_of(const char *name, const kg_curve *curve)
-{
-	kg_peer peer = {0};
-
-	(void)snprintf(peer.name, sizeof(peer.name), "%s", name);
-	memcpy(peer.curve, kg_curve_public(curve), KG_CURVE_SIZE);
-	return peer;
-}
-
 static kg_err add_members(kg_bench_keeper *k, const kg_bench_authors *authors)
 {
 	kg_launch *l = &k->launch;
@@ -40,7 +31,7 @@ static kg_err add_members(kg_bench_keeper *k, const kg_bench_authors *authors)
 		if (err != KG_OK)
 			break;
 		l->members[l->member_count].peer =
-			peer_of(authors->authors[i].name, k->agents[k->agent_count++]);
+			kg_peer_of(authors->authors[i].name, k->agents[k->agent_count++]);
 		l->members[l->member_count++].key = *kg_key_public(authors->authors[i].key);
 	}
 	return err;
@@ -77,8 +68,8 @@ kg_err kg_bench_keeper_init(kg_bench_keeper *k, const kg_bench *bench, const cha
 	l->swarm = *kg_key_public(authors->swarm);
 	l->operator_key = l->swarm;
 	l->curve = k->own;
-	l->orchestrator = peer_of("orchestrator", k->asker);
-	l->keeper = peer_of("keeper", k->own);
+	l->orchestrator = kg_peer_of("orchestrator", k->asker);
+	l->keeper = kg_peer_of("keeper", k->own);
 	err = name_endpoint(l->orchestrator_endpoint, bench, "o");
 	if (err == KG_OK)
 		err = name_endpoint(l->keeper_endpoint, bench, "k");

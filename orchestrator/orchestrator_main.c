@@ -182,8 +182,7 @@ static kg_err add_member(kg_orchestrator *o, const char *name, const kg_pubkey *
 
 	if (err != KG_OK)
 		return err;
-	(void)snprintf(m->peer.name, sizeof(m->peer.name), "%s", name);
-	memcpy(m->peer.curve, kg_curve_public(curve), KG_CURVE_SIZE);
+	m->peer = kg_peer_of(name, curve);
 	m->key = *key;
 	kg_curve_free(curve);
 	o->member_count++;
@@ -231,8 +230,7 @@ static kg_err gather(kg_orchestrator *o)
 	if (err != KG_OK)
 		return err;
 	o->run.orchestrator = o->members[0].peer;
-	(void)snprintf(o->run.keeper.name, KG_NAME_SIZE, "keeper");
-	memcpy(o->run.keeper.curve, kg_curve_public(curve), KG_CURVE_SIZE);
+	o->run.keeper = kg_peer_of("keeper", curve);
 	kg_curve_free(curve);
 	o->run.pid = getpid();
 	o->run.started_ms = kg_clock_wall_ms();

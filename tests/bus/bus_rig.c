@@ -10,8 +10,7 @@ void process_start(process *p, const char *name)
 	memset(p, 0, sizeof(*p));
 	assert_int_equal(kg_curve_generate(&p->curve), KG_OK);
 	assert_int_equal(kg_bus_new(&p->bus, name, p->curve), KG_OK);
-	(void)snprintf(p->peer.name, sizeof(p->peer.name), "%s", name);
-	memcpy(p->peer.curve, kg_curve_public(p->curve), KG_CURVE_SIZE);
+	p->peer = kg_peer_of(name, p->curve);
 }
 
 void process_end(process *p)

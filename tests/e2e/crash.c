@@ -265,15 +265,6 @@ static kg_key *key_of(uint8_t byte)
 	return key;
 }
 
-static kg_peer peer_of(const char *name, const kg_curve *curve)
-{
-	kg_peer peer = {0};
-
-	(void)snprintf(peer.name, sizeof(peer.name), "%s", name);
-	memcpy(peer.curve, kg_curve_public(curve), KG_CURVE_SIZE);
-	return peer;
-}
-
 static void describe(stage *s)
 {
 	kg_launch *l = &s->launch;
@@ -286,8 +277,8 @@ static void describe(stage *s)
 	l->swarm = *kg_key_public(s->swarm);
 	l->operator_key = *kg_key_public(s->swarm);
 	l->curve = s->keeper_curve;
-	l->orchestrator = peer_of("orchestrator", s->orchestrator_curve);
-	l->keeper = peer_of("keeper", s->keeper_curve);
+	l->orchestrator = kg_peer_of("orchestrator", s->orchestrator_curve);
+	l->keeper = kg_peer_of("keeper", s->keeper_curve);
 	crash_check(kg_path(l->orchestrator_endpoint, "ipc://%s/o.sock", s->dir), "directory");
 	crash_check(kg_path(l->keeper_endpoint, "ipc://%s/k.sock", s->dir), "directory");
 	crash_check(kg_path(l->feed_in_endpoint, "ipc://%s/i.sock", s->dir), "directory");
@@ -299,7 +290,7 @@ static void describe(stage *s)
 		char name[KG_NAME_SIZE];
 
 		name_of(name, i);
-		l->members[i].peer = peer_of(name, s->curves[i]);
+		l->members[i].peer = kg_peer_of(name, s->curves[i]);
 		l->members[i].key = *kg_key_public(s->keys[i]);
 	}
 }

@@ -167,3 +167,12 @@ int fixture_shell(const fixture *f, kg_buf *out, const char *fmt, ...)
 			kg_buf_put(out, part, got);
 	return WEXITSTATUS(pclose(pipe));
 }
+
+void fixture_limit_files(rlim_t bytes)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = bytes;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}

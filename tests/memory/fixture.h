@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -59,5 +60,8 @@ kg_receipt fixture_checkpoint(fixture *f, kg_memory *memory);
 
 /* Runs a shell command in the state directory; its exit status. Output goes to `out` if given. */
 int fixture_shell(const fixture *f, kg_buf *out, const char *fmt, ...) KG_PRINTF(3, 4);
+
+/* Files of this process may not grow beyond `bytes`: what a full disk looks like to it. */
+void fixture_limit_files(rlim_t bytes);
 
 #endif

@@ -2,7 +2,6 @@
 #include "tests/memory/fixture.h"
 
 #include <signal.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "memory/journal.h"
@@ -304,15 +303,6 @@ static void test_journal__the_single_file_of_before_is_read_first_and_goes(void 
 	fixture_remove(&f);
 }
 
-static void limit_files(rlim_t bytes)
-{
-	struct rlimit limit;
-
-	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
-	limit.rlim_cur = bytes;
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-}
-
 static void test_journal__a_group_that_does_not_fit_is_not_there_at_all(void **state)
 {
 	fixture f;
@@ -328,11 +318,11 @@ static void test_journal__a_group_that_does_not_fit_is_not_there_at_all(void **s
 	put(journal, "first");
 	assert_int_equal(kg_journal_sync(journal), KG_OK);
 	for (rlim_t room = 0; room < 200; room += 7) {
-		limit_files((rlim_t)kg_journal_size(journal) + room);
+		fixture_limit_files((rlim_t)kg_journal_size(journal) + room);
 		put(journal, "one of a group that has much to say, all of which is said at once");
 		put(journal, "the other of the group, for which there is room even less than that");
 		assert_int_equal(kg_journal_sync(journal), KG_EFULL);
-		limit_files(RLIM_INFINITY);
+		fixture_limit_files(RLIM_INFINITY);
 	}
 	put(journal, "second");
 	assert_int_equal(kg_journal_sync(journal), KG_OK);

@@ -29,15 +29,6 @@ typedef struct {
 	kg_socket *socket;
 } scene;
 
-static kg_peer peer_of(const char *name, const kg_curve *curve)
-{
-	kg_peer peer = {0};
-
-	(void)snprintf(peer.name, sizeof(peer.name), "%s", name);
-	memcpy(peer.curve, kg_curve_public(curve), KG_CURVE_SIZE);
-	return peer;
-}
-
 static void describe(scene *s)
 {
 	kg_launch *l = &s->launch;
@@ -49,8 +40,8 @@ static void describe(scene *s)
 	l->swarm = s->f.swarm.swarm;
 	l->operator_key = *kg_key_public(s->f.agents[2].key);
 	l->curve = s->keeper_curve;
-	l->orchestrator = peer_of("orchestrator", s->curve);
-	l->keeper = peer_of("keeper", s->keeper_curve);
+	l->orchestrator = kg_peer_of("orchestrator", s->curve);
+	l->keeper = kg_peer_of("keeper", s->keeper_curve);
 	assert_int_equal(kg_path(l->orchestrator_endpoint, "ipc://%s/o.sock", s->f.dir), KG_OK);
 	assert_int_equal(kg_path(l->keeper_endpoint, "ipc://%s/k.sock", s->f.dir), KG_OK);
 	assert_int_equal(kg_path(l->feed_in_endpoint, "ipc://%s/i.sock", s->f.dir), KG_OK);
@@ -61,7 +52,7 @@ static void describe(scene *s)
 	l->member_count = 2;
 	l->members[0].peer = l->orchestrator;
 	l->members[0].key = l->swarm;
-	l->members[1].peer = peer_of("agent-0", s->agent_curve);
+	l->members[1].peer = kg_peer_of("agent-0", s->agent_curve);
 	l->members[1].key = *kg_key_public(s->f.agents[0].key);
 }
 

@@ -3,7 +3,6 @@
 
 #include <signal.h>
 #include <sqlite3.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -471,16 +470,6 @@ static void test_memory__kill_9_loses_nothing_acknowledged(void **state)
 	fixture_remove(&f);
 }
 
-/* Files of this process may not grow beyond `bytes`: what a full disk looks like to it. */
-static void limit_files(rlim_t bytes)
-{
-	struct rlimit limit;
-
-	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
-	limit.rlim_cur = bytes;
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-}
-
 static void test_memory__a_full_disk_refuses_and_loses_nothing(void **state)
 {
 	fixture f;
@@ -497,7 +486,7 @@ static void test_memory__a_full_disk_refuses_and_loses_nothing(void **state)
 	memory = fixture_open(&f);
 	(void)fixture_say(&f, memory, &f.agents[0], "there is room");
 	(void)signal(SIGXFSZ, SIG_IGN);
-	limit_files(3000);
+	fixture_limit_files(3000);
 	for (int i = 0; err == KG_OK && i < 10; i++) {
 		before = f.agents[0];
 		kg_buf_clear(&object);
@@ -508,7 +497,7 @@ static void test_memory__a_full_disk_refuses_and_loses_nothing(void **state)
 	}
 	assert_int_equal(err, KG_EFULL);
 	f.agents[0] = before;
-	limit_files(RLIM_INFINITY);
+	fixture_limit_files(RLIM_INFINITY);
 	/* Room again: the very same entry is taken, and everything carried into git. */
 	assert_int_equal(kg_memory_submit(memory, &receipt, object.data, object.size, f.now_ms),
 			 KG_OK);
