@@ -148,6 +148,16 @@ static kg_err make_facets(kg_index *index, kg_index__query *q, const kg_index_fi
 
 /* ---- conditions: what facets say is looked at again on the row ---- */
 
+static void put_author(kg_buf *sql, const kg_index_filter *f)
+{
+	if (f->agent != NULL)
+		kg_buf_puts(sql, " AND a.agent = ?4");
+	if (f->agent_name != NULL)
+		kg_buf_puts(sql, " AND a.name = ?5");
+	if (f->not_agent != NULL)
+		kg_buf_puts(sql, " AND a.agent <> ?6");
+}
+
 static kg_err make_conditions(kg_index__query *q, const kg_index_filter *f)
 {
 	kg_buf *sql = &q->conditions;
@@ -157,12 +167,7 @@ static kg_err make_conditions(kg_index__query *q, const kg_index_filter *f)
 		kg_buf_puts(sql, " AND instr(e.tags, ?2) > 0");
 	if (f->has_type)
 		kg_buf_puts(sql, " AND e.type = ?3");
-	if (f->agent != NULL)
-		kg_buf_puts(sql, " AND a.agent = ?4");
-	if (f->agent_name != NULL)
-		kg_buf_puts(sql, " AND a.name = ?5");
-	if (f->not_agent != NULL)
-		kg_buf_puts(sql, " AND a.agent <> ?6");
+	put_author(sql, f);
 	if (f->has_level_min)
 		kg_buf_puts(sql, " AND e.level >= ?7");
 	if (f->has_confidence_min)
@@ -187,12 +192,7 @@ static kg_err make_narrow(kg_index__query *q, const kg_index_filter *f)
 	kg_buf_puts(sql, " WHERE words MATCH ?1 AND words.rowid >= ?12");
 	if (f->sequence_min > 0)
 		kg_buf_puts(sql, " AND e.sequence >= ?8");
-	if (f->agent != NULL)
-		kg_buf_puts(sql, " AND a.agent = ?4");
-	if (f->agent_name != NULL)
-		kg_buf_puts(sql, " AND a.name = ?5");
-	if (f->not_agent != NULL)
-		kg_buf_puts(sql, " AND a.agent <> ?6");
+	put_author(sql, f);
 	if (f->has_level_min)
 		kg_buf_puts(sql, " AND w.level >= ?7");
 	if (f->has_confidence_min)
