@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * delta – an object told by what it shares with another: copies of runs of the other one, and what
- * is new, in git's form.
+ * is new, in git's form (gitformat-pack(5), "Deltified representation").
  *
  * Entries of a chain repeat its keys, its name and most of the signature's armour; told by an
  * earlier one they take a third less.

@@ -4,8 +4,8 @@
  * outside stays until it has been judged.
  *
  * It borrows the objects of memory.git, so that only what is new has to come, and memory.git does
- * not know of it: what lies here is seen by no reader of the memory. It is made empty every time it
- * is opened; what a killed process left there is gone then.
+ * not know of it: what lies here is seen by no reader of the memory. Every exchange makes it anew;
+ * what a killed process left there is gone then.
  */
 #ifndef KG_MEMORY_INCOMING_H
 #define KG_MEMORY_INCOMING_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mmogit – messages of the protocol that this memory follows, read strictly.
+ * mmogit – messages of the protocol that this memory follows, read strictly (docs/mmogit.md).
  *
  * A message is a JSON object of content, author (64 hex), timestamp and signature (128 hex). The
  * signature is Ed25519 over content, author and timestamp, one behind the other with nothing

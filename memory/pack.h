@@ -41,8 +41,7 @@ KG_NODISCARD kg_err kg_pack_new(kg_pack **out, const char *directory);
 void kg_pack_free(kg_pack *pack);
 
 /* Adds an object; `id` must be its id. After a failure of this or another call the pack can only be
- * freed. KG_EFULL when the pack would become larger than
- * KG_PACK_SIZE_MAX, or the disk is full. */
+ * freed. KG_EFULL when the pack would become larger than KG_PACK_SIZE_MAX, or the disk is full. */
 KG_NODISCARD kg_err kg_pack_add(kg_pack *pack, kg_pack_kind kind, const void *object, size_t size,
 				const kg_commit *id);
 

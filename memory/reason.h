@@ -33,7 +33,7 @@ typedef enum {
 	KG_REASON_NO_AUTHORITY,    /* no_authority: a quarantine by neither swarm nor operator */
 	KG_REASON_SEQUENCE_GAP,    /* sequence_gap: does not follow the entry before it */
 	KG_REASON_WRONG_PARENT,    /* wrong_parent: the next number, on another entry */
-	KG_REASON_TIME_ORDER,      /* time_order: not older than the entry after it */
+	KG_REASON_TIME_ORDER,      /* time_order: its time and its neighbour's are not in order */
 	KG_REASON_CLOCK_AHEAD,     /* clock_ahead: its time is too far in the future */
 	KG_REASON_CLOSED,          /* closed: its key named a successor and was given up */
 	KG_REASON_BAD_SUCCESSION,  /* bad_succession: what it says of the key before is not so */
