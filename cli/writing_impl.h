@@ -11,9 +11,9 @@
 
 enum {
 	KG_WRITING__ANSWER_MS = 10000,
-	/* Entries on the way to a keeper: so many that all answers fit at once into a queue of
-	 * libzmq, which takes note of what was read when half of it (256) was. */
-	KG_WRITING__WINDOW_MAX = 100
+	/* Entries on the way to a keeper: as many as it ever allows. Its queue of answers to one
+	 * asker has room for all of them, see bus/socket.c. */
+	KG_WRITING__WINDOW_MAX = 256
 };
 
 /* An entry on the way. */

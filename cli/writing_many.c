@@ -9,7 +9,6 @@
 #include "cli/writing_impl.h"
 
 enum {
-	CREDIT_MAX = 256,
 	BATCH = 1000 /* entries that become durable together without a keeper */
 };
 
@@ -32,10 +31,9 @@ static kg_err take_answer(kg_writing *w, kg_writing_answer answer, void *payload
 	if (at < w->window_count && (m.kind == KG_MESSAGE_ACK || m.kind == KG_MESSAGE_FAILED)) {
 		if (m.kind == KG_MESSAGE_FAILED)
 			err = kg_message_fail(&m);
-		else if (kg_json_get_i64(&credit, m.json, "credit", 1, CREDIT_MAX) == KG_OK)
-			w->credit =
-				(size_t)(credit < KG_WRITING__WINDOW_MAX ? credit
-									 : KG_WRITING__WINDOW_MAX);
+		else if (kg_json_get_i64(&credit, m.json, "credit", 1, KG_WRITING__WINDOW_MAX) ==
+			 KG_OK)
+			w->credit = (size_t)credit;
 		answer(payload, w->window[at].tag, err);
 		w->window_count--;
 		memmove(&w->window[at], &w->window[at + 1],
