@@ -131,6 +131,8 @@ static int parse(options *o, int argc, char **argv)
 		o->filter.tag = o->type_tag;
 	if (o->similar != NULL && o->filter.query != NULL)
 		return kg_cli_usage(&kg_cmd_recall, "--similar or words, not both");
+	if (o->similar != NULL && o->similar[0] == '\0')
+		return kg_cli_usage(&kg_cmd_recall, "--similar to what?");
 	if (o->model != NULL && o->similar == NULL)
 		return kg_cli_usage(&kg_cmd_recall, "--model goes with --similar");
 	return KG_EXIT_YES;

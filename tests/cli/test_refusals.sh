@@ -34,6 +34,7 @@ refuse 1 'no entry 0123456789' show 0123456789
 refuse 1 'no entry 0123456789' erase 0123456789
 refuse 111 'no generated text' replay "$id"
 refuse 100 'not UTF-8' recall "$(printf 'caf\351')"
+refuse 100 'similar to what' recall --similar ''
 refuse 100 'one list' remember -t insight x --tags a --tags b
 refuse 100 'KEY: not 64' trust xyz --name elm
 
