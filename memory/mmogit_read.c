@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "base/fs.h"
+#include "memory/store_impl.h"
 
 enum {
 	FILES_MAX = 2000000, /* and trees */
@@ -94,6 +95,22 @@ static kg_err note(source *s, bool *is_new, const git_oid *oid)
 
 /* ---- a repository ---- */
 
+/* Whether it may be unfolded: few bytes of a file can be very many, or end too early. */
+static bool is_readable(source *s, const git_oid *oid)
+{
+	git_object_t type = GIT_OBJECT_INVALID;
+	git_odb *odb = NULL;
+	size_t size = 0;
+	bool is;
+
+	if (kg_store__check_loose(git_repository_commondir(s->repo), oid) != KG_OK ||
+	    git_repository_odb(&odb, s->repo) != 0)
+		return false;
+	is = git_odb_read_header(&size, &type, odb, oid) == 0 && size <= KG_MMOGIT_FILE_MAX;
+	git_odb_free(odb);
+	return is;
+}
+
 static kg_err read_blob(source *s, const git_tree_entry *entry)
 {
 	char name[NAME_SIZE];
@@ -101,8 +118,8 @@ static kg_err read_blob(source *s, const git_tree_entry *entry)
 	kg_err err;
 
 	(void)snprintf(name, sizeof(name), "%s:%s", s->branch, git_tree_entry_name(entry));
-	if (git_blob_lookup(&blob, s->repo, git_tree_entry_id(entry)) != 0 ||
-	    git_blob_rawsize(blob) > KG_MMOGIT_FILE_MAX)
+	if (!is_readable(s, git_tree_entry_id(entry)) ||
+	    git_blob_lookup(&blob, s->repo, git_tree_entry_id(entry)) != 0)
 		err = s->visit(s->payload, name, NULL, 0);
 	else
 		err = s->visit(s->payload, name, git_blob_rawcontent(blob),

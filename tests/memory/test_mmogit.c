@@ -555,6 +555,16 @@ static void test_mmogit__a_repository_is_read_with_its_history(void **state)
 				     "refs/heads/users/1de352e4:2.json\n"
 				     "refs/heads/users/1de352e4:bad.json\n"
 				     "refs/remotes/origin/users/c5785e18:4.json\n");
+	/* An object of which only the first bytes are there. */
+	assert_int_equal(fixture_shell(&f, NULL,
+				       "cd c/messages && b=$(git rev-parse users/1de352e4:2.json)"
+				       " && o=.git/objects/$(echo $b | cut -c 1-2)/$(echo $b |"
+				       " cut -c 3-) && chmod u+w $o && truncate -s 8 $o"),
+			 0);
+	memset(&h, 0, sizeof(h));
+	assert_int_equal(kg_mmogit_read(path, on_file, &h), KG_OK);
+	assert_int_equal(h.good, 2);
+	assert_int_equal(h.bad, 2);
 	fixture_remove(&f);
 }
 
