@@ -15,7 +15,7 @@
 #include "memory/chain.h"
 #include "memory/transport.h"
 
-enum { OFFERS_TEXT_MAX = 512 << 20, WHY_MAX = 200, ATTEMPTS = 3 };
+enum { OFFERS_TEXT_MAX = 512 << 20, WHY_MAX = 200, ATTEMPTS = 3, PUSHES = 5 };
 
 typedef struct {
 	kg_syncing *out;
@@ -26,6 +26,7 @@ typedef struct {
 	kg_incoming *incoming;
 	kg_offers offers;
 	int lock;
+	bool is_outrun; /* others have pushed to it since we looked */
 } work;
 
 void kg_syncing_release(kg_syncing *exchange)
@@ -533,6 +534,7 @@ static kg_err give(work *w)
 	let_go(w);
 	if (err == KG_OK && (p.count > 0 || p.has_sealed))
 		err = kg_apart_run(push_apart, &p, &w->apart, "pushing", on_line, &p);
+	w->is_outrun = err == KG_ECONFLICT;
 	if (err == KG_OK && w->out->pushed > 0)
 		err = note_pushed(&p);
 	free(p.refs);
@@ -594,18 +596,39 @@ static void forgive(kg_remote *r)
 	r->detail[0] = '\0';
 }
 
-static kg_err run(work *w)
+/* From there and to there. KG_ECONFLICT: others have pushed meanwhile. */
+static kg_err exchange(work *w)
 {
 	kg_syncing *out = w->out;
-	kg_err err = trust_first(w);
+	kg_taking before = out->taking;
+	kg_err err;
 
-	if (err == KG_OK)
-		err = pull(w);
+	out->taking = (kg_taking){0};
+	json_array_clear(out->not_pushed);
+	let_go(w);
+	err = pull(w);
+	out->taking.taken += before.taken;
+	out->taking.proofs += before.proofs;
+	out->taking.sealed += before.sealed;
+	kg_taking_release(&before);
 	if (err != KG_OK || out->is_foreign)
 		return err;
 	err = note(w);
 	if (err == KG_OK && !out->remote.bad && !w->options->no_push)
 		err = give(w);
+	return err;
+}
+
+static kg_err run(work *w)
+{
+	kg_err err = trust_first(w);
+
+	if (err == KG_OK)
+		err = exchange(w);
+	for (int i = 1; err == KG_ECONFLICT && w->is_outrun && i < PUSHES; i++) {
+		w->is_outrun = false;
+		err = exchange(w);
+	}
 	return err;
 }
 

@@ -2,10 +2,12 @@
 #include "memory/transport.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -87,6 +89,8 @@ static kg_err fail_transport(int code, const session *s)
 			       why);
 	if (code == GIT_EAUTH)
 		return kg_fail(KG_EDENIED, "%s", why);
+	if (code == GIT_ENONFASTFORWARD)
+		return kg_fail(KG_ECONFLICT, "others have written there meanwhile: try again");
 	return kg_store__fail_git(code, "the remote");
 }
 
@@ -253,6 +257,28 @@ static kg_err make_specs(git_strarray *specs, const kg_transport_ref *refs, size
 	return KG_OK;
 }
 
+/* The path of a repository on this machine; NULL: it is elsewhere. */
+static const char *local_path(const char *url)
+{
+	static const char scheme[] = "file://";
+
+	if (strncmp(url, scheme, sizeof(scheme) - 1) == 0)
+		url += sizeof(scheme) - 1;
+	return url[0] == '/' ? url : NULL;
+}
+
+/* libgit2 moves the refs of a repository on this machine without asking where they are by then: two
+ * who push at once would take from each other. close(2) lets go; -1: there is nothing to hold. */
+static int hold(const char *url)
+{
+	const char *path = local_path(url);
+	int fd = path != NULL ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	while (fd >= 0 && flock(fd, LOCK_EX) != 0 && errno == EINTR)
+		;
+	return fd;
+}
+
 kg_err kg_transport_push(kg_store *from, const kg_transport_ref *refs, size_t count,
 			 const kg_transport *t, kg_transport_pushed pushed, void *payload)
 {
@@ -265,6 +291,7 @@ kg_err kg_transport_push(kg_store *from, const kg_transport_ref *refs, size_t co
 	git_remote *remote = NULL;
 	session s;
 	kg_err err = trust_authorities(t);
+	int held = hold(t->url);
 	int rc;
 
 	if (err == KG_OK)
@@ -278,6 +305,8 @@ kg_err kg_transport_push(kg_store *from, const kg_transport_ref *refs, size_t co
 		err = rc == 0 ? KG_OK : fail_transport(rc, &s);
 	}
 	git_remote_free(remote);
+	if (held >= 0)
+		(void)close(held);
 	for (size_t i = 0; i < specs.count; i++)
 		free(specs.strings[i]);
 	free(specs.strings);
@@ -343,15 +372,13 @@ bool kg_transport_is_ahead(kg_store *store, const kg_commit *tip, const kg_commi
 
 bool kg_transport_is_memory(const char *url)
 {
-	static const char scheme[] = "file://";
-	const char *path =
-		strncmp(url, scheme, sizeof(scheme) - 1) == 0 ? url + sizeof(scheme) - 1 : url;
+	const char *path = local_path(url);
 	git_config *config = NULL;
 	git_buf owner = {0};
 	kg_store *store = NULL;
 	bool is = false;
 
-	if (path[0] != '/' || kg_store_open_path(&store, path) != KG_OK)
+	if (path == NULL || kg_store_open_path(&store, path) != KG_OK)
 		return false;
 	if (git_repository_config_snapshot(&config, store->repo) == 0)
 		is = git_config_get_string_buf(&owner, config, "kindergarten.swarm") == 0;

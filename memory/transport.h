@@ -47,7 +47,8 @@ typedef struct {
 /* The name that it has there. */
 void kg_transport_name(char name[KG_STORE_NAME_SIZE], const kg_transport_ref *ref);
 
-/* Brings refs to the other side, never by force. KG_OK also when that refuses some of them;
+/* Brings refs to the other side, never by force. KG_ECONFLICT when others have moved one of them
+ * since it was looked at: nothing was moved then. KG_OK also when that refuses some of them;
  * `pushed` is told of each, by the name that it has there. */
 KG_NODISCARD kg_err kg_transport_push(kg_store *from, const kg_transport_ref *refs, size_t count,
 				      const kg_transport *transport, kg_transport_pushed pushed,
