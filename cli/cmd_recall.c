@@ -207,6 +207,8 @@ static void print_rows(const kg_cli *cli, const kg_reading *reading, const optio
 	}
 	if (explain)
 		print_words(rows);
+	if (rows->cut && !rows->similar && rows->word_count == 0)
+		(void)fprintf(stderr, "older ones were not looked at\n");
 	if (rows->similar && rows->cut)
 		(void)fprintf(stderr, "of %llu entries the newest %zu were looked at\n",
 			      (unsigned long long)rows->entries, rows->weighed);

@@ -10,7 +10,7 @@
 #include "memory/index_impl.h"
 
 /* Grows with the tables; a file of another number is thrown away. */
-#define VERSION     4
+#define VERSION     5
 #define TEXT_OF_(x) #x
 #define TEXT_OF(x)  TEXT_OF_(x)
 
@@ -21,7 +21,8 @@ enum { BUSY_MS = 5000 };
  * Keys that are looked up are their first eight bytes as a number: half the size of an index, and
  * the row has all of them. `words` keeps no text of its own (content=''), nor lengths, which the
  * rows have. `weights` is what a question reads of every entry that it weighs: narrow, so that a
- * million of them stay in memory; `cited` is set where anything cites the entry.
+ * million of them stay in memory; `cited` counts what cites the entry, as
+ * far as that can matter.
  */
 static const char schema[] =
 	"CREATE TABLE authors("
@@ -67,9 +68,9 @@ static const char *const texts[KG_INDEX__STATEMENTS] = {
 		" readiness, capacity, id_head, commit_head, id, commit_id, tags, refs, text)"
 		" VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 	[KG_INDEX__WEIGHT_PUT] =
-		"INSERT OR REPLACE INTO weights VALUES(?1, ?2, ?3, EXISTS(SELECT 1 FROM cites"
-		" WHERE cited = ?8), ?4, ?5, ?6, ?7)",
-	[KG_INDEX__WEIGHT_CITED] = "UPDATE weights SET cited = 1 WHERE NOT cited AND row ="
+		"INSERT OR REPLACE INTO weights VALUES(?1, ?2, ?3, (SELECT count(*) FROM (SELECT 1"
+		" FROM cites WHERE cited = ?8 LIMIT ?9)), ?4, ?5, ?6, ?7)",
+	[KG_INDEX__WEIGHT_CITED] = "UPDATE weights SET cited = cited + 1 WHERE cited < ?3 AND row ="
 				   " (SELECT row FROM entries WHERE id_head = ?1 AND id = ?2)",
 	[KG_INDEX__WEIGHT_VERIFIED] =
 		"UPDATE weights SET verified = (SELECT verified FROM entries WHERE row = ?1)"
@@ -121,7 +122,9 @@ static const char *const texts[KG_INDEX__STATEMENTS] = {
 	[KG_INDEX__AT] = "SELECT e.commit_id, e.id FROM authors a JOIN entries e"
 			 " ON e.author = a.no WHERE a.agent = ?1 AND e.sequence = ?2 LIMIT 2",
 	[KG_INDEX__META] = "SELECT value FROM meta WHERE name = ?1",
-	[KG_INDEX__BOUND] = "SELECT row FROM milestones ORDER BY row DESC LIMIT 1 OFFSET ?1",
+	[KG_INDEX__BOUND] = "SELECT m.row, e.id FROM milestones m CROSS JOIN entries e"
+			    " ON e.row = m.row WHERE m.row < ?2 ORDER BY m.row DESC"
+			    " LIMIT 2 OFFSET ?1",
 	[KG_INDEX__ROW] = "SELECT " KG_INDEX__COLUMNS " WHERE e.row = ?1",
 	[KG_INDEX__ROW_OF] = "SELECT " KG_INDEX__COLUMNS " WHERE e.id_head = ?1 AND e.id = ?2",
 };

@@ -18,8 +18,9 @@
 enum {
 	KG_INDEX__TAGS_SIZE = KG_ENTRY_TAGS_MAX * (KG_ENTRY_TAG_MAX + 1) + 2,
 	KG_INDEX__FACET_SIZE = 12,
-	KG_INDEX__FACETS_MAX = KG_ENTRY_TAGS_MAX + 9,
-	KG_INDEX__SAMPLE = 256 /* one entry of so many is a milestone */
+	KG_INDEX__FACETS_MAX = KG_ENTRY_TAGS_MAX + 10,
+	KG_INDEX__ASKED_MAX = 8, /* facets that a question may ask for */
+	KG_INDEX__SAMPLE = 256   /* one entry of so many is a milestone */
 };
 
 typedef enum {
@@ -149,6 +150,7 @@ kg_err kg_index__terms_look_up(kg_index *index, uint64_t *entries, size_t *words
 
 /* The word that stands for a property: equal for equal ones, and hardly for others. */
 void kg_index__facet(char out[KG_INDEX__FACET_SIZE], char kind, const void *data, size_t size);
+bool kg_index__is_milestone(const uint8_t *id);
 void kg_index__facets(char out[KG_INDEX__FACETS_MAX * KG_INDEX__FACET_SIZE + 1],
 		      const kg_index__record *record);
 
@@ -189,17 +191,18 @@ kg_err kg_index__append(kg_index *index, kg_index_rows *rows, int64_t number);
 
 /* What FTS5 and SQL are asked for. */
 typedef struct {
-	kg_buf conditions;       /* on e, a and m */
-	kg_buf narrow;           /* joins to a row w of `weights`, and conditions on these */
-	kg_buf facets;           /* " AND "-joined, each in quotes; empty: none */
-	uint64_t facets_entries; /* at most so many have all of them */
+	kg_buf conditions; /* on e, a and m */
+	kg_buf narrow;     /* joins to a row w of `weights`, and conditions on these */
 	size_t facet_count;
+	char facets[KG_INDEX__ASKED_MAX][KG_INDEX__FACET_SIZE];
+	uint64_t facet_entries[KG_INDEX__ASKED_MAX];
 	int64_t row_min;
 	uint64_t entries;
 	double length_mean;
 	size_t word_count;
 	char quoted[KG_INDEX_WORDS_MAX][256]; /* as FTS5 wants them */
 	kg_index_word words[KG_INDEX_WORDS_MAX];
+	bool sifted;   /* rows are left out that no list tells of */
 	bool hopeless; /* a word that must occur occurs nowhere */
 } kg_index__query;
 
@@ -210,12 +213,20 @@ bool kg_index__is_asked(const kg_index_row *row, const kg_index_filter *filter);
 
 void kg_index__query_bind(sqlite3_stmt *s, const kg_index_filter *filter);
 
-/* The lowest row to look at so that a walk through `entries` of them stays bounded; true when older
- * ones are left out. */
-kg_err kg_index__query_bound(kg_index *index, const kg_index__query *query, uint64_t entries,
-			     int64_t *row_min, bool *cut);
+/* How far back a question looks. */
+typedef struct {
+	int64_t row_min;
+	bool cut;                             /* older ones that could match are left out */
+	char guards[2][KG_INDEX__FACET_SIZE]; /* each of one row alone, below row_min */
+	size_t guard_count;
+} kg_index__bound;
 
-/* Registers kg_counts(words, n) for the connection. */
+/* So far that about `entries` are looked at. FTS5 sees that it is past the last row only where it
+ * goes on from one match to the next: a question for several words has the guards beside each. */
+kg_err kg_index__query_bound(kg_index *index, const kg_index__query *query, uint64_t entries,
+			     kg_index__bound *bound);
+
+/* Registers kg_counts(words, n, step) for the connection. */
 kg_err kg_index__query_register(kg_index *index);
 
 #endif

@@ -394,6 +394,7 @@ static kg_err put_weight(kg_index *index, const kg_index__record *r, int64_t row
 			(void)sqlite3_bind_int64(s, 5 + i, r->numbers[i]);
 	(void)sqlite3_bind_int64(s, 7, kg_index__head8(r->id.bytes));
 	(void)sqlite3_bind_blob(s, 8, r->id.bytes, KG_HASH_SIZE, SQLITE_STATIC);
+	(void)sqlite3_bind_int(s, 9, KG_INDEX_WITNESSES_MAX);
 	return kg_index__do(index, s);
 }
 
@@ -405,6 +406,7 @@ static kg_err tell_cited(kg_index *index, const uint8_t *id)
 		return kg_index__fail(index);
 	(void)sqlite3_bind_int64(s, 1, kg_index__head8(id));
 	kg_index__bind(s, 2, id, KG_HASH_SIZE);
+	(void)sqlite3_bind_int(s, 3, KG_INDEX_WITNESSES_MAX);
 	return kg_index__do(index, s);
 }
 
@@ -421,7 +423,7 @@ static kg_err put_citations(kg_index *index, const kg_index__record *r, int64_t 
 		(void)sqlite3_bind_int64(s, 2, kg_index__head8(r->agent.bytes));
 		(void)sqlite3_bind_int64(s, 3, row);
 		err = kg_index__do(index, s);
-		if (err == KG_OK)
+		if (err == KG_OK && sqlite3_changes(index->db) > 0)
 			err = tell_cited(index, reference(r, i));
 	}
 	return err;
@@ -469,7 +471,7 @@ static kg_err put_new(kg_index *index, const kg_index__record *r)
 	err = put_words(index, KG_INDEX__WORDS_PUT, row, r);
 	if (err == KG_OK)
 		err = put_citations(index, r, row);
-	if (err == KG_OK && r->id.bytes[KG_HASH_SIZE - 1] % KG_INDEX__SAMPLE == 0)
+	if (err == KG_OK && kg_index__is_milestone(r->id.bytes))
 		err = move_number(index, KG_INDEX__MILESTONE, row, 0);
 	index->entries_more++;
 	index->words_more += (int64_t)length;

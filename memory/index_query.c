@@ -105,17 +105,13 @@ static void leave_out_common(kg_index__query *q)
 static kg_err add_facet(kg_index *index, kg_index__query *q, char kind, const void *data,
 			size_t size)
 {
-	char facet[KG_INDEX__FACET_SIZE];
-	uint64_t entries = 0;
+	size_t at = q->facet_count++;
+	char *facet = q->facets[at];
 	size_t words;
-	kg_err err;
 
+	KG_ASSERT(at < KG_INDEX__ASKED_MAX);
 	kg_index__facet(facet, kind, data, size);
-	err = kg_index__terms_look_up(index, &entries, &words, facet, strlen(facet));
-	if (q->facet_count++ == 0 || entries < q->facets_entries)
-		q->facets_entries = entries;
-	kg_buf_printf(&q->facets, "%s\"%s\"", q->facets.size > 0 ? " AND " : "", facet);
-	return err;
+	return kg_index__terms_look_up(index, &q->facet_entries[at], &words, facet, strlen(facet));
 }
 
 /* The greatest step that is not above the least value; what is between is looked at on the row. */
@@ -143,7 +139,7 @@ static kg_err make_facets(kg_index *index, kg_index__query *q, const kg_index_fi
 		err = add_step(index, q, 'c', f->confidence_min);
 	if (err == KG_OK && f->has_level_min)
 		err = add_step(index, q, 'l', f->level_min);
-	return err == KG_OK ? kg_buf_ok(&q->facets) : err;
+	return err;
 }
 
 /* ---- conditions: what facets say is looked at again on the row ---- */
@@ -247,7 +243,7 @@ kg_err kg_index__query_make(kg_index *index, kg_index__query *q, const kg_index_
 	memset(q, 0, sizeof(*q));
 	kg_buf_init(&q->conditions, 1024);
 	kg_buf_init(&q->narrow, 2048);
-	kg_buf_init(&q->facets, 4096);
+	q->sifted = f->has_level_min || f->has_confidence_min || f->not_agent != NULL;
 	q->row_min = f->since_ms > 0 ? kg_index__home(f->since_ms, 0, none) : 0;
 	err = kg_index__meta(index, &entries, "entries");
 	if (err == KG_OK)
@@ -271,41 +267,67 @@ void kg_index__query_release(kg_index__query *q)
 {
 	kg_buf_release(&q->conditions);
 	kg_buf_release(&q->narrow);
-	kg_buf_release(&q->facets);
 }
 
-kg_err kg_index__query_bound(kg_index *index, const kg_index__query *q, uint64_t entries,
-			     int64_t *row_min, bool *cut)
+/* Two milestones below a row, behind `skip` others: the first, and the guards of both. */
+static kg_err milestones_below(kg_index *index, int64_t row, uint64_t skip, int64_t *first,
+			       kg_index__bound *bound)
 {
 	sqlite3_stmt *s = kg_index__use(index, KG_INDEX__BOUND);
-	int rc;
+	int rc = SQLITE_ROW;
 
-	*row_min = q->row_min;
-	*cut = false;
+	*first = 0;
+	bound->guard_count = 0;
 	if (s == NULL)
 		return kg_index__fail(index);
-	(void)sqlite3_bind_int64(s, 1, (sqlite3_int64)(entries / KG_INDEX__SAMPLE));
-	rc = sqlite3_step(s);
-	if (rc == SQLITE_ROW && sqlite3_column_int64(s, 0) > q->row_min) {
-		*row_min = sqlite3_column_int64(s, 0);
-		*cut = true;
+	(void)sqlite3_bind_int64(s, 1, (sqlite3_int64)skip);
+	(void)sqlite3_bind_int64(s, 2, row);
+	while (bound->guard_count < 2 && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+		kg_entry_id id;
+
+		if (!kg_index__take_blob(id.bytes, s, 1, KG_HASH_SIZE))
+			break;
+		if (bound->guard_count == 0)
+			*first = sqlite3_column_int64(s, 0);
+		kg_index__facet(bound->guards[bound->guard_count++], 'm', id.bytes,
+				sizeof(id.bytes));
 	}
 	(void)sqlite3_reset(s);
 	return rc == SQLITE_ROW || rc == SQLITE_DONE ? KG_OK : kg_index__fail(index);
 }
 
+kg_err kg_index__query_bound(kg_index *index, const kg_index__query *q, uint64_t entries,
+			     kg_index__bound *bound)
+{
+	int64_t row = 0;
+	kg_err err = KG_OK;
+
+	*bound = (kg_index__bound){.row_min = q->row_min};
+	if (entries < q->entries)
+		err = milestones_below(index, INT64_MAX, entries / KG_INDEX__SAMPLE, &row, bound);
+	if (err == KG_OK && row >= q->row_min && row > 0) {
+		bound->row_min = row + 1;
+		bound->cut = true;
+	} else if (err == KG_OK) {
+		err = milestones_below(index, q->row_min, 0, &row, bound);
+	}
+	return err;
+}
+
 /* ---- counting in FTS5 ---- */
 
-/* kg_counts(words, n): how often each of the first n phrases of the match is in text and tags of
- * the row, two bytes each in the machine's order. */
+/* kg_counts(words, n, step): how often each of the phrases 0, step, 2 * step, … of the match, n of
+ * them, is in text and tags of the row, two bytes each in the machine's order. */
 static void counts(const Fts5ExtensionApi *api, Fts5Context *fts, sqlite3_context *context,
 		   int argument_count, sqlite3_value **arguments)
 {
 	uint16_t found[KG_INDEX_WORDS_MAX] = {0};
 	int n = argument_count > 0 ? sqlite3_value_int(arguments[0]) : 0;
+	int step = argument_count > 1 ? sqlite3_value_int(arguments[1]) : 1;
 	int instances = 0;
 	int rc = api->xInstCount(fts, &instances);
 
+	step = step > 0 ? step : 1;
 	n = n < 0 ? 0 : n > KG_INDEX_WORDS_MAX ? KG_INDEX_WORDS_MAX : n;
 	for (int i = 0; rc == SQLITE_OK && i < instances; i++) {
 		int phrase;
@@ -313,8 +335,9 @@ static void counts(const Fts5ExtensionApi *api, Fts5Context *fts, sqlite3_contex
 		int offset;
 
 		rc = api->xInst(fts, i, &phrase, &column, &offset);
-		if (rc == SQLITE_OK && phrase < n && column < 2 && found[phrase] < UINT16_MAX)
-			found[phrase]++;
+		if (rc == SQLITE_OK && phrase % step == 0 && phrase / step < n && column < 2 &&
+		    found[phrase / step] < UINT16_MAX)
+			found[phrase / step]++;
 	}
 	if (rc != SQLITE_OK)
 		sqlite3_result_error_code(context, rc);

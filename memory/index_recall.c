@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "memory/index_impl.h"
 
 enum {
-	WALK_MAX = 15000, /* places looked at in the lists of words to find entries with all */
-	RARE_MAX = 512    /* entries found by the rarest words alone, before all words are tried */
+	WALK_MAX = 15000,   /* places looked at in the lists of words to find entries with all */
+	WALK_PLAIN = 60000, /* the same where nothing is weighed */
+	PASSED = 32,        /* entries that are passed over in the time of one that is looked at */
+	JUMP = 4,           /* places that it takes at most to get over any number of them */
+	RARE_MAX = 256 /* entries found by the rarest words alone, before all words are tried */
 };
 
 /* docs/recall.md */
@@ -21,7 +25,7 @@ typedef struct {
 	int64_t row;
 	double confidence;
 	bool verified;
-	bool cited; /* by somebody, who may not count */
+	uint32_t cited; /* by so many at most: not all may count */
 	kg_index_weight weight;
 } candidate;
 
@@ -37,18 +41,28 @@ typedef struct {
 
 /* ---- finding candidates ---- */
 
-static void put_words(kg_buf *match, const kg_index__query *q, const char *between)
+/* What ends the walk stands in for what must be there. */
+static void put_guards(kg_buf *match, const kg_index__bound *bound)
 {
-	for (size_t i = 0; i < q->word_count; i++)
-		kg_buf_printf(match, "%s%s", i > 0 ? between : "(", q->quoted[i]);
-	kg_buf_puts(match, q->word_count > 0 ? ")" : "");
+	for (size_t i = 0; i < bound->guard_count; i++)
+		kg_buf_printf(match, " OR \"%s\"", bound->guards[i]);
+	kg_buf_puts(match, ")");
 }
 
-static void put_facets(kg_buf *match, const kg_index__query *q)
+static void put_term(kg_buf *match, const char *quoted, const kg_index__bound *bound)
 {
-	if (q->facet_count > 0)
-		kg_buf_printf(match, "%s%s", match->size > 0 ? " AND " : "",
-			      kg_buf_text(&q->facets));
+	kg_buf_printf(match, "%s(%s", match->size > 0 ? " AND " : "", quoted);
+	put_guards(match, bound);
+}
+
+static void put_facets(kg_buf *match, const kg_index__query *q, const kg_index__bound *bound)
+{
+	char quoted[KG_INDEX__FACET_SIZE + 2];
+
+	for (size_t i = 0; i < q->facet_count; i++) {
+		(void)snprintf(quoted, sizeof(quoted), "\"%s\"", q->facets[i]);
+		put_term(match, quoted, bound);
+	}
 }
 
 static bool is_found(const weighing *w, size_t before, int64_t row)
@@ -68,7 +82,7 @@ static bool take_candidate(candidate *c, sqlite3_stmt *s, size_t words)
 				? confidence_none
 				: (double)sqlite3_column_int64(s, 3) / 1e6;
 	c->verified = sqlite3_column_int(s, 4) != 0;
-	c->cited = sqlite3_column_int(s, 5) != 0;
+	c->cited = (uint32_t)sqlite3_column_int(s, 5);
 	if (sqlite3_column_bytes(s, 1) != (int)(words * sizeof(c->weight.counts[0])))
 		return false;
 	if (words > 0)
@@ -78,7 +92,8 @@ static bool take_candidate(candidate *c, sqlite3_stmt *s, size_t words)
 }
 
 /* The newest `limit` entries that match, behind those that were found before. */
-static kg_err find(weighing *w, const char *match, int64_t row_min, size_t limit)
+static kg_err find(weighing *w, const char *match, const kg_index__bound *bound, int step,
+		   size_t limit)
 {
 	const kg_index__query *q = w->query;
 	size_t before = w->count;
@@ -89,7 +104,7 @@ static kg_err find(weighing *w, const char *match, int64_t row_min, size_t limit
 
 	kg_buf_init(&sql, 4096);
 	kg_buf_printf(&sql,
-		      "SELECT words.rowid, kg_counts(words, ?13), w.length, w.confidence,"
+		      "SELECT words.rowid, kg_counts(words, ?13, ?14), w.length, w.confidence,"
 		      " w.verified, w.cited FROM words%s LIMIT ?10",
 		      kg_buf_text(&q->narrow));
 	err = kg_buf_ok(&sql);
@@ -101,64 +116,89 @@ static kg_err find(weighing *w, const char *match, int64_t row_min, size_t limit
 	kg_index__query_bind(s, w->filter);
 	(void)sqlite3_bind_text(s, 1, match, -1, SQLITE_STATIC);
 	(void)sqlite3_bind_int64(s, 10, (sqlite3_int64)limit);
-	(void)sqlite3_bind_int64(s, 12, row_min);
+	(void)sqlite3_bind_int64(s, 12, bound->row_min);
 	(void)sqlite3_bind_int64(s, 13, (sqlite3_int64)q->word_count);
+	(void)sqlite3_bind_int(s, 14, step);
 	while (err == KG_OK && w->count < w->room && (rc = sqlite3_step(s)) == SQLITE_ROW) {
 		if (is_found(w, before, sqlite3_column_int64(s, 0)))
 			continue;
 		if (!take_candidate(&w->all[w->count++], s, q->word_count))
 			err = kg_fail(KG_ECORRUPT, "the index holds a row that is no entry");
 	}
-	w->cut = w->cut || w->count == w->room;
+	w->cut = w->cut || bound->cut || w->count == w->room;
 	if (err == KG_OK && rc != SQLITE_DONE && rc != SQLITE_ROW)
 		err = kg_index__fail(w->index);
 	(void)sqlite3_finalize(s);
 	return err;
 }
 
-/* Entries that have all of several words, each of them common, may be few, and the way to them
- * long: then only the newest part is walked through. */
-static kg_err bound(weighing *w, uint64_t least, size_t parts, int64_t *row_min)
-{
-	const kg_index__query *q = w->query;
-	bool cut = false;
-	kg_err err;
+/* Lists of rows that are walked through together. */
+typedef struct {
+	uint64_t entries[KG_INDEX_WORDS_MAX + KG_INDEX__ASKED_MAX];
+	size_t count;
+} lists;
 
-	*row_min = q->row_min;
-	if (parts < 2 || least <= WALK_MAX / parts)
-		return KG_OK;
-	err = kg_index__query_bound(
-		w->index, q,
-		(uint64_t)((double)q->entries * WALK_MAX / ((double)least * (double)parts)),
-		row_min, &cut);
-	w->cut = w->cut || cut;
-	return err;
+static void lists_add_facets(lists *l, const kg_index__query *q)
+{
+	for (size_t i = 0; i < q->facet_count; i++)
+		l->entries[l->count++] = q->facet_entries[i];
 }
 
-static uint64_t least_of(const kg_index__query *q, uint64_t words)
+/* How many places it takes to find what all lists have: every list is looked at for each of the
+ * shortest, and what lies between is passed over, a page at a time where much does. */
+static double walk_of(const lists *l)
 {
-	return q->facet_count > 0 && q->facets_entries < words ? q->facets_entries : words;
+	uint64_t least = UINT64_MAX;
+	double places = 0;
+
+	for (size_t i = 0; i < l->count; i++)
+		least = l->entries[i] < least ? l->entries[i] : least;
+	for (size_t i = 0; i < l->count; i++) {
+		double passed = (double)l->entries[i] / PASSED;
+		double jumped = (double)least * JUMP;
+
+		places += (double)least + (passed < jumped ? passed : jumped);
+	}
+	return places;
+}
+
+/* Entries that have all of several words, each of them common, may be few, and the way to them
+ * long: then only the newest part is walked through. */
+static kg_err bound_walk(kg_index *index, const kg_index__query *q, const lists *l, double walk_max,
+			 kg_index__bound *bound)
+{
+	double places = walk_of(l);
+	uint64_t entries = q->entries;
+
+	*bound = (kg_index__bound){.row_min = q->row_min};
+	if (l->count < 2 && !q->sifted)
+		return KG_OK;
+	if (places > walk_max)
+		entries = (uint64_t)((double)entries * walk_max / places);
+	return kg_index__query_bound(index, q, entries, bound);
 }
 
 static kg_err find_all_words(weighing *w)
 {
 	const kg_index__query *q = w->query;
-	uint64_t least = UINT64_MAX;
-	int64_t row_min = 0;
+	kg_index__bound bound;
+	lists l = {.count = 0};
 	kg_buf match;
 	kg_err err;
 
 	for (size_t i = 0; i < q->word_count; i++)
-		if (q->words[i].entries < least)
-			least = q->words[i].entries;
+		l.entries[l.count++] = q->words[i].entries;
+	lists_add_facets(&l, q);
+	err = bound_walk(w->index, q, &l, WALK_MAX, &bound);
+	if (err != KG_OK)
+		return err;
 	kg_buf_init(&match, 1 << 16);
-	put_words(&match, q, " AND ");
-	put_facets(&match, q);
+	for (size_t i = 0; i < q->word_count; i++)
+		put_term(&match, q->quoted[i], &bound);
+	put_facets(&match, q, &bound);
 	err = kg_buf_ok(&match);
 	if (err == KG_OK)
-		err = bound(w, least_of(q, least), q->word_count + q->facet_count, &row_min);
-	if (err == KG_OK)
-		err = find(w, kg_buf_text(&match), row_min, w->room);
+		err = find(w, kg_buf_text(&match), &bound, 1 + (int)bound.guard_count, w->room);
 	kg_buf_release(&match);
 	return err;
 }
@@ -198,25 +238,38 @@ static size_t count_rare(const size_t *order, const kg_index__query *q, uint64_t
 	return n;
 }
 
+/* The first `count` of the order, or all words as they are, one of which must be there. */
+static void put_any(kg_buf *match, const kg_index__query *q, const size_t *order, size_t count,
+		    const kg_index__bound *bound)
+{
+	kg_buf_puts(match, match->size > 0 ? " AND " : "");
+	for (size_t i = 0; i < count; i++)
+		kg_buf_printf(match, "%s%s", i == 0 ? "(" : " OR ",
+			      q->quoted[order != NULL ? order[i] : i]);
+	put_guards(match, bound);
+}
+
 static kg_err find_with(weighing *w, const size_t *order, size_t rare, uint64_t sum, size_t limit)
 {
 	const kg_index__query *q = w->query;
-	size_t parts = (q->facet_count > 0 ? 1 : 0) + q->facet_count;
-	int64_t row_min = 0;
+	kg_index__bound bound;
+	lists l = {.count = 0};
 	kg_buf match;
 	kg_err err;
 
+	l.entries[l.count++] = sum;
+	lists_add_facets(&l, q);
+	err = bound_walk(w->index, q, &l, WALK_MAX, &bound);
+	if (err != KG_OK)
+		return err;
 	kg_buf_init(&match, 1 << 16);
-	put_words(&match, q, " OR ");
-	for (size_t i = 0; i < rare; i++)
-		kg_buf_printf(&match, "%s%s", i == 0 ? " AND (" : " OR ", q->quoted[order[i]]);
-	kg_buf_puts(&match, rare > 0 ? ")" : "");
-	put_facets(&match, q);
+	put_any(&match, q, NULL, q->word_count, &bound);
+	if (rare > 0)
+		put_any(&match, q, order, rare, &bound);
+	put_facets(&match, q, &bound);
 	err = kg_buf_ok(&match);
 	if (err == KG_OK)
-		err = bound(w, least_of(q, sum), parts, &row_min);
-	if (err == KG_OK)
-		err = find(w, kg_buf_text(&match), row_min, limit);
+		err = find(w, kg_buf_text(&match), &bound, 1, limit);
 	kg_buf_release(&match);
 	return err;
 }
@@ -282,15 +335,14 @@ static kg_err read_candidate(kg_index *index, kg_entry_id *id, int64_t *agent, i
 
 /* Other keys that cite it: their number, not that of their entries, so that nobody gains by citing
  * oneself or twice. */
-static kg_err count_witnesses(kg_index *index, candidate *c)
+static kg_err count_witnesses(kg_index *index, const candidate *c, uint32_t *witnesses)
 {
 	int64_t author = INT64_MIN;
 	int64_t own = 0;
 	kg_entry_id id;
 	kg_err err = read_candidate(index, &id, &own, c->row);
 
-	c->weight.witnesses = 0;
-	while (err == KG_OK && c->weight.witnesses < KG_INDEX_WITNESSES_MAX) {
+	while (err == KG_OK && *witnesses < KG_INDEX_WITNESSES_MAX) {
 		sqlite3_stmt *s = kg_index__use(index, KG_INDEX__NEXT_WITNESS);
 		bool is = false;
 		int rc;
@@ -306,7 +358,7 @@ static kg_err count_witnesses(kg_index *index, candidate *c)
 			return rc == SQLITE_DONE ? KG_OK : kg_index__fail(index);
 		if (author != own)
 			err = is_witness(index, &is, &id, author);
-		c->weight.witnesses += is ? 1 : 0;
+		*witnesses += is ? 1 : 0;
 	}
 	return err;
 }
@@ -325,11 +377,12 @@ static double relevance(const candidate *c, const kg_index__query *q)
 	return sum;
 }
 
-static void score(candidate *c)
+static void score(candidate *c, uint32_t witnesses)
 {
 	kg_index_weight *g = &c->weight;
 
-	g->trust = (0.5 + 0.5 * c->confidence) * (1 + 0.25 * log2(1.0 + g->witnesses)) *
+	g->witnesses = witnesses;
+	g->trust = (0.5 + 0.5 * c->confidence) * (1 + 0.25 * log2(1.0 + witnesses)) *
 		   (c->verified ? 1.0 : unverified);
 	g->score = g->relevance * g->trust;
 }
@@ -362,27 +415,27 @@ static kg_err least_score(const weighing *w, size_t keep, double *least)
 }
 
 /* So that the first `keep` are right. Who cites an entry is looked up only where that could bring
- * it among them: as many witnesses as count, no more than double its score. */
+ * it among them. */
 static kg_err weigh(weighing *w, size_t keep)
 {
 	double least = 0;
 	kg_err err;
 
 	for (size_t i = 0; i < w->count; i++) {
-		candidate *c = &w->all[i];
-
-		c->weight.relevance = relevance(c, w->query);
-		c->weight.witnesses = 0;
-		score(c);
+		w->all[i].weight.relevance = relevance(&w->all[i], w->query);
+		score(&w->all[i], 0);
 	}
 	err = least_score(w, keep, &least);
 	for (size_t i = 0; err == KG_OK && i < w->count; i++) {
 		candidate *c = &w->all[i];
+		uint32_t witnesses = 0;
 
-		if (!c->cited || 2 * c->weight.score < least)
+		if (c->cited == 0)
 			continue;
-		err = count_witnesses(w->index, c);
-		score(c);
+		score(c, c->cited);
+		if (c->weight.score >= least)
+			err = count_witnesses(w->index, c, &witnesses);
+		score(c, witnesses);
 	}
 	return err;
 }
@@ -510,10 +563,20 @@ static kg_err recall_plain(kg_index *index, kg_index_rows *rows, const kg_index_
 	static const char joins[] = " CROSS JOIN authors a ON a.no = e.author"
 				    " LEFT JOIN marks m ON m.id = e.id WHERE ";
 	bool facets = q->facet_count > 0 && !f->chain_order;
+	kg_index__bound bound;
+	lists l = {.count = 0};
 	sqlite3_stmt *s = NULL;
+	kg_buf match;
 	kg_buf sql;
 	kg_err err;
 
+	lists_add_facets(&l, q);
+	err = facets ? bound_walk(index, q, &l, WALK_PLAIN, &bound)
+		     : kg_index__query_bound(index, q, q->sifted ? WALK_MAX : q->entries, &bound);
+	if (err != KG_OK)
+		return err;
+	kg_buf_init(&match, 4096);
+	put_facets(&match, q, &bound);
 	kg_buf_init(&sql, 4096);
 	if (facets) {
 		kg_buf_printf(&sql, "SELECT words.rowid FROM words%s", kg_buf_text(&q->narrow));
@@ -533,15 +596,18 @@ static kg_err recall_plain(kg_index *index, kg_index_rows *rows, const kg_index_
 	if (err == KG_OK)
 		err = kg_index__prepare(index, &s, kg_buf_text(&sql));
 	kg_buf_release(&sql);
-	if (err != KG_OK)
-		return err;
-	kg_index__query_bind(s, f);
-	if (facets)
-		(void)sqlite3_bind_text(s, 1, kg_buf_text(&q->facets), -1, SQLITE_STATIC);
-	(void)sqlite3_bind_int64(s, 10, (sqlite3_int64)limit);
-	(void)sqlite3_bind_int64(s, 12, q->row_min);
-	err = take_numbers(index, rows, s, f, limit);
+	if (err == KG_OK)
+		err = kg_buf_ok(&match);
+	if (err == KG_OK) {
+		kg_index__query_bind(s, f);
+		(void)sqlite3_bind_text(s, 1, kg_buf_text(&match), -1, SQLITE_STATIC);
+		(void)sqlite3_bind_int64(s, 10, (sqlite3_int64)limit);
+		(void)sqlite3_bind_int64(s, 12, f->chain_order ? q->row_min : bound.row_min);
+		err = take_numbers(index, rows, s, f, limit);
+		rows->cut = !f->chain_order && bound.cut && rows->count < limit;
+	}
 	(void)sqlite3_finalize(s);
+	kg_buf_release(&match);
 	return err;
 }
 

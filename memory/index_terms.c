@@ -304,6 +304,11 @@ static char *add_facet(char *at, char kind, const void *data, size_t size)
 	return at + KG_INDEX__FACET_SIZE;
 }
 
+bool kg_index__is_milestone(const uint8_t *id)
+{
+	return id[KG_HASH_SIZE - 1] % KG_INDEX__SAMPLE == 0;
+}
+
 void kg_index__facets(char out[KG_INDEX__FACETS_MAX * KG_INDEX__FACET_SIZE + 1],
 		      const kg_index__record *r)
 {
@@ -317,6 +322,8 @@ void kg_index__facets(char out[KG_INDEX__FACETS_MAX * KG_INDEX__FACET_SIZE + 1],
 	for (int i = 0; i < 2; i++)
 		for (uint8_t step = 1; step <= kg_index__steps_to(r->numbers[i]); step++)
 			at = add_facet(at, i == 0 ? 'c' : 'l', &step, 1);
+	if (kg_index__is_milestone(r->id.bytes))
+		at = add_facet(at, 'm', r->id.bytes, sizeof(r->id.bytes));
 	while (*(tags += strspn(tags, " ")) != '\0') {
 		size_t length = strcspn(tags, " ");
 

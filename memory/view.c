@@ -157,6 +157,9 @@ json_t *kg_view_rows(const kg_index_rows *rows, size_t size_max)
 		}
 		(void)json_array_append_new(entries, one);
 	}
+	/* With words that is how it always is, and told by kg_view_explained. */
+	if (rows->cut && rows->word_count == 0 && !rows->similar)
+		return json_pack("{s:o, s:b}", "entries", entries, "cut", true);
 	return json_pack("{s:o}", "entries", entries);
 }
 

@@ -703,6 +703,96 @@ static void test_index__rows_of_one_instant_stand_in_order(void **state)
 	kg_index_free(index);
 }
 
+/* ---- how far back is looked ---- */
+
+enum { LONG = 16000, BOTH_EVERY = 1000, MILESTONES_APART = 256 };
+
+static void put_many(kg_index *index, const fixture *f)
+{
+	kg_entry e;
+
+	kg_entry_init(&e, KG_ENTRY_INSIGHT);
+	e.swarm = *kg_key_public(f->swarm.key);
+	e.agent = *kg_key_public(f->agents[0].key);
+	memcpy(e.agent_name, "a", 2);
+	kg_entry_set_level(&e, 0.25);
+	assert_int_equal(kg_index_begin(index), KG_OK);
+	for (int i = 0; i < LONG; i++) {
+		const char *text = i % BOTH_EVERY == 0 ? "alpha beta"
+				   : i % 2 == 0        ? "alpha"
+						       : "beta";
+		kg_entry_proof proof = {0};
+
+		memcpy(proof.id.bytes, &i, sizeof(i));
+		memcpy(proof.commit.bytes, &i, sizeof(i));
+		/* Every so many is a row where a walk may end. */
+		proof.id.bytes[KG_HASH_SIZE - 1] = (uint8_t)(i % MILESTONES_APART);
+		e.sequence = (uint64_t)i + 1;
+		e.time_ms = f->now_ms + i;
+		assert_int_equal(kg_entry_set_text(&e, text, strlen(text)), KG_OK);
+		assert_int_equal(kg_index_put(index, &e, &proof, true), KG_OK);
+	}
+	assert_int_equal(kg_index_end(index), KG_OK);
+	kg_entry_release(&e);
+}
+
+/* The numbers of what is found begin with the newest that has both, and none is left out before
+ * the last. */
+static size_t count_newest(kg_index *index, const fixture *f, kg_index_filter filter, bool *cut)
+{
+	kg_index_rows rows = {0};
+	bool seen[LONG / BOTH_EVERY] = {false};
+	size_t count;
+
+	filter.limit = 100;
+	assert_int_equal(kg_index_recall(index, &rows, &filter), KG_OK);
+	count = rows.count;
+	for (size_t i = 0; i < count; i++) {
+		int64_t n = rows.rows[i].entry.time_ms - f->now_ms;
+
+		assert_int_equal(n % BOTH_EVERY, 0);
+		assert_false(seen[n / BOTH_EVERY]);
+		seen[n / BOTH_EVERY] = true;
+		if (filter.query != NULL) {
+			assert_int_equal(rows.rows[i].weight.counts[0], 1);
+			assert_int_equal(rows.rows[i].weight.counts[1], 1);
+		}
+	}
+	for (size_t i = 0; i < count; i++)
+		assert_true(seen[LONG / BOTH_EVERY - 1 - i]);
+	*cut = rows.cut;
+	kg_index_rows_release(&rows);
+	return count;
+}
+
+static void test_index__a_long_way_ends_early_and_says_so(void **state)
+{
+	fixture f;
+	kg_index *index = NULL;
+	bool cut = false;
+	kg_index_filter both = {.query = "alpha beta"};
+	size_t count;
+
+	(void)state;
+	fixture_make(&f);
+	assert_int_equal(kg_index_open(&index, NULL, true), KG_OK);
+	put_many(index, &f);
+	/* Two lists of eight thousand are more than is walked through. */
+	count = count_newest(index, &f, both, &cut);
+	assert_true(cut);
+	assert_in_range(count, 10, LONG / BOTH_EVERY - 1);
+	/* A part of the time is short enough, and looked at whole. */
+	both.since_ms = f.now_ms + LONG / 2;
+	count = count_newest(index, &f, both, &cut);
+	assert_int_equal(count, LONG / BOTH_EVERY / 2);
+	/* Behind the last that has both there is nothing, however long the lists go on below. */
+	both.since_ms = f.now_ms + LONG - BOTH_EVERY + 1;
+	count = count_newest(index, &f, both, &cut);
+	assert_int_equal(count, 0);
+	kg_index_free(index);
+	fixture_remove(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -719,6 +809,7 @@ int main(void)
 		cmocka_unit_test(test_index__a_later_place_of_the_same_entry_replaces),
 		cmocka_unit_test(test_index__work_can_be_stopped),
 		cmocka_unit_test(test_index__rows_of_one_instant_stand_in_order),
+		cmocka_unit_test(test_index__a_long_way_ends_early_and_says_so),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
