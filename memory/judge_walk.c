@@ -97,14 +97,21 @@ static kg_err look(ours *o)
 	return KG_OK;
 }
 
-static kg_err find_ours(ours *o, kg_store *store, const kg_pubkey *agent)
+/* Where the rules of admission know the chain to end: its ref may have moved on since. */
+static kg_err find_ours(ours *o, const kg_judge_input *in, const kg_pubkey *agent)
 {
-	kg_err err;
+	const kg_admit_chain *chain = kg_admit_find(in->admit, agent);
+	kg_err err = KG_OK;
 
-	*o = (ours){.store = store};
-	if (store == NULL)
+	*o = (ours){.store = in->ours};
+	if (in->ours == NULL)
 		return KG_OK;
-	err = kg_store_tip(store, &o->at, agent);
+	if (chain != NULL && chain->damaged)
+		err = kg_store_tip(in->ours, &o->at, agent);
+	else if (chain == NULL || chain->head.sequence == 0)
+		return KG_OK;
+	else
+		o->at = chain->head.commit;
 	if (err == KG_ENOTFOUND)
 		return KG_OK;
 	o->any = err == KG_OK;
@@ -403,7 +410,7 @@ kg_err kg_judge__walk(kg_judge__work *work, const kg_store_ref *offer)
 		return kg_fail(KG_ENOMEM, "no memory for a chain");
 	w.front->agent = offer->agent;
 	w.front->offer = offer;
-	err = find_ours(&w.ours, work->in->ours, &offer->agent);
+	err = find_ours(&w.ours, work->in, &offer->agent);
 	while (err == KG_OK && more) {
 		err = step(&w, &at, &more);
 		if (err == KG_OK && !keep_on(work))
