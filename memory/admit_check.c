@@ -226,6 +226,18 @@ static kg_err check_words(const kg_admit *admit, const kg_entry *e, kg_reason *w
 	return KG_OK;
 }
 
+/* The latest time that was admitted: who goes on from there is no further ahead, and a clock that
+ * was set back does not keep everyone from writing until it is there again. */
+static int64_t latest_ms(const kg_admit *admit)
+{
+	int64_t latest = INT64_MIN;
+
+	for (size_t i = 0; i < admit->count; i++)
+		if (admit->chains[i].head.sequence > 0 && admit->chains[i].head.time_ms > latest)
+			latest = admit->chains[i].head.time_ms;
+	return latest;
+}
+
 kg_err kg_admit_check(const kg_admit *admit, const kg_entry *e, const kg_entry_proof *proof,
 		      int64_t now_ms, kg_reason *why)
 {
@@ -247,7 +259,7 @@ kg_err kg_admit_check(const kg_admit *admit, const kg_entry *e, const kg_entry_p
 	if (err == KG_OK)
 		err = check_words(admit, e, why);
 	if (err == KG_OK && e->carried == 0 && e->time_ms > now_ms &&
-	    e->time_ms - now_ms > admit->ahead_ms_max)
+	    e->time_ms - now_ms > admit->ahead_ms_max && e->time_ms > latest_ms(admit))
 		err = kg_reason_fail(why, KG_REASON_CLOCK_AHEAD,
 				     "its time is %lld ms ahead of the keeper's clock",
 				     (long long)(e->time_ms - now_ms));

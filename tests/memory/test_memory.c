@@ -150,6 +150,32 @@ static void test_memory__what_does_not_follow_is_refused(void **state)
 	fixture_remove(&f);
 }
 
+static void test_memory__a_clock_that_was_set_back_stops_nobody(void **state)
+{
+	enum { HOUR_MS = 3600000 };
+	fixture f;
+	kg_memory *memory;
+	author other;
+	kg_buf object;
+
+	(void)state;
+	fixture_make(&f);
+	memory = fixture_open(&f);
+	f.now_ms += HOUR_MS;
+	(void)fixture_say(&f, memory, &f.agents[0], "by a clock that was an hour ahead");
+	f.now_ms -= HOUR_MS;
+	(void)fixture_say(&f, memory, &f.agents[0], "by the same, set right");
+	(void)fixture_say(&f, memory, &f.agents[1], "and by another");
+	/* Nobody is further ahead for it. */
+	other = f.agents[1];
+	kg_buf_init(&object, KG_ENTRY_OBJECT_MAX);
+	(void)fixture_insight(&object, &other, "from the future", f.now_ms + HOUR_MS + 1);
+	assert_int_equal(submit(memory, &object, f.now_ms), KG_EINVAL);
+	kg_buf_release(&object);
+	kg_memory_free(memory);
+	fixture_remove(&f);
+}
+
 static void test_memory__there_is_one_writer(void **state)
 {
 	fixture f;
@@ -701,6 +727,7 @@ int main(void)
 		cmocka_unit_test(test_memory__what_is_said_is_recalled_and_stock_git_verifies_it),
 		cmocka_unit_test(test_memory__stock_git_prints_the_fields),
 		cmocka_unit_test(test_memory__what_does_not_follow_is_refused),
+		cmocka_unit_test(test_memory__a_clock_that_was_set_back_stops_nobody),
 		cmocka_unit_test(test_memory__there_is_one_writer),
 		cmocka_unit_test(test_memory__an_index_made_again_has_the_same_rows),
 		cmocka_unit_test(test_memory__what_git_does_not_say_is_never_verified),
