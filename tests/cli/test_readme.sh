@@ -5,7 +5,7 @@ export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
 trap '"$kg" down >/dev/null 2>&1; rm -rf "$here"' EXIT
 
 # Every command that the tour names exists.
-sed -n 's/^build\/kindergarten \([a-z]*\).*/\1/p' "$KG_SOURCE_DIR/README.md" >"$here/tour"
+sed -nE 's/^build\/kindergarten (--state [a-z]+ )?([a-z]+).*/\2/p' "$KG_SOURCE_DIR/README.md" >"$here/tour"
 while IFS= read -r command; do
 	expect 0 help "$command"
 done <"$here/tour"
