@@ -12,7 +12,7 @@
 #include "orchestrator/exchange.h"
 #include "orchestrator/round.h"
 
-enum { K_DEFAULT = 8, TOKENS_DEFAULT = 64, SILENCE_MS = 30000 };
+enum { K_DEFAULT = 8, TOKENS_DEFAULT = 64, SILENCE_MS = 30000, SETTLE_MS = 5000 };
 
 /* Of no total chance at all there is no token. */
 #define TOP_P_MIN 1e-6
@@ -127,6 +127,20 @@ static void print_answer(const json_t *doc)
 		fprintf(stderr, "  entry %s\n", json_string_value(id));
 }
 
+/* Entries that the answer names are durable; a moment later they are in git, where the next command
+ * looks for them. */
+static void await_entries(kg_client *client, const json_t *doc)
+{
+	kg_message m = {0};
+
+	if (json_array_size(json_object_get(doc, "entries")) == 0)
+		return;
+	/* The answer is good, whatever comes of this. */
+	if (kg_client_ask_keeper(client, KG_MESSAGE_SETTLED, json_object(), SETTLE_MS, &m) != KG_OK)
+		return;
+	kg_message_release(&m);
+}
+
 int kg_cmd_ask_run(kg_cli *cli, int argc, char **argv)
 {
 	bool bar = isatty(STDERR_FILENO) == 1;
@@ -162,6 +176,8 @@ int kg_cmd_ask_run(kg_cli *cli, int argc, char **argv)
 	json_decref(body);
 	if (bar)
 		(void)fprintf(stderr, "\r\033[K");
+	if (err == KG_OK)
+		await_entries(client, m.json);
 	if (err == KG_OK && o.json)
 		kg_json_print(m.json, false);
 	else if (err == KG_OK)
