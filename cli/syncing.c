@@ -15,7 +15,7 @@
 #include "memory/chain.h"
 #include "memory/transport.h"
 
-enum { OFFERS_TEXT_MAX = 512 << 20, WHY_MAX = 200, ATTEMPTS = 3, PUSHES = 5 };
+enum { OFFERS_TEXT_MAX = 512 << 20, WHY_MAX = 200, ATTEMPTS = 3, PUSHES = 12, WAIT_MS = 50 };
 
 typedef struct {
 	kg_syncing *out;
@@ -619,6 +619,13 @@ static kg_err exchange(work *w)
 	return err;
 }
 
+/* Who was outrun waits a little, longer from try to try; two that keep the same time part by their
+ * process ids. */
+static void wait_turn(int pushes)
+{
+	(void)usleep((useconds_t)(1000 * (WAIT_MS + (getpid() * 37) % (WAIT_MS * pushes))));
+}
+
 static kg_err run(work *w)
 {
 	kg_err err = trust_first(w);
@@ -627,6 +634,7 @@ static kg_err run(work *w)
 		err = exchange(w);
 	for (int i = 1; err == KG_ECONFLICT && w->is_outrun && i < PUSHES; i++) {
 		w->is_outrun = false;
+		wait_turn(i);
 		err = exchange(w);
 	}
 	return err;

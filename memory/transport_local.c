@@ -37,6 +37,9 @@ static int put(git_repository *to, git_odb *from, const kg_store_ref *sealed)
 						 git_odb_object_size(object));
 	if (rc == 0)
 		rc = git_reference_create(&ref, to, sealed->name, &there, 0, NULL);
+	/* Somebody else brings it at this moment. */
+	if (rc == GIT_EEXISTS || rc == GIT_ELOCKED)
+		rc = 0;
 	git_reference_free(ref);
 	git_odb_object_free(object);
 	return rc;
