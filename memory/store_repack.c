@@ -94,10 +94,10 @@ typedef struct {
 	kg_store *store;
 	char directory[KG_PATH_SIZE]; /* objects/pack */
 	id_set met;
-	id_set loose;  /* what stays in files of its own */
-	git_oid *todo; /* a stack */
-	size_t todo_count;
-	size_t todo_room;
+	id_set loose;   /* what stays in files of its own */
+	git_oid *stack; /* ids to look at */
+	size_t stack_count;
+	size_t stack_room;
 	kg_store__pack *old;
 	size_t old_count;
 	uint64_t old_objects;
@@ -116,16 +116,16 @@ static kg_err push(work *w, const git_oid *oid)
 {
 	if (has_id(&w->met, oid))
 		return KG_OK;
-	if (w->todo_count == w->todo_room) {
-		size_t room = w->todo_room == 0 ? 256 : 2 * w->todo_room;
-		git_oid *grown = realloc(w->todo, room * sizeof(*grown));
+	if (w->stack_count == w->stack_room) {
+		size_t room = w->stack_room == 0 ? 256 : 2 * w->stack_room;
+		git_oid *grown = realloc(w->stack, room * sizeof(*grown));
 
 		if (grown == NULL)
 			return kg_fail(KG_ENOMEM, "no memory for %zu objects", room);
-		w->todo = grown;
-		w->todo_room = room;
+		w->stack = grown;
+		w->stack_room = room;
 	}
-	w->todo[w->todo_count++] = *oid;
+	w->stack[w->stack_count++] = *oid;
 	return KG_OK;
 }
 
@@ -440,8 +440,8 @@ static kg_err take_reached(work *w, const kg_store_refs *refs)
 			continue;
 		kg_store__to_oid(&oid, &refs->refs[i].commit);
 		err = push(w, &oid);
-		while (err == KG_OK && w->todo_count > 0) {
-			oid = w->todo[--w->todo_count];
+		while (err == KG_OK && w->stack_count > 0) {
+			oid = w->stack[--w->stack_count];
 			err = take(w, &oid);
 		}
 	}
@@ -467,7 +467,7 @@ static void release(work *w)
 	free(w->met.used);
 	free(w->loose.slots);
 	free(w->loose.used);
-	free(w->todo);
+	free(w->stack);
 	free(w->old);
 	free(w->names);
 }

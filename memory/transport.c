@@ -257,21 +257,11 @@ static kg_err make_specs(git_strarray *specs, const kg_transport_ref *refs, size
 	return KG_OK;
 }
 
-/* The path of a repository on this machine; NULL: it is elsewhere. */
-static const char *local_path(const char *url)
-{
-	static const char scheme[] = "file://";
-
-	if (strncmp(url, scheme, sizeof(scheme) - 1) == 0)
-		url += sizeof(scheme) - 1;
-	return url[0] == '/' ? url : NULL;
-}
-
 /* libgit2 moves the refs of a repository on this machine without asking where they are by then: two
  * who push at once would take from each other. close(2) lets go; -1: there is nothing to hold. */
 static int hold(const char *url)
 {
-	const char *path = local_path(url);
+	const char *path = kg_transport__local(url);
 	int fd = path != NULL ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 
 	while (fd >= 0 && flock(fd, LOCK_EX) != 0 && errno == EINTR)
@@ -372,7 +362,7 @@ bool kg_transport_is_ahead(kg_store *store, const kg_commit *tip, const kg_commi
 
 bool kg_transport_is_memory(const char *url)
 {
-	const char *path = local_path(url);
+	const char *path = kg_transport__local(url);
 	git_config *config = NULL;
 	git_buf owner = {0};
 	kg_store *store = NULL;
